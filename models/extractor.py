@@ -1,0 +1,52 @@
+"""The paper's feature extractor (section 3.2): ResNet18 and a linear projector to 300 dimensions."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+EMBEDDING_DIM: Final = 300
+
+
+class Extractor(nn.Module):
+    """Embed an image, of a face, a scene or a spectrogram, as one vector.
+
+    Shape:
+        input ``(batch, 3, height, width)`` in any size of at least 32 x 32; output ``(batch, dim)``.
+    """
+
+    def __init__(self, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
+        super().__init__()
+        backbone = resnet18(weights=None)
+        width = backbone.fc.in_features
+        backbone.fc = nn.Identity()
+        self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        self.projector = nn.Linear(width, dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return un-normalised embeddings Z (the variance and covariance losses need their scale)."""
+        embedding: Tensor = self.projector(self.dropout(self.backbone(images)))
+        return embedding
+
+
+class EmotionExtractor(nn.Module):
+    """An :class:`Extractor` with a linear emotion head on its embedding.
+
+    The head gives the expression of a single face, or the emotion of a voice alone; the fusion uses the
+    embedding.
+
+    Shape:
+        input ``(batch, 3, height, width)``; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
+    """
+
+    def __init__(self, classes: int, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.extractor = Extractor(dim, dropout)
+        self.head = nn.Linear(dim, classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(embedding, logits)``."""
+        embedding = self.extractor(images)
+        return embedding, self.head(torch.relu(embedding))

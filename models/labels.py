@@ -1,0 +1,7 @@
+"""The seven emotions of MELD, in the one order used for every logit, probability and file."""
+
+from typing import Final
+
+LABELS: Final = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+NEGATIVE: Final = frozenset({"fear", "sadness", "disgust", "anger"})
+LABEL_INDEX: Final = {label: index for index, label in enumerate(LABELS)}

@@ -1,0 +1,180 @@
+"""What a session tells: the events of docs/protocol.md, as they go over the wire.
+
+Times are media time in milliseconds since the session's first media. ``session`` and ``seq`` are set when
+the event is published (:mod:`stream.broadcast`), not by who makes it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Modality = Literal["text", "audio", "face", "scene"]
+Probabilities = dict[str, float]
+
+
+class EventBase(BaseModel):
+    """What all events share; clients ignore fields they don't know."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session: str = ""
+    seq: int = 0
+
+
+class SessionCreated(EventBase):
+    """The session exists; the client may send ``session.update`` and then media."""
+
+    type: Literal["session.created"] = "session.created"
+    protocol: int = 1
+    labels: list[str]
+    speaker: str
+    engine: str
+    bundle: str
+
+
+class SessionUpdated(EventBase):
+    """The configuration now in force."""
+
+    type: Literal["session.updated"] = "session.updated"
+    speaker: str
+    settings: dict[str, object]
+
+
+class SpeechStarted(EventBase):
+    """Somebody begins to speak; ``start_ms`` includes the pre-roll."""
+
+    type: Literal["speech.started"] = "speech.started"
+    utterance: int
+    speaker: str
+    start_ms: int
+
+
+class TranscriptPartial(EventBase):
+    """What has been said so far of an utterance that goes on; replaces the one before."""
+
+    type: Literal["transcript.partial"] = "transcript.partial"
+    utterance: int
+    speaker: str
+    start_ms: int
+    text: str
+
+
+class UtteranceResumed(EventBase):
+    """Speech went on after a likely end: an early emotion of this utterance is withdrawn."""
+
+    type: Literal["utterance.resumed"] = "utterance.resumed"
+    utterance: int
+
+
+class UtteranceDiscarded(EventBase):
+    """What began as speech was none (too short, or no words in it): no emotion will come."""
+
+    type: Literal["utterance.discarded"] = "utterance.discarded"
+    utterance: int
+    reason: str
+
+
+class Latency(BaseModel):
+    """Where the time went between the end of speech and this event, in milliseconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    endpoint_ms: float = Field(description="silence waited for before the end was believed")
+    transcript_ms: float = Field(description="from then to the transcript")
+    features_ms: float = Field(description="text, audio and face embeddings")
+    fusion_ms: float
+    total_ms: float = Field(description="from the end of speech to the event, wall clock; 0 when not live")
+
+
+class Emotion(EventBase):
+    """The emotion of one utterance; a higher revision of the same utterance replaces it."""
+
+    type: Literal["emotion"] = "emotion"
+    utterance: int
+    revision: int
+    final: bool = Field(description="False while speech may still go on")
+    speaker: str
+    start_ms: int
+    end_ms: int
+    text: str
+    label: str
+    probabilities: Probabilities
+    modalities: list[Modality]
+    latency: Latency
+
+
+class FaceBox(BaseModel):
+    """One face; ``id`` is stable while the face stays in view."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    box: tuple[float, float, float, float] = Field(description="left, top, right, bottom in pixels")
+    expression: Probabilities
+
+
+class Faces(EventBase):
+    """The faces of one analyzed picture of ``width`` x ``height`` pixels."""
+
+    type: Literal["faces"] = "faces"
+    time_ms: int
+    width: int
+    height: int
+    faces: list[FaceBox]
+
+
+class Warning(EventBase):  # noqa: A001 - the protocol's word; always used as events.Warning
+    """Something was lost or is missing; the session goes on."""
+
+    type: Literal["warning"] = "warning"
+    code: str
+    message: str
+
+
+class Error(EventBase):
+    """Something was refused or broke; ``fatal`` says whether the session ends with it."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+    fatal: bool
+
+
+class Totals(BaseModel):
+    """What a session did, from its first media to its end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    duration_ms: int = 0
+    utterances: int = 0
+    audio_chunks: int = 0
+    video_frames: int = 0
+    analyzed_frames: int = 0
+    dropped_audio_chunks: int = 0
+    dropped_video_frames: int = 0
+    skipped_partials: int = 0
+    rejected_transcripts: int = 0
+
+
+class SessionClosed(EventBase):
+    """The last event of a session."""
+
+    type: Literal["session.closed"] = "session.closed"
+    reason: str
+    totals: Totals
+
+
+Event = Annotated[
+    SessionCreated
+    | SessionUpdated
+    | SpeechStarted
+    | TranscriptPartial
+    | UtteranceResumed
+    | UtteranceDiscarded
+    | Emotion
+    | Faces
+    | Warning
+    | Error
+    | SessionClosed,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,118 @@
+"""All settings of the live pipeline, in one place: typed, validated, unknown keys refused.
+
+Everything works with the defaults. A YAML file (``--config``) and ``--set section.key=value`` change them;
+a WebSocket client may change the sections of :class:`ClientSettings` for its own session.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SegmenterSettings(Section):
+    """When an utterance starts and ends."""
+
+    threshold: float = Field(0.5, gt=0, lt=1, description="speech probability from which speech starts")
+    release: float = Field(0.35, gt=0, lt=1, description="speech probability below which silence starts")
+    min_speech_ms: Milliseconds = Field(96, description="speech this long starts an utterance")
+    pre_roll_ms: Milliseconds = Field(300, description="sound kept from before the detected start")
+    likely_end_ms: Milliseconds = Field(200, description="silence after which transcription starts on suspicion")
+    confirmed_end_ms: Milliseconds = Field(500, description="silence that ends the utterance")
+    post_roll_ms: Milliseconds = Field(200, description="silence kept at the end of the utterance")
+    min_utterance_ms: Milliseconds = Field(250, description="less speech than this is no utterance")
+    max_utterance_ms: Milliseconds = Field(15_000, ge=2_000, description="cut at the best pause at the latest here")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SegmenterSettings":
+        if self.release > self.threshold:
+            message = "segmenter.release must not exceed segmenter.threshold"
+            raise ValueError(message)
+        if not self.likely_end_ms <= self.confirmed_end_ms < self.max_utterance_ms:
+            message = "need segmenter.likely_end_ms <= confirmed_end_ms < max_utterance_ms"
+            raise ValueError(message)
+        return self
+
+
+class TranscriberSettings(Section):
+    """Speech recognition."""
+
+    model: str | None = Field(None, description="folder, size (tiny.en … large-v3) or hub id; none: the offline model")
+    language: str | None = Field(None, description="ISO 639-1 code; none: English models English, others detect")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = Field("default", description="CTranslate2's: int8, float16, …")
+    beam_size: int = Field(1, ge=1, le=10)
+    threads: int = Field(0, ge=0, description="0: half the processor's cores, at least one")
+    queue: int = Field(16, ge=1, description="waiting jobs; the oldest partial one is dropped first")
+    partial_interval_ms: Milliseconds = Field(1_000, ge=200, description="new speech between partial transcripts")
+    no_speech_threshold: float = Field(0.6, gt=0, le=1)
+    log_probability_threshold: float = Field(-1.0, lt=0)
+    compression_ratio_threshold: float = Field(2.4, gt=1, description="more repetitive text is invented")
+
+
+class VisionSettings(Section):
+    """Faces in the pictures."""
+
+    max_fps: float = Field(5.0, gt=0, le=60, description="pictures analyzed a second, at most")
+    processor_share: float = Field(0.4, gt=0, le=1, description="share of the time the faces may take, live")
+    min_face: int = Field(40, ge=20, description="smallest face in pixels of the analyzed picture")
+    detection_width: int = Field(640, ge=160, description="pictures are shrunk to this width before detection")
+    min_confidence: float = Field(0.9, gt=0, lt=1)
+    max_faces: int = Field(16, ge=1, le=64)
+
+
+class DialogSettings(Section):
+    """The rolling dialog."""
+
+    window: int = Field(16, ge=1, le=64, description="utterances the fusion sees")
+
+
+class RuntimeSettings(Section):
+    """The engine and the trained bundle."""
+
+    bundle: Path | None = Field(None, description="bundle folder; none: the starter bundle")
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    threads: int = Field(0, ge=0, description="0: let the engine choose")
+    max_batch: int = Field(16, ge=1, le=256)
+
+
+class ServerSettings(Section):
+    """The listening port and its limits."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8765, ge=0, le=65_535, description="0: any free port")
+    max_sessions: int = Field(8, ge=1)
+    max_watchers: int = Field(64, ge=1)
+    watcher_queue: int = Field(256, ge=8, description="events waiting for a slow watcher")
+    watcher_patience_s: float = Field(10.0, gt=0, description="a watcher full for longer is closed")
+    max_message_bytes: int = Field(4_000_000, ge=64_000)
+    preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
+
+
+class Settings(Section):
+    """Everything ``m2fnet serve`` and ``m2fnet analyze`` can be told."""
+
+    segmenter: SegmenterSettings = SegmenterSettings()
+    transcriber: TranscriberSettings = TranscriberSettings()
+    vision: VisionSettings = VisionSettings()
+    dialog: DialogSettings = DialogSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+    server: ServerSettings = ServerSettings()
+
+
+class ClientSettings(Section):
+    """What a WebSocket client may set for its own session, before its first media."""
+
+    speaker: str | None = Field(None, min_length=1, max_length=64, description="the participant's name")
+    segmenter: SegmenterSettings | None = None
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
+    partial_transcripts: bool = True
+    faces: bool = True
