@@ -26,6 +26,7 @@ class SessionCreated(EventBase):
 
     type: Literal["session.created"] = "session.created"
     protocol: int = 1
+    number: int = Field(0, ge=0, le=0xFFFF, description="names the session in the header of binary messages")
     labels: list[str]
     speaker: str
     engine: str
