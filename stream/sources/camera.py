@@ -1,0 +1,102 @@
+"""A camera of this machine, read with OpenCV."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import ClassVar, Final
+
+import cv2
+import numpy as np
+
+from stream.media import Media, VideoFrame
+from stream.sources.backoff import Backoff
+from stream.sources.base import Source
+from stream.sources.clock import LiveClock
+from stream.sources.limiter import FrameLimiter
+from stream.sources.media_queue import Bounds
+
+CAMERA_BACKOFF: Final = Backoff(first_s=0.5, factor=2.0, longest_s=4.0, tries=5)
+
+
+class CameraSource(Source):
+    """The pictures of a camera, by index (``0``) or device path (``/dev/video0``), at most ``max_fps`` a second.
+
+    A camera that stops giving pictures is opened again a few times, then given up (``camera.lost``). ``clock`` is
+    shared with the microphone that belongs to it.
+    """
+
+    kind: ClassVar[str] = "camera"
+
+    def __init__(
+        self,
+        device: int | str = 0,
+        *,
+        max_fps: float = 10.0,
+        clock: LiveClock | None = None,
+        backoff: Backoff = CAMERA_BACKOFF,
+    ) -> None:
+        super().__init__(f"camera {device}", live=True, bounds=Bounds(video_frames=max(1, round(2 * max_fps))))
+        self._device = int(device) if isinstance(device, str) and device.isdecimal() else device
+        self._max_fps = max_fps
+        self._clock = clock or LiveClock()
+        self._backoff = backoff
+        self._given = 0
+
+    def _media(self) -> Generator[Media]:
+        failures = 0
+        while True:
+            before = self._given
+            yield from self._connection()
+            failures = 1 if self._given > before else failures + 1
+            delay_s = self._delay_s(failures)
+            yield self._status("reconnecting", "reconnecting", f"{self.name} gives no pictures; opening it again")
+            if self._stopping.wait(delay_s):
+                return
+
+    def _connection(self) -> Generator[Media]:
+        """Yield pictures until there are no more; nothing when the camera can't be opened or gives none."""
+        limiter = FrameLimiter(self._max_fps)
+        with _opened(self._device) as capture:
+            while not self._stopping.is_set() and capture.grab():
+                time_ms = self._clock.stamp()
+                # Retrieving is what costs: decoding and the conversion to RGB.
+                if limiter.keep(time_ms):
+                    good, image = capture.retrieve()
+                    if not good or not image.size:
+                        return
+                    yield from self._picture(time_ms, image)
+
+    def _picture(self, time_ms: float, image: cv2.typing.MatLike) -> Generator[Media]:
+        if not self._given:
+            yield self._status("opened", "opened", f"{self.name}: {image.shape[1]}x{image.shape[0]}")
+        self._given += 1
+        yield VideoFrame(time_ms, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+
+    def _delay_s(self, failures: int) -> float:
+        if not self._given:
+            self._fail("not_found", self._not_found())
+        delay_s = self._backoff.delay(failures)
+        if delay_s is None:
+            self._fail("lost", self._lost())
+        return delay_s
+
+    def _lost(self) -> str:
+        return f"{self.name} gives no more pictures; check its plug, and whether another program has taken it"
+
+    def _not_found(self) -> str:
+        advice = "check that it is plugged in, that no other program uses it, and its number or path"
+        rights = " and that you may read /dev/video* (group video)" if sys.platform == "linux" else ""
+        return f"{self.name} can't be opened or gives no pictures; {advice}{rights}"
+
+
+@contextmanager
+def _opened(device: int | str) -> Generator[cv2.VideoCapture]:
+    """Open ``device``, keeping as few old pictures in the driver as it allows; check ``grab`` for success."""
+    # OpenCV writes to standard error about a camera that isn't there; the status says it.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    capture = cv2.VideoCapture(device)
+    try:
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        yield capture
+    finally:
+        capture.release()

@@ -1,0 +1,225 @@
+"""The sound and pictures of an open PyAV container as media."""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from stream.media import AudioChunk, Image, Media, SourceStatus, VideoFrame
+from stream.sources.limiter import FrameLimiter
+from stream.sources.resample import Resampler
+from stream.sources.tally import Tally
+from stream.sources.timeline import AudioTrack, Timeline, VideoTrack
+
+Packet: TypeAlias = "av.Packet[Any]"
+
+DEFAULT_INTERVAL_MS: Final = 40.0
+MAX_FAILED_READS: Final = 32
+SHORT_BY_MS: Final = 500.0
+
+
+def audio_stream(container: InputContainer) -> av.AudioStream | None:
+    """Return the stream of sound to use, or None."""
+    stream = container.streams.best("audio")
+    return stream if isinstance(stream, av.AudioStream) and stream.codec_context is not None else None
+
+
+def video_stream(container: InputContainer) -> av.VideoStream | None:
+    """Return the stream of pictures to use, or None; cover art is none."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    best = container.streams.best("video")
+    return next((stream for stream in moving if stream is best), moving[0] if moving else None)
+
+
+class AudioDecoder:
+    """The sound of one stream."""
+
+    def __init__(self, stream: av.AudioStream, timeline: Timeline) -> None:
+        self.stream = stream
+        self._track = AudioTrack(timeline)
+        self._resampler = Resampler()
+
+    @property
+    def position_ms(self) -> float:
+        """Return the media time decoded up to."""
+        return self._track.position_ms or 0.0
+
+    def decode(self, packet: Packet | None) -> Iterator[AudioChunk]:
+        """Yield what ``packet`` completes; None: what is still inside.
+
+        Raises:
+            av.FFmpegError: the packet is damaged; the next may be good.
+        """
+        for frame in self.stream.codec_context.decode(packet):
+            raw_ms = _stamp_ms(frame)
+            yield from self._chunk(raw_ms, self._resampler.push(frame))
+        if packet is None:
+            yield from self._chunk(None, self._resampler.flush())
+
+    def _chunk(self, raw_ms: float | None, samples: np.ndarray) -> Iterator[AudioChunk]:
+        if len(samples):
+            yield AudioChunk(self._track.place(raw_ms, len(samples)), samples)
+
+
+class VideoDecoder:
+    """The pictures of one stream, at most ``max_fps`` a second; the others are not converted."""
+
+    def __init__(self, stream: av.VideoStream, timeline: Timeline, max_fps: float) -> None:
+        self.stream = stream
+        self._interval_ms = 1000 / float(stream.average_rate) if stream.average_rate else DEFAULT_INTERVAL_MS
+        self._track = VideoTrack(timeline, self._interval_ms)
+        self._limiter = FrameLimiter(max_fps)
+
+    @property
+    def position_ms(self) -> float:
+        """Return the media time decoded up to, that of the dropped pictures included."""
+        return 0.0 if self._track.position_ms is None else self._track.position_ms + self._interval_ms
+
+    def decode(self, packet: Packet | None) -> Iterator[VideoFrame]:
+        """Yield what ``packet`` completes; None: what is still inside.
+
+        Raises:
+            av.FFmpegError: the packet is damaged; the next may be good.
+        """
+        for frame in self.stream.codec_context.decode(packet):
+            time_ms = self._track.place(_stamp_ms(frame))
+            if self._limiter.keep(time_ms):
+                yield VideoFrame(time_ms, rgb(frame))
+
+
+class Decoder:
+    """The best stream of sound and the best of pictures of ``container``, decoded in the order they are stored.
+
+    ``start_ms`` is the media time of the container's first media. ``code`` begins the status codes.
+    """
+
+    def __init__(self, container: InputContainer, *, max_fps: float, code: str, start_ms: float = 0.0) -> None:
+        self._container = container
+        sound, pictures = audio_stream(container), video_stream(container)
+        streams = [stream for stream in (sound, pictures) if stream is not None]
+        origin_ms = self._origin_ms = _origin_ms(streams)
+        timeline = Timeline(origin_ms, start_ms)
+        self.audio = None if sound is None else AudioDecoder(sound, timeline)
+        self.video = None if pictures is None else VideoDecoder(pictures, timeline, max_fps)
+        self._expected_ms = _end_ms(streams, origin_ms, start_ms)
+        self._damaged = Tally(f"{code}.damaged", "skipped {count} damaged part(s) so far; the rest is decoded")
+
+    @property
+    def has_streams(self) -> bool:
+        """Return whether there is anything to decode."""
+        return bool(self._decoders())
+
+    @property
+    def expected_ms(self) -> float:
+        """Return the media time at which the container says it ends; 0 when it doesn't say."""
+        return self._expected_ms or 0.0
+
+    @property
+    def position_ms(self) -> float:
+        """Return the media time decoded up to."""
+        return max((decoder.position_ms for decoder in self._decoders()), default=0.0)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether it has got to where the container says it ends."""
+        return self.position_ms >= self.expected_ms - SHORT_BY_MS
+
+    def seek(self, time_ms: float) -> None:
+        """Skip to shortly before ``time_ms`` if the container can; before :meth:`media`."""
+        if time_ms <= 0 or self._origin_ms is None:
+            return
+        with suppress(av.FFmpegError):
+            self._container.seek(round((time_ms + self._origin_ms) * 1000))
+
+    def media(self) -> Generator[Media]:
+        """Yield everything up to the end; damaged packets are skipped and counted in warnings.
+
+        Raises:
+            av.FFmpegError: the container can't be read on (a connection is lost, a disk fails).
+        """
+        by_index = {decoder.stream.index: decoder for decoder in self._decoders()}
+        for packet in self._packets():
+            if packet is None:
+                yield from self._told()
+            else:
+                yield from self._guarded(by_index[packet.stream.index].decode(packet))
+        for decoder in self._decoders():
+            yield from self._guarded(decoder.decode(None))
+        yield from _present(self._damaged.rest())
+
+    def _decoders(self) -> list[AudioDecoder | VideoDecoder]:
+        return [decoder for decoder in (self.audio, self.video) if decoder is not None]
+
+    def _packets(self) -> Iterator[Packet | None]:
+        """Yield the packets, and None for each place that could not be read."""
+        failures = 0
+        while failures < MAX_FAILED_READS:
+            try:
+                for packet in self._container.demux([decoder.stream for decoder in self._decoders()]):
+                    failures = 0
+                    # The empty ones at the end flush the decoders, which is done once, whatever the end was.
+                    if packet.size:
+                        yield packet
+            except av.InvalidDataError:
+                failures += 1
+                yield None
+            else:
+                return
+
+    def _guarded(self, media: Iterable[Media]) -> Iterator[Media]:
+        try:
+            yield from media
+        except av.EOFError:
+            return
+        except av.FFmpegError:
+            yield from self._told()
+
+    def _told(self) -> Iterator[SourceStatus]:
+        yield from _present(self._damaged.add())
+
+
+def rgb(frame: av.VideoFrame) -> Image:
+    """Return ``(height, width, 3)`` uint8, turned upright as the container asks."""
+    image = frame.to_ndarray(format="rgb24")
+    quarters = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarters)).astype(np.uint8, copy=False)
+
+
+def _present(status: SourceStatus | None) -> Iterator[SourceStatus]:
+    if status is not None:
+        yield status
+
+
+def _stamp_ms(frame: av.AudioFrame | av.VideoFrame) -> float | None:
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base * 1000)
+
+
+def _start_ms(stream: av.stream.Stream) -> float | None:
+    if stream.start_time is None or stream.time_base is None:
+        return None
+    return float(stream.start_time * stream.time_base * 1000)
+
+
+def _origin_ms(streams: Iterable[av.stream.Stream]) -> float | None:
+    """Return the raw stamp of the first media; None when one of the streams doesn't say."""
+    starts = [_start_ms(stream) for stream in streams]
+    known = [start for start in starts if start is not None]
+    return min(known) if known and len(known) == len(starts) else None
+
+
+def _end_ms(streams: Iterable[av.stream.Stream], origin_ms: float | None, start_ms: float) -> float | None:
+    """Return the media time at which the longest stream ends; None when none says."""
+    ends = [
+        float(stream.duration * stream.time_base * 1000) + (_start_ms(stream) or 0.0) - (origin_ms or 0.0)
+        for stream in streams
+        if stream.duration and stream.time_base
+    ]
+    return start_ms + max(ends) if ends else None

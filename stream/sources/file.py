@@ -1,0 +1,103 @@
+"""A media file of any container."""
+
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import ClassVar, Final
+
+import av
+from av.container import InputContainer
+
+from stream.media import Media, SourceStatus
+from stream.sources.base import Source
+from stream.sources.decode import Decoder
+from stream.sources.interleave import interleave
+from stream.sources.pace import paced
+
+DEFAULT_MAX_FPS: Final = 10.0
+
+
+class FileSource(Source):
+    """The sound and pictures of a file, in the order of their times; never drops, waits for its reader.
+
+    ``realtime``: at its own speed instead of as fast as it is read. ``max_fps``: pictures a second at most.
+    """
+
+    kind: ClassVar[str] = "file"
+
+    def __init__(self, path: Path | str, *, realtime: bool = False, max_fps: float = DEFAULT_MAX_FPS) -> None:
+        self.path = Path(path)
+        super().__init__(self.path.name, live=False)
+        self._realtime = realtime
+        self._max_fps = max_fps
+
+    def _media(self) -> Generator[Media]:
+        self._check()
+        with self._open() as container:
+            decoder = Decoder(container, max_fps=self._max_fps, code=self.kind)
+            if not decoder.has_streams:
+                self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
+            yield self._status("opened", "opened", f"{self.name}: {describe(decoder)}")
+            media = interleave(self._read(decoder))
+            yield from paced(media, self._stopping) if self._realtime else media
+            if not self._stopping.is_set():
+                yield from self._shortcomings(decoder)
+
+    def _check(self) -> None:
+        """Raise what can be said of the file without opening it as media."""
+        path = self.path
+        try:
+            if path.is_dir():
+                self._fail("not_media", f"{path.name} is a folder; name a file in it")
+            if not path.exists():
+                self._fail("not_found", f"{path} does not exist; check the path")
+            if path.is_file() and not path.stat().st_size:
+                self._fail("empty", f"{path.name} is empty (0 bytes)")
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            message = f"{path.name} can't be read: {error.strerror}; check its permissions"
+            self._fail("unreadable", message)
+
+    def _open(self) -> InputContainer:
+        try:
+            # Absolute, so that no name can be taken for an FFmpeg protocol.
+            return av.open(str(self.path.absolute()))
+        except av.FFmpegError as error:
+            message = f"{self.name} is not a media file, or is cut off before its index ({error.strerror})"
+            self._fail("not_media", message)
+
+    def _read(self, decoder: Decoder) -> Generator[Media]:
+        try:
+            yield from decoder.media()
+        except av.FFmpegError as error:
+            at_s = decoder.position_ms / 1000
+            message = f"{self.name} can't be read beyond {at_s:.1f} s: {error.strerror}"
+            self._fail("read_error", message)
+
+    def _shortcomings(self, decoder: Decoder) -> Iterable[SourceStatus]:
+        if not decoder.position_ms:
+            message = f"{self.name} holds not one picture or sample that can be decoded"
+            self._fail("no_media", message)
+        if decoder.video and not decoder.video.position_ms:
+            yield self._status("warning", "no_frames", f"{self.name} has a video stream without pictures")
+        if decoder.audio and not decoder.audio.position_ms:
+            yield self._status("warning", "no_sound", f"{self.name} has a sound stream without samples")
+        if not decoder.complete:
+            yield self._truncated(decoder)
+
+    def _truncated(self, decoder: Decoder) -> SourceStatus:
+        got, expected = decoder.position_ms / 1000, decoder.expected_ms / 1000
+        message = f"{self.name} should last {expected:.1f} s but holds {got:.1f} s; it may be cut off"
+        return self._status("warning", "truncated", message)
+
+
+def describe(decoder: Decoder) -> str:
+    """Return what is in the container, for people."""
+    parts = []
+    if decoder.video:
+        context = decoder.video.stream.codec_context
+        parts.append(f"{context.name} {context.width}x{context.height}")
+    if decoder.audio:
+        sound = decoder.audio.stream.codec_context
+        parts.append(f"{sound.name} {sound.sample_rate} Hz, {sound.layout.nb_channels} channel(s)")
+    return ", ".join(parts)

@@ -1,0 +1,24 @@
+"""Choosing a source by the text a user gives."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from stream.sources.base import Source
+from stream.sources.file import DEFAULT_MAX_FPS, FileSource
+from stream.sources.network import NetworkSource
+
+
+def open_source(spec: str, *, realtime: bool, max_fps: float = DEFAULT_MAX_FPS) -> Source:
+    """Return a source, not started, for a path, a ``file://`` or a network address.
+
+    Whether it is there shows when it is started.
+
+    Raises:
+        ValueError: an address of an unknown kind; the message says which are known.
+    """
+    if spec.lower().startswith("file://"):
+        return FileSource(url2pathname(urlsplit(spec).path), realtime=realtime, max_fps=max_fps)
+    if "://" in spec:
+        return NetworkSource(spec, realtime=realtime, max_fps=max_fps)
+    return FileSource(Path(spec).expanduser(), realtime=realtime, max_fps=max_fps)
