@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import pytest
+from tiny_bundle import tiny_bundle
+
+from models.bundle import Bundle, load_bundle, save_bundle
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved bundle; tests that damage one copy it first."""
+    folder = tmp_path_factory.mktemp("bundles") / "tiny"
+    save_bundle(folder, tiny_bundle(), "# Tiny\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_folder: Path) -> Bundle:
+    return load_bundle(bundle_folder)

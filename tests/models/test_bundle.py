@@ -1,0 +1,201 @@
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_bundle import tiny_bundle
+
+from models.bundle import STARTER, Bundle, BundleConfig, BundleError, load_bundle, save_bundle
+from models.labels import LABELS
+
+Change = Callable[[dict[str, torch.Tensor]], object]
+
+
+@pytest.fixture
+def copy(bundle_folder: Path, tmp_path: Path) -> Path:
+    """A copy to damage; files are linked, so they must be replaced, never written in place."""
+    folder = tmp_path / "copy"
+    shutil.copytree(bundle_folder, folder, copy_function=os.link)
+    return folder
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def edit_config(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
+    raw = json.loads((folder / "config.json").read_text())
+    change(raw)
+    rewrite(folder / "config.json", json.dumps(raw).encode())
+
+
+def edit_weights(folder: Path, name: str, change: Change) -> None:
+    """Change weights and put the right hash into the configuration: only the tensors are wrong then."""
+    path = folder / f"{name}.safetensors"
+    weights = load_file(path)
+    change(weights)
+    path.unlink()
+    save_file(weights, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    edit_config(folder, lambda raw: raw["files"].update({path.name: digest}))  # type: ignore[attr-defined]
+
+
+def outputs(bundle: Bundle) -> list[torch.Tensor]:
+    torch.manual_seed(3)
+    ids, image = torch.randint(5, 20, (2, 9)), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        text, text_logits = bundle.text(ids, torch.ones_like(ids), torch.ones_like(ids))
+        audio, audio_logits = bundle.audio(image)
+        face, face_logits = bundle.face(image)
+        present = torch.ones(1, 2, dtype=torch.bool)
+        fused = bundle.fusion(text[None], audio[None], face[None], face[None], *[present] * 5)
+    return [text, text_logits, audio, audio_logits, face, face_logits, fused]
+
+
+def test_a_loaded_bundle_computes_what_the_saved_one_did_within_half_precision(bundle: Bundle) -> None:
+    for saved, loaded in zip(outputs(tiny_bundle()), outputs(bundle), strict=True):
+        assert loaded.dtype == torch.float32
+        torch.testing.assert_close(loaded, saved, rtol=0.02, atol=0.02 * saved.std().item())
+
+
+def test_a_loaded_bundle_is_ready_for_inference(bundle: Bundle) -> None:
+    for network in bundle.networks().values():
+        assert not network.training
+        assert all(
+            parameter.dtype == torch.float32 and not parameter.requires_grad for parameter in network.parameters()
+        )
+    assert bundle.config.temperatures.audio == 2.0
+    assert bundle.tokenizer("happy")["input_ids"] == tiny_bundle().tokenizer("happy")["input_ids"]
+
+
+def test_matrices_are_halved_on_disk_and_vectors_and_counters_kept(bundle_folder: Path) -> None:
+    weights = load_file(bundle_folder / "audio.safetensors")
+    assert weights["extractor.backbone.conv1.weight"].dtype == torch.float16
+    assert weights["extractor.backbone.bn1.running_var"].dtype == torch.float32
+    assert weights["extractor.backbone.bn1.num_batches_tracked"].dtype == torch.int64
+
+
+def test_the_configuration_lists_the_hash_of_every_other_file(bundle_folder: Path) -> None:
+    files = BundleConfig.model_validate_json((bundle_folder / "config.json").read_text()).files
+    others = {path.relative_to(bundle_folder).as_posix() for path in bundle_folder.rglob("*") if path.is_file()}
+    assert set(files) == others - {"config.json"}
+    assert {"MODEL_CARD.md", "encoder/config.json", "encoder/tokenizer.json"} <= set(files)
+
+
+def test_saving_replaces_an_older_bundle_and_leaves_nothing_else(copy: Path) -> None:
+    save_bundle(copy, tiny_bundle(seed=1), "# Second\n")
+    assert (copy / "MODEL_CARD.md").read_text() == "# Second\n"
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+    load_bundle(copy)
+
+
+def test_a_bundle_too_large_is_not_saved_and_the_older_one_stays(copy: Path) -> None:
+    with pytest.raises(BundleError, match=r"audio.safetensors, face.safetensors would exceed 1,000,000 bytes"):
+        save_bundle(copy, tiny_bundle(), "# Second\n", max_file_bytes=1_000_000)
+    assert (copy / "MODEL_CARD.md").read_text() == "# Tiny\n"
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e6])
+def test_weights_that_half_precision_cannot_hold_are_not_saved(tmp_path: Path, value: float) -> None:
+    broken = tiny_bundle()
+    broken.fusion.classifier[0].weight[0, 0] = value
+    with pytest.raises(BundleError, match=r"fusion has weights that are not finite .*classifier.0.weight"):
+        save_bundle(tmp_path / "broken", broken, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_without_bundle_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no bundle in .*train one with `m2fnet train starter`"):
+        load_bundle(tmp_path / "nothing")
+
+
+def test_another_format_version_is_refused_before_anything_else(copy: Path) -> None:
+    edit_config(copy, lambda raw: (raw.update(format_version=2, new_field=1), raw.pop("labels")))
+    with pytest.raises(BundleError, match="has format version 2, this program reads 1"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe"])
+def test_a_configuration_that_is_no_json_object_is_refused(copy: Path, content: bytes) -> None:
+    rewrite(copy / "config.json", content)
+    with pytest.raises(BundleError, match=r"config.json"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda raw: raw.update(extra=1), "extra: Extra inputs are not permitted"),
+        (lambda raw: raw["fusion"].update(layers=1), "fusion.layers: Unexpected keyword"),
+        (lambda raw: raw["temperatures"].update(audio=0), "temperatures.audio: Input should be greater than 0"),
+        (lambda raw: raw["text"].update(dim=33), "dimensions and classes don't match"),
+        (lambda raw: raw.update(labels=["joy", "anger"]), "dimensions and classes don't match"),
+        (lambda raw: raw.update(networks=["text", "fusion"]), "lacks audio, face"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_field(
+    copy: Path, change: Callable[[dict[str, object]], object], reason: str
+) -> None:
+    edit_config(copy, change)
+    with pytest.raises(BundleError, match=reason):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["text.safetensors", "encoder/tokenizer.json", "MODEL_CARD.md"])
+def test_a_changed_file_is_refused_by_name(copy: Path, name: str) -> None:
+    content = (copy / name).read_bytes()
+    rewrite(copy / name, content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(BundleError, match=rf"{name} in .* differs from what was saved"):
+        load_bundle(copy)
+
+
+def test_a_missing_file_is_refused_by_name(copy: Path) -> None:
+    (copy / "audio.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"lacks audio.safetensors"):
+        load_bundle(copy)
+
+
+def test_a_file_nobody_vouches_for_is_refused(copy: Path) -> None:
+    (copy / "encoder" / "added_tokens.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"holds encoder/added_tokens.json, which config.json does not list"):
+        load_bundle(copy)
+
+
+def test_hidden_files_of_the_system_are_ignored(copy: Path) -> None:
+    (copy / ".DS_Store").write_text("")
+    load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda weights: weights.pop("head.bias"), "it lacks head.bias"),
+        (lambda weights: weights.update(tail=torch.zeros(1)), "it holds unknown tail"),
+        (lambda weights: weights.update({"head.bias": torch.zeros(6)}), r"head.bias is \[6\], not \[7\]"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(copy: Path, change: Change, reason: str) -> None:
+    edit_weights(copy, "face", change)
+    with pytest.raises(BundleError, match=rf"face.safetensors does not fit its configuration: {reason}"):
+        load_bundle(copy)
+
+
+def test_a_file_that_is_no_safetensors_is_refused(copy: Path) -> None:
+    rewrite(copy / "text.safetensors", b"not weights")
+    digest = hashlib.sha256(b"not weights").hexdigest()
+    edit_config(copy, lambda raw: raw["files"].update({"text.safetensors": digest}))  # type: ignore[attr-defined]
+    with pytest.raises(BundleError, match="not a safetensors file"):
+        load_bundle(copy)
+
+
+@pytest.mark.skipif(not STARTER.exists(), reason="the starter bundle is not trained yet")
+def test_the_starter_bundle_loads_and_every_file_is_small_enough_for_a_code_host() -> None:
+    assert load_bundle(STARTER).config.labels == LABELS
+    assert all(path.stat().st_size < 95_000_000 for path in STARTER.rglob("*"))

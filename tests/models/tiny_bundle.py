@@ -1,0 +1,79 @@
+"""A bundle of the real networks with random weights, the text encoder and the dialog network small."""
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from torch import nn
+from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
+
+from models.bundle import Bundle, BundleConfig, ExtractorPart, Temperatures, TextPart
+from models.extractor import EmotionExtractor
+from models.fusion import FusionConfig, M2FNet
+from models.labels import LABELS
+from models.text import TextEncoder
+
+TEXT_DIM = 32
+IMAGE_DIM = 24
+_SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+_WORDS = ("i", "you", "am", "are", "so", "happy", "sad", "what", "no", "anna", "ben", "never", "again")
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    letters = [f"{prefix}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz" for prefix in ("", "##")]
+    vocabulary = [*_SPECIAL.values(), *_WORDS, *(piece for piece in letters if piece not in _WORDS), *".,:!?"]
+    ids = {piece: index for index, piece in enumerate(vocabulary)}
+    tokenizer = Tokenizer(WordPiece(ids, unk_token=_SPECIAL["unk_token"]))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **_SPECIAL)
+
+
+def tiny_bundle(seed: int = 0) -> Bundle:
+    torch.manual_seed(seed)
+    tokenizer = tiny_tokenizer()
+    encoder = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_DIM,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    fusion = FusionConfig(TEXT_DIM, IMAGE_DIM, IMAGE_DIM, IMAGE_DIM, len(LABELS), fusion_layers=2)
+    config = BundleConfig(
+        name="tiny",
+        labels=LABELS,
+        text=TextPart(dim=TEXT_DIM, max_tokens=64),
+        audio=ExtractorPart(dim=IMAGE_DIM),
+        face=ExtractorPart(dim=IMAGE_DIM),
+        fusion=fusion,
+        temperatures=Temperatures(text=0.5, audio=2.0, face=1.5, fused=0.25),
+    )
+    bundle = Bundle(
+        config,
+        TextEncoder(AutoModel.from_config(encoder), len(LABELS)),
+        tokenizer,
+        EmotionExtractor(len(LABELS), IMAGE_DIM),
+        EmotionExtractor(len(LABELS), IMAGE_DIM),
+        M2FNet(fusion),
+    )
+    for network in bundle.networks().values():
+        _spread_statistics(network)
+        network.eval().requires_grad_(False)
+    return bundle
+
+
+def _spread_statistics(network: nn.Module) -> None:
+    """Give batch normalisations statistics as training leaves them, or they would do nothing."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
