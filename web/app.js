@@ -1,0 +1,244 @@
+/** Puts the page together: events into the store, changes into the views. */
+
+import { Captions } from "./captions.js";
+import { loudness } from "./capture.js";
+import { Kind, LiveClient, State } from "./client.js";
+import { ConnectionView } from "./connection.js";
+import { clockTime, element } from "./dom.js";
+import { LABELS, emotionClass, sign } from "./emotions.js";
+import { Notices } from "./notices.js";
+import { OwnSession, Phase } from "./own-session.js";
+import { Player } from "./player.js";
+import { Rows } from "./rows.js";
+import { Stage } from "./stage.js";
+import { Store } from "./store.js";
+import { Timeline } from "./timeline.js";
+
+const MOST_DECODING = 8;
+const byId = (id) => document.getElementById(id);
+const address = (path) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+
+const store = new Store();
+const watcher = new LiveClient(address("/v1/events?media=video,audio"));
+const own = new OwnSession(address("/v1/stream"));
+const player = new Player();
+const notices = new Notices(byId("notices"));
+const stage = new Stage(byId("stage"));
+const captions = new Captions(byId("captions"));
+const rows = new Rows(byId("dialog"));
+const timeline = new Timeline(byId("timeline"), (id) => rows.jump(id));
+
+let selected = null; // the session that is shown
+let picked = false; // by the reader, who then is not taken elsewhere
+let decoding = 0;
+let notShown = 0;
+
+// --- sessions
+
+function select(session) {
+  selected = session;
+  stage.clear({ mirrored: session !== null && session.id === own.id });
+  captions.render(session);
+  rows.render(session);
+  timeline.render(session);
+  showSessions();
+}
+
+const sessionName = ({ speaker, number, open }) =>
+  `${speaker || "unnamed"}${number === null ? "" : ` #${number}`} (${open ? "live" : "ended"})`;
+
+function showSessions() {
+  const picker = byId("session");
+  picker.replaceChildren(
+    ...[...store.sessions.values()].map((session) =>
+      element("option", { value: session.id, text: sessionName(session), selected: session === selected }),
+    ),
+  );
+  byId("session-field").hidden = store.sessions.size < 2;
+  showFacts();
+}
+
+function showFacts() {
+  byId("no-session").hidden = selected !== null;
+  byId("clock").hidden = selected === null;
+  byId("stage").classList.toggle("idle", !selected?.open);
+  byId("speaker").textContent = selected?.speaker ?? "";
+  byId("status").textContent = selected === null ? "" : selected.open ? "live" : `ended: ${selected.reason || "closed"}`;
+  byId("status").dataset.open = selected?.open ?? false;
+  byId("engine").textContent = selected?.engine ? `${selected.engine} · ${selected.bundle}` : "";
+  byId("placeholder-text").textContent = placeholderText();
+  showCounts();
+}
+
+function placeholderText() {
+  if (selected === null) return "Nothing to show yet. Start your camera, or start the server with a --source.";
+  if (!selected.open) return "This session has ended.";
+  return "No picture: sound only";
+}
+
+function totalsText({ utterances, dropped_video_frames: pictures, dropped_audio_chunks: sounds, skipped_partials: partials }) {
+  return `${utterances} utterances; server dropped ${pictures} pictures, ${sounds} sounds, ${partials} partial transcripts`;
+}
+
+function showCounts() {
+  const parts = [];
+  const counts = own.counts;
+  if (counts) {
+    parts.push(`sent ${counts.sent.pictures} pictures, ${counts.sent.audio} sounds`);
+    parts.push(`dropped ${counts.dropped.pictures} pictures, ${counts.dropped.audio} sounds`);
+  }
+  if (notShown > 0) parts.push(`${notShown} previews not shown`);
+  if (selected?.totals) parts.push(totalsText(selected.totals));
+  const text = parts.join(" · ");
+  if (byId("counts").textContent !== text) byId("counts").textContent = text;
+}
+
+/** A session that begins is shown unless another one is live, or it is one's own. */
+function maybeSelect(session) {
+  const free = selected === null || (!selected.open && !picked);
+  if (session !== selected && session.open && (free || session.id === own.id)) select(session);
+}
+
+// --- events
+
+function take(event) {
+  if (event.type === "warning") notices.show("warning", event.message, event.code);
+  if (event.type === "error") notices.show("error", event.message, event.code);
+  const change = store.apply(event);
+  if (change.sessionChanged) {
+    maybeSelect(change.session);
+    showSessions();
+  }
+  if (change.session === null || change.session !== selected) return;
+  if (event.type === "faces") stage.addFaces(event);
+  showChange(change);
+}
+
+function showChange({ session, utterance, removed }) {
+  for (const id of removed) {
+    for (const view of [rows, captions, timeline]) view.remove(id);
+  }
+  if (utterance && !removed.includes(utterance.id)) {
+    for (const view of [rows, captions, timeline]) view.update(utterance);
+  }
+  rows.forgotten(session.removed);
+  reach(session.lastMs);
+}
+
+function reach(timeMs) {
+  timeline.reach(timeMs);
+  const text = clockTime(timeMs);
+  if (byId("clock").textContent !== text) byId("clock").textContent = text;
+}
+
+// --- previews
+
+function toFloat({ kind, payload }) {
+  const { buffer, byteOffset, byteLength } = payload;
+  if (kind === Kind.PCM32) return new Float32Array(buffer, byteOffset, Math.floor(byteLength / 4));
+  return Float32Array.from(new Int16Array(buffer, byteOffset, Math.floor(byteLength / 2)), (s) => s / 32768);
+}
+
+function takeSound(media) {
+  const samples = toFloat(media);
+  stage.addSound(media.timeMs, loudness(samples.map((s) => s * 32768)));
+  player.play(samples, media.timeMs - stage.mediaNow());
+}
+
+async function takePicture({ timeMs, payload }) {
+  if (document.hidden) return;
+  if (decoding >= MOST_DECODING) {
+    notShown += 1;
+    return;
+  }
+  const session = selected;
+  decoding += 1;
+  try {
+    const bitmap = await createImageBitmap(new Blob([payload], { type: "image/jpeg" }));
+    if (session === selected) stage.addPicture(timeMs, bitmap);
+    else bitmap.close();
+  } catch {
+    notShown += 1;
+  } finally {
+    decoding -= 1;
+  }
+}
+
+function takeMedia(media) {
+  if (selected === null || store.byNumber(media.number) !== selected || own.tells(selected.id)) return;
+  selected.lastMs = Math.max(selected.lastMs, media.timeMs);
+  reach(selected.lastMs);
+  if (media.kind === Kind.JPEG) takePicture(media);
+  else takeSound(media);
+}
+
+// --- connections
+
+watcher.addEventListener("event", ({ detail }) => own.tells(detail.session) || take(detail));
+watcher.addEventListener("media", ({ detail }) => takeMedia(detail));
+watcher.addEventListener("state", ({ detail }) => {
+  if (detail.state === State.RECONNECTING || detail.state === State.CLOSED) {
+    store.disconnected();
+    showSessions();
+  }
+});
+
+own.addEventListener("event", ({ detail }) => take(detail));
+own.addEventListener("state", ({ detail }) => {
+  if (detail.state === State.RECONNECTING)
+    notices.show("warning", "The connection was lost; what you say now is not analyzed until it is back.", "connection");
+  if (detail.state === State.CLOSED && own.phase === Phase.ON) {
+    notices.show("error", `The server closed the connection${detail.reason ? `: ${detail.reason}` : "."}`, "connection");
+    own.stop();
+  }
+});
+own.addEventListener("notice", ({ detail }) => notices.show(detail.kind, detail.message));
+own.addEventListener("level", ({ detail }) => selected?.id === own.id && stage.level(detail));
+own.addEventListener("picture", ({ detail: { timeMs, bitmap } }) => {
+  if (selected?.id === own.id) stage.addPicture(timeMs, bitmap);
+  else bitmap.close();
+});
+
+// --- controls
+
+const BUTTON = { [Phase.OFF]: "Start", [Phase.OPENING]: "Opening…", [Phase.ON]: "Stop", [Phase.FINISHING]: "Finishing…" };
+
+own.addEventListener("phase", ({ detail: phase }) => {
+  const button = byId("start");
+  button.textContent = BUTTON[phase];
+  button.disabled = phase === Phase.OPENING || phase === Phase.FINISHING;
+  button.classList.toggle("on", phase === Phase.ON);
+  for (const input of byId("you").querySelectorAll("input")) input.disabled = phase !== Phase.OFF;
+  showCounts();
+});
+
+byId("you").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (own.phase === Phase.ON) {
+    own.stop();
+    return;
+  }
+  const wanted = { speaker: byId("name").value.trim(), video: byId("use-camera").checked, audio: byId("use-microphone").checked };
+  if (!wanted.video && !wanted.audio) notices.show("error", "Tick camera, microphone or both.");
+  else own.start(wanted);
+});
+
+byId("session").addEventListener("change", ({ target }) => {
+  picked = true;
+  select(store.sessions.get(target.value));
+});
+
+byId("sound").addEventListener("click", async ({ currentTarget: button }) => {
+  if (player.enabled) player.disable();
+  else await player.enable();
+  button.setAttribute("aria-pressed", player.enabled);
+  button.querySelector("span").textContent = player.enabled ? "Sound on" : "Sound off";
+});
+
+for (const label of LABELS)
+  byId("legend").append(element("li", { className: emotionClass(label) }, element("i"), `${sign(label)} ${label}`));
+
+new ConnectionView(byId("connection"), watcher);
+setInterval(showCounts, 1000);
+showFacts();
+watcher.connect();

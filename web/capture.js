@@ -1,0 +1,207 @@
+/** The browser's own camera and microphone as 16 kHz sound and JPEG pictures, timed on one clock. */
+
+import { TARGET_RATE } from "./resampler.js";
+
+const WIDTH = 640;
+const PICTURE_MS = 62; // own pictures shown
+const SENT_EVERY = 2; // of those sent: 8 a second
+const JPEG_QUALITY = 0.8;
+const GAP_MS = 250; // sound later than this, for a second on end, has lost samples (the computer slept)
+const LATE_CHUNKS = 16;
+
+const MESSAGES = {
+  NotAllowedError:
+    "Camera and microphone were not allowed. Allow them for this page (the icon beside the address, " +
+    "and the system's privacy settings), then press Start again.",
+  SecurityError: "The browser's settings forbid camera and microphone on this page.",
+  NotFoundError: "No camera or microphone was found. Connect one, or untick what is missing.",
+  NotReadableError: "The camera or microphone is in use by another program. Close that program, then press Start again.",
+  AbortError: "The camera or microphone could not be started. Unplug it and plug it in again, then press Start.",
+  OverconstrainedError: "The camera or microphone does not offer what is needed.",
+};
+
+const INSECURE =
+  "Browsers give camera and microphone only to pages of this machine or over HTTPS. " +
+  "Open this page as http://localhost, or put HTTPS in front of the server.";
+
+/** Something that kept the devices from opening; `message` says what to do. */
+export class CaptureError extends Error {}
+
+/** Return the sentence for what getUserMedia threw. */
+export function describeFailure(error) {
+  return MESSAGES[error?.name] ?? `Camera and microphone could not be opened: ${error?.message ?? error}`;
+}
+
+const CONSTRAINTS = {
+  video: { width: { ideal: WIDTH }, frameRate: { ideal: 24, max: 30 } },
+  audio: { channelCount: { ideal: 1 }, echoCancellation: true },
+};
+
+/** The requests to try in turn: what was asked for, then each device alone. */
+function requests({ video, audio }) {
+  if (!(video && audio)) return [{ video, audio }];
+  return [{ video: true, audio: true }, { video: false, audio: true }, { video: true, audio: false }];
+}
+
+/** Open the devices; `missing` names the one that does not exist when only the other could be had. */
+export async function openDevices(wanted) {
+  if (!window.isSecureContext || !navigator.mediaDevices) throw new CaptureError(INSECURE);
+  let failure = null;
+  for (const { video, audio } of requests(wanted)) {
+    try {
+      const asked = { video: video && CONSTRAINTS.video, audio: audio && CONSTRAINTS.audio };
+      const stream = await navigator.mediaDevices.getUserMedia(asked);
+      const missing = [wanted.video && !video && "camera", wanted.audio && !audio && "microphone"].find(Boolean);
+      return { stream, missing: missing ?? null };
+    } catch (error) {
+      failure ??= error;
+      if (error.name !== "NotFoundError") break;
+    }
+  }
+  throw new CaptureError(describeFailure(failure));
+}
+
+/** Media time of sound, counted in its samples and set anew after a gap. */
+export class SampleClock {
+  #samples = 0;
+  #offsetMs = null;
+  #lateChunks = 0;
+
+  /** Return the time of the first of `count` samples that arrived whole at `nowMs`. */
+  next(count, nowMs) {
+    const arrived = nowMs - (count * 1000) / TARGET_RATE;
+    const counted = (this.#samples * 1000) / TARGET_RATE;
+    this.#offsetMs ??= Math.max(0, arrived - counted);
+    // One late chunk is a busy page, not a loss: those behind it catch up.
+    this.#lateChunks = arrived - counted - this.#offsetMs > GAP_MS ? this.#lateChunks + 1 : 0;
+    if (this.#lateChunks >= LATE_CHUNKS) {
+      this.#offsetMs = arrived - counted;
+      this.#lateChunks = 0;
+    }
+    this.#samples += count;
+    return counted + this.#offsetMs;
+  }
+}
+
+/** Return the loudness of s16le samples, 0 (silence) to 1 (as loud as can be), on a decibel scale of 60 dB. */
+export function loudness(samples) {
+  let energy = 0;
+  for (const sample of samples) energy += (sample / 32768) ** 2;
+  const decibels = 10 * Math.log10(energy / Math.max(1, samples.length) + 1e-9);
+  return Math.max(0, Math.min(1, 1 + decibels / 60));
+}
+
+/**
+ * Runs the opened devices. Media flows after `begin`, which starts the clock at 0, and may be called again.
+ * `onAudio(timeMs, Int16Array)`, `onJpeg(timeMs, ArrayBuffer)` are to be sent; `onPicture(timeMs, ImageBitmap)` is
+ * for the own view; `onEnded(kind)` tells that a device went away.
+ */
+export class Capture {
+  #stream;
+  #handlers;
+  #startedAt = null;
+  #sampleClock = new SampleClock();
+  #audioContext = null;
+  #video = null;
+  #timer = null;
+  #pictures = 0;
+  #encoding = false;
+
+  constructor(stream, handlers) {
+    this.#stream = stream;
+    this.#handlers = handlers;
+    for (const track of stream.getTracks()) track.onended = () => handlers.onEnded(track.kind);
+  }
+
+  get hasVideo() {
+    return this.#stream.getVideoTracks().length > 0;
+  }
+
+  get hasAudio() {
+    return this.#stream.getAudioTracks().length > 0;
+  }
+
+  /** Start the devices' threads; media is thrown away until `begin`. */
+  async open() {
+    if (this.hasVideo) await this.#openVideo();
+    if (this.hasAudio) await this.#openAudio();
+  }
+
+  /** Media time is 0 now. */
+  begin() {
+    this.#startedAt = performance.now();
+    this.#sampleClock = new SampleClock();
+  }
+
+  /** Send nothing until `begin` is called again. */
+  pause() {
+    this.#startedAt = null;
+  }
+
+  stop() {
+    this.pause();
+    clearInterval(this.#timer);
+    for (const track of this.#stream.getTracks()) {
+      track.onended = null;
+      track.stop();
+    }
+    this.#audioContext?.close();
+  }
+
+  async #openVideo() {
+    this.#video = document.createElement("video");
+    this.#video.muted = true;
+    this.#video.playsInline = true;
+    this.#video.srcObject = this.#stream;
+    await this.#video.play();
+    const canvas = document.createElement("canvas");
+    // A timer, not the picture's own callback: it goes on, if slower, in a tab that is not in front.
+    this.#timer = setInterval(() => this.#takePicture(canvas), PICTURE_MS);
+  }
+
+  #takePicture(canvas) {
+    const { videoWidth, videoHeight } = this.#video;
+    if (this.#startedAt === null || videoWidth === 0) return;
+    const timeMs = performance.now() - this.#startedAt;
+    const scale = Math.min(1, WIDTH / videoWidth);
+    canvas.width = Math.round(videoWidth * scale);
+    canvas.height = Math.round(videoHeight * scale);
+    canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
+    createImageBitmap(canvas).then((bitmap) => this.#handlers.onPicture(timeMs, bitmap));
+    if (this.#pictures % SENT_EVERY === 0) this.#encode(canvas, timeMs);
+    this.#pictures += 1;
+  }
+
+  #encode(canvas, timeMs) {
+    if (this.#encoding) return; // the machine is behind: the next picture will do
+    this.#encoding = true;
+    const clock = this.#startedAt;
+    const deliver = async (blob) => {
+      const jpeg = await blob?.arrayBuffer();
+      this.#encoding = false;
+      if (jpeg && clock === this.#startedAt) this.#handlers.onJpeg(timeMs, jpeg);
+    };
+    canvas.toBlob(deliver, "image/jpeg", JPEG_QUALITY);
+  }
+
+  async #openAudio() {
+    const context = new AudioContext();
+    this.#audioContext = context;
+    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    const node = new AudioWorkletNode(context, "capture", {
+      numberOfOutputs: 0,
+      channelCount: 1,
+      channelCountMode: "explicit",
+      channelInterpretation: "speakers",
+    });
+    node.port.onmessage = ({ data }) => this.#takeAudio(data);
+    context.createMediaStreamSource(this.#stream).connect(node);
+    await context.resume();
+  }
+
+  #takeAudio(samples) {
+    if (this.#startedAt === null) return;
+    const timeMs = this.#sampleClock.next(samples.length, performance.now() - this.#startedAt);
+    this.#handlers.onAudio(timeMs, samples);
+  }
+}

@@ -1,0 +1,40 @@
+/** Plays the previews' sound, in step with the picture. */
+
+const LATEST_MS = 150; // further from its place than this, sound is set anew
+const LONGEST_WAIT_MS = 1_500;
+const CUSHION_MS = 100; // for what the network delays
+const RATE = 16_000;
+
+/** Web Audio, silent until `enable`: browsers allow sound only after a click. */
+export class Player {
+  #context = null;
+  #nextAt = 0;
+
+  get enabled() {
+    return this.#context !== null;
+  }
+
+  async enable() {
+    this.#context = new AudioContext();
+    await this.#context.resume();
+  }
+
+  disable() {
+    this.#context?.close();
+    this.#context = null;
+    this.#nextAt = 0;
+  }
+
+  /** Play `samples` (Float32Array, 16 kHz) so that they begin `waitMs` from now, or where those before end. */
+  play(samples, waitMs) {
+    if (!this.enabled || samples.length === 0) return;
+    const wanted = this.#context.currentTime + Math.max(0, Math.min(LONGEST_WAIT_MS, waitMs + CUSHION_MS)) / 1000;
+    if (Math.abs(this.#nextAt - wanted) * 1000 > LATEST_MS) this.#nextAt = wanted;
+    const buffer = this.#context.createBuffer(1, samples.length, RATE);
+    buffer.copyToChannel(samples, 0);
+    const source = new AudioBufferSourceNode(this.#context, { buffer });
+    source.connect(this.#context.destination);
+    source.start(this.#nextAt);
+    this.#nextAt += buffer.duration;
+  }
+}

@@ -1,0 +1,156 @@
+/** The session's picture with its faces, or a level meter where there is only sound. */
+
+import { element, percent } from "./dom.js";
+import { emotionClass, likeliest, sign } from "./emotions.js";
+import { PlayoutClock, facesAt, lastNotAfter } from "./playout.js";
+
+const KEPT_MS = 1_300;
+const KEPT_PICTURES = 48;
+const KEPT_ANALYSES = 32;
+const STALE_MS = 3_000; // without a picture for so long there is none
+const ANNOUNCE_MS = 2_000;
+
+const faceText = (id, best) => (best ? `${id} ${sign(best[0])} ${best[0]} ${percent(best[1])}` : `${id}`);
+
+/** Draws one session at a time; `clear` before another. */
+export class Stage {
+  #root;
+  #canvas;
+  #boxes = new Map(); // elements by face id
+  #pictures = [];
+  #analyses = [];
+  #clock = new PlayoutClock();
+  #shownMs = null;
+  #pictureAt = -Infinity;
+  #announcedAt = 0;
+  #mirrored = false;
+
+  constructor(root) {
+    this.#root = root;
+    this.#canvas = root.querySelector("canvas");
+    this.boxLayer = root.querySelector(".boxes");
+    this.placeholder = root.querySelector(".placeholder");
+    this.meter = root.querySelector(".meter");
+    requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  /** Forget what is shown; `mirrored` for one's own camera, as in a looking-glass. */
+  clear({ mirrored = false } = {}) {
+    for (const { bitmap } of this.#pictures) bitmap.close();
+    this.#pictures = [];
+    this.#analyses = [];
+    this.#clock = new PlayoutClock();
+    this.#shownMs = null;
+    this.#pictureAt = -Infinity;
+    this.#mirrored = mirrored;
+    this.#canvas.classList.toggle("mirrored", mirrored);
+    this.#drawFaces(null);
+    this.level(0);
+  }
+
+  /** Take over `bitmap`, the picture of `timeMs`. */
+  addPicture(timeMs, bitmap) {
+    const now = performance.now();
+    this.#clock.arrived(timeMs, now);
+    this.#pictureAt = now;
+    this.#pictures.push({ timeMs, bitmap });
+    if (this.#pictures.length > 1 && this.#pictures.at(-2).timeMs > timeMs)
+      this.#pictures.sort((a, b) => a.timeMs - b.timeMs);
+    this.#evict();
+  }
+
+  /** Take a `faces` event. */
+  addFaces({ time_ms: timeMs, width, height, faces }) {
+    this.#clock.analyzed(timeMs, performance.now());
+    this.#analyses.push({ timeMs, width, height, faces });
+    if (this.#analyses.length > KEPT_ANALYSES) this.#analyses.shift();
+    this.#shownMs = null; // the picture that is shown may be the one they belong to
+  }
+
+  /** Media time of what is to be seen, and heard, now. */
+  mediaNow() {
+    return this.#clock.mediaAt(performance.now());
+  }
+
+  /** Sound of `timeMs`, as loud as `value` (0 to 1), has come with the pictures. */
+  addSound(timeMs, value) {
+    this.#clock.arrived(timeMs, performance.now());
+    this.level(value);
+  }
+
+  /** Show loudness, 0 to 1. */
+  level(value) {
+    this.meter.style.setProperty("--level", value.toFixed(3));
+  }
+
+  #evict() {
+    const newest = this.#pictures.at(-1).timeMs;
+    while (this.#pictures.length > KEPT_PICTURES || newest - this.#pictures[0].timeMs > KEPT_MS)
+      this.#pictures.shift().bitmap.close();
+  }
+
+  #tick(now) {
+    requestAnimationFrame((later) => this.#tick(later));
+    const alive = now - this.#pictureAt < STALE_MS;
+    this.#root.classList.toggle("has-picture", alive);
+    if (!alive) {
+      this.#drawFaces(null);
+      return;
+    }
+    const index = Math.max(0, lastNotAfter(this.#pictures, this.#clock.mediaAt(now)));
+    const { timeMs, bitmap } = this.#pictures[index];
+    if (timeMs === this.#shownMs) return;
+    this.#shownMs = timeMs;
+    this.#drawPicture(bitmap);
+    this.#drawFaces(facesAt(this.#analyses, timeMs));
+  }
+
+  #drawPicture(bitmap) {
+    if (this.#canvas.width !== bitmap.width || this.#canvas.height !== bitmap.height) {
+      this.#canvas.width = bitmap.width;
+      this.#canvas.height = bitmap.height;
+      this.#root.style.setProperty("--aspect", `${bitmap.width} / ${bitmap.height}`);
+    }
+    this.#canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  }
+
+  #drawFaces(analysis) {
+    const faces = analysis?.faces ?? [];
+    const gone = new Set(this.#boxes.keys());
+    for (const face of faces) {
+      gone.delete(face.id);
+      this.#drawFace(face, analysis);
+    }
+    for (const id of gone) {
+      this.#boxes.get(id).remove();
+      this.#boxes.delete(id);
+    }
+    this.#announce(faces);
+  }
+
+  #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height }) {
+    if (!this.#boxes.has(id)) {
+      const box = element("div", {}, element("span"));
+      this.#boxes.set(id, box);
+      this.boxLayer.append(box);
+    }
+    const box = this.#boxes.get(id);
+    const best = likeliest(expression);
+    const start = this.#mirrored ? width - right : left;
+    box.className = `face ${emotionClass(best?.[0])}`;
+    box.classList.toggle("label-below", top / height < 0.09);
+    box.style.left = `${(100 * start) / width}%`;
+    box.style.top = `${(100 * top) / height}%`;
+    box.style.width = `${(100 * (right - left)) / width}%`;
+    box.style.height = `${(100 * (bottom - top)) / height}%`;
+    box.firstChild.textContent = faceText(id, best);
+  }
+
+  #announce(faces) {
+    const now = performance.now();
+    if (now - this.#announcedAt < ANNOUNCE_MS) return;
+    this.#announcedAt = now;
+    const described = faces.map(({ id, expression }) => faceText(id, likeliest(expression))).join("; ");
+    this.#canvas.setAttribute("aria-label", `Video, ${described ? `faces: ${described}` : "no face"}`);
+  }
+}
