@@ -30,6 +30,11 @@ class SegmenterSettings(Section):
     post_roll_ms: Milliseconds = Field(200, description="silence kept at the end of the utterance")
     min_utterance_ms: Milliseconds = Field(250, description="less speech than this is no utterance")
     max_utterance_ms: Milliseconds = Field(15_000, ge=2_000, description="cut at the best pause at the latest here")
+    min_sentence_ms: Milliseconds = Field(600, description="a shorter sentence stays with the next one")
+    sentence_words: int = Field(
+        2, ge=1, le=10, description="words of the next sentence seen before a sentence is cut off"
+    )
+    gap_ms: Milliseconds = Field(100, ge=1, description="missing sound longer than this counts as silence")
 
     @model_validator(mode="after")
     def _ordered(self) -> "SegmenterSettings":
@@ -38,6 +43,9 @@ class SegmenterSettings(Section):
             raise ValueError(message)
         if not self.likely_end_ms <= self.confirmed_end_ms < self.max_utterance_ms:
             message = "need segmenter.likely_end_ms <= confirmed_end_ms < max_utterance_ms"
+            raise ValueError(message)
+        if self.pre_roll_ms + self.min_speech_ms >= self.max_utterance_ms:
+            message = "segmenter.pre_roll_ms and min_speech_ms together must be less than max_utterance_ms"
             raise ValueError(message)
         return self
 
