@@ -80,9 +80,7 @@ class Source(ABC):
         self._stopping.set()
         self._queue.close()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(STOP_SECONDS)
-        if self._thread.is_alive():
-            log.warning("%s did not stop within %.0f s; left behind", self.name, STOP_SECONDS)
+            self._join()
         self._queue.put(self._stopped())
 
     @property
@@ -105,6 +103,11 @@ class Source(ABC):
     def _fail(self, what: str, message: str) -> NoReturn:
         code = f"{self.kind}.{what}"
         raise SourceError(code, message)
+
+    def _join(self) -> None:
+        self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():
+            log.warning("%s did not stop within %.0f s; left behind", self.name, STOP_SECONDS)
 
     def _run(self) -> None:
         self._queue.put(self._last_word())

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -13,8 +13,6 @@ from stream.sources.limiter import FrameLimiter
 from stream.sources.resample import Resampler
 from stream.sources.tally import Tally
 from stream.sources.timeline import AudioTrack, Timeline, VideoTrack
-
-Packet: TypeAlias = "av.Packet[Any]"
 
 DEFAULT_INTERVAL_MS: Final = 40.0
 MAX_FAILED_READS: Final = 32
@@ -51,7 +49,7 @@ class AudioDecoder:
         """Return the media time decoded up to."""
         return self._track.position_ms or 0.0
 
-    def decode(self, packet: Packet | None) -> Iterator[AudioChunk]:
+    def decode(self, packet: "av.Packet[Any] | None") -> Iterator[AudioChunk]:
         """Yield what ``packet`` completes; None: what is still inside.
 
         Raises:
@@ -82,7 +80,7 @@ class VideoDecoder:
         """Return the media time decoded up to, that of the dropped pictures included."""
         return 0.0 if self._track.position_ms is None else self._track.position_ms + self._interval_ms
 
-    def decode(self, packet: Packet | None) -> Iterator[VideoFrame]:
+    def decode(self, packet: "av.Packet[Any] | None") -> Iterator[VideoFrame]:
         """Yield what ``packet`` completes; None: what is still inside.
 
         Raises:
@@ -157,7 +155,7 @@ class Decoder:
     def _decoders(self) -> list[AudioDecoder | VideoDecoder]:
         return [decoder for decoder in (self.audio, self.video) if decoder is not None]
 
-    def _packets(self) -> Iterator[Packet | None]:
+    def _packets(self) -> Iterator["av.Packet[Any] | None"]:
         """Yield the packets, and None for each place that could not be read."""
         failures = 0
         while failures < MAX_FAILED_READS:

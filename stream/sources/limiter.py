@@ -15,6 +15,7 @@ class FrameLimiter:
         # Time stamps are rounded to milliseconds in many containers.
         if time_ms < self._due_ms - 1:
             return False
-        # The next one is due a whole interval on, unless the stream has fallen behind that.
-        self._due_ms = max(self._due_ms, time_ms - self._interval_ms) + self._interval_ms
+        # Counted from when this one was due, so that the rate is kept; after a gap from now, so that no burst follows.
+        late = time_ms - self._due_ms >= self._interval_ms
+        self._due_ms = (time_ms if late else self._due_ms) + self._interval_ms
         return True

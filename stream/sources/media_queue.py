@@ -147,15 +147,15 @@ class MediaQueue(Generic[Item]):
             return True
 
     def get(self, timeout: float | None = None) -> Item | None:
-        """Return the oldest item, waiting up to ``timeout`` seconds; None at time-out or when no more will come."""
+        """Return the oldest item, waiting up to ``timeout`` seconds; None at time-out and after the final status."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._backlog) or self._over, timeout)
+            self._changed.wait_for(lambda: len(self._backlog) or self._finished, timeout)
             item = self._backlog.pop()
             self._changed.notify_all()
             return item
 
     def close(self) -> None:
-        """Refuse media from now on and wake everyone who waits; what waits can still be read."""
+        """Refuse media from now on, also what waits for room; what is in can be read, and a status added."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

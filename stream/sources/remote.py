@@ -6,7 +6,6 @@ from typing import ClassVar, Final
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
 
 from stream.media import AudioChunk, DropCounts, Image, Media, Samples, VideoFrame
 from stream.sources.base import Source
@@ -59,12 +58,12 @@ class RemoteSource(Source):
 
     def close(self) -> None:
         """Say that nothing more comes; what was pushed is still processed, then the source ends."""
-        self._inbox.close()
+        self._inbox.put(self._status("ended", "ended", f"{self.name} has ended"))
 
     def stop(self) -> None:
         """End the source, as :meth:`Source.stop`."""
         self._stopping.set()
-        self._inbox.close()
+        self.close()
         super().stop()
 
     @property
@@ -79,10 +78,15 @@ class RemoteSource(Source):
     def _media(self) -> Generator[Media]:
         yield self._status("opened", "opened", f"{self.name} is connected")
         while (item := self._inbox.get()) is not None:
-            if isinstance(item, AudioChunk):
-                yield AudioChunk(self._audio.place(item.time_ms, len(item.samples)), item.samples)
-            elif isinstance(item, EncodedPicture):
-                yield from self._picture(item)
+            yield from self._processed(item)
+
+    def _processed(self, item: Queued) -> Generator[Media]:
+        if isinstance(item, AudioChunk):
+            yield AudioChunk(self._audio.place(item.time_ms, len(item.samples)), item.samples)
+        elif isinstance(item, EncodedPicture):
+            yield from self._picture(item)
+        else:
+            yield item
 
     def _picture(self, picture: EncodedPicture) -> Generator[Media]:
         image = decode_jpeg(picture.data)
@@ -100,7 +104,7 @@ def decode_jpeg(data: bytes) -> Image | None:
             if picture.width * picture.height > MAX_PIXELS:
                 return None
             return np.asarray(picture.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+    except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
 
 

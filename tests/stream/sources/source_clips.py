@@ -1,0 +1,124 @@
+"""Small real media for the tests of the sources."""
+
+import io
+import struct
+import wave
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from PIL import Image
+
+from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
+from stream.sources.base import Source
+
+WIDTH, HEIGHT, FPS = 160, 120, 25
+
+
+def tone(seconds: float, rate: int) -> np.ndarray:
+    return (0.4 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def picture(number: int) -> np.ndarray:
+    """A red upper half; the lower half changes with ``number``."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[: HEIGHT // 2, :, 0] = 220
+    image[HEIGHT // 2 :, :, 2] = 5 * number % 200
+    return image
+
+
+def make_clip(path: Path, *, video_s: float = 2.0, audio_s: float = 2.0, start_s: float = 0.0, **options: str) -> Path:
+    """Write MPEG-4 video and AAC sound of the given lengths (0: no such stream), all stamps from ``start_s`` on."""
+    with av.open(str(path), "w", options=options) as output:
+        video = _video_stream(output) if video_s else None
+        audio = cast("av.AudioStream", output.add_stream("aac", rate=44_100, layout="mono")) if audio_s else None
+        if audio:
+            _add_sound(output, audio, audio_s, start_s)
+        if video:
+            _add_pictures(output, video, round(video_s * FPS), start_s)
+    return path
+
+
+def _video_stream(output: OutputContainer) -> av.VideoStream:
+    video = cast("av.VideoStream", output.add_stream("mpeg4", rate=FPS))
+    video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", 400_000
+    return video
+
+
+def _add_sound(output: OutputContainer, audio: av.AudioStream, seconds: float, start_s: float) -> None:
+    frame = av.AudioFrame.from_ndarray(tone(seconds, 44_100)[None], format="fltp", layout="mono")
+    frame.sample_rate, frame.time_base, frame.pts = 44_100, Fraction(1, 44_100), round(start_s * 44_100)
+    for packet in [*audio.encode(frame), *audio.encode(None)]:
+        output.mux(packet)
+
+
+def _add_pictures(output: OutputContainer, video: av.VideoStream, count: int, start_s: float) -> None:
+    for number in range(count):
+        frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+        frame.time_base, frame.pts = Fraction(1, FPS), number + round(start_s * FPS)
+        output.mux(video.encode(frame))
+    output.mux(video.encode(None))
+
+
+def make_wav(path: Path, seconds: float = 1.5, rate: int = 8_000, channels: int = 2) -> Path:
+    samples = (tone(seconds, rate) * 32767).astype(np.int16)
+    with wave.open(str(path), "wb") as output:
+        output.setnchannels(channels)
+        output.setsampwidth(2)
+        output.setframerate(rate)
+        output.writeframes(np.repeat(samples, channels).tobytes())
+    return path
+
+
+def turned(data: bytes) -> bytes:
+    """Return the MP4 ``data`` with the display matrix of its video track turned a quarter clockwise."""
+    one = 1 << 16
+    upright = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    quarter = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    header = data.index(b"tkhd")
+    matrix = data.index(upright, header)
+    return data[:matrix] + quarter + data[matrix + len(upright) :]
+
+
+def jpeg(number: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(number)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def packets(path: Path) -> list[tuple[str, int, int]]:
+    """Return stream type, byte position and size of each packet in ``path``."""
+    with av.open(str(path)) as container:
+        found: list[Any] = [packet for packet in container.demux() if packet.size]
+        return [(packet.stream.type, packet.pos, packet.size) for packet in found]
+
+
+def drain(source: Source) -> list[Media]:
+    """Return everything ``source`` gives, to its last word."""
+    with source:
+        return list(iter(source.read, None))
+
+
+def sound(media: list[Media]) -> list[AudioChunk]:
+    return [item for item in media if isinstance(item, AudioChunk)]
+
+
+def pictures(media: list[Media]) -> list[VideoFrame]:
+    return [item for item in media if isinstance(item, VideoFrame)]
+
+
+def statuses(media: list[Media]) -> list[SourceStatus]:
+    return [item for item in media if isinstance(item, SourceStatus)]
+
+
+def codes(media: list[Media]) -> list[str]:
+    return [status.code for status in statuses(media)]
+
+
+def is_seamless(chunks: list[AudioChunk]) -> bool:
+    """Return whether each chunk begins where the one before ends."""
+    return all(abs(late.time_ms - early.end_ms) < 1e-6 for early, late in pairwise(chunks))

@@ -1,0 +1,122 @@
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from source_clips import codes, is_seamless, jpeg, pictures, sound, statuses
+
+from stream.media import Media
+from stream.sources.media_queue import Bounds
+from stream.sources.remote import MAX_PIXELS, RemoteSource, decode_jpeg
+
+BLOCK = np.full(320, 0.25, np.float32)
+
+
+def rest(source: RemoteSource) -> list[Media]:
+    return list(iter(source.read, None))
+
+
+def test_pushed_media_comes_out_in_its_order_from_zero() -> None:
+    with RemoteSource("Ann") as source:
+        for i in range(10):
+            source.push_audio(5000 + 20 * i, BLOCK)
+            source.push_jpeg(5000 + 20 * i, jpeg(i))
+        source.close()
+        media = rest(source)
+    assert codes(media) == ["remote.opened", "remote.ended"]
+    assert is_seamless(sound(media))
+    assert sound(media)[0].time_ms == 0
+    assert [frame.time_ms for frame in pictures(media)] == [20.0 * i for i in range(10)]
+    assert [type(item).__name__ for item in media[1:5]] == ["AudioChunk", "VideoFrame"] * 2
+    image = pictures(media)[0].image
+    assert image.shape == (120, 160, 3)
+    assert image[20, 80, 0] > 180
+    assert image[20, 80, 1:].max() < 60
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", jpeg()[:400], b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_a_bad_picture_is_a_warning_and_the_source_goes_on(data: bytes) -> None:
+    with RemoteSource("Ann") as source:
+        for _ in range(12):
+            source.push_jpeg(0, data)
+        source.push_jpeg(10, jpeg())
+        source.close()
+        media = rest(source)
+    assert codes(media) == ["remote.opened", "remote.bad_picture", "remote.bad_picture", "remote.ended"]
+    assert "10 picture" in statuses(media)[2].message
+    assert len(pictures(media)) == 1
+
+
+@given(st.binary(max_size=200), st.integers(0, 600))
+@settings(max_examples=50)
+def test_no_bytes_break_the_decoder(noise: bytes, position: int) -> None:
+    good = jpeg()
+    image = decode_jpeg(good[:position] + noise + good[position + len(noise) :])
+    assert image is None or image.shape[2] == 3
+
+
+def test_a_picture_that_claims_to_be_huge_is_refused_unread() -> None:
+    good = jpeg()
+    size = (120).to_bytes(2, "big") + (160).to_bytes(2, "big")
+    claimed = (65_000).to_bytes(2, "big") * 2
+    assert good.count(size) == 1
+    assert MAX_PIXELS < 65_000**2
+    assert decode_jpeg(good.replace(size, claimed)) is None
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [BLOCK.astype(np.float64), BLOCK[None], np.array([0, np.nan], np.float32), np.array([np.inf], np.float32)],
+)
+def test_bad_sound_is_refused(samples: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="one-dimensional float32"):
+        RemoteSource("Ann").push_audio(0, samples)
+
+
+@pytest.mark.parametrize("time_ms", [float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(time_ms: float) -> None:
+    with pytest.raises(ValueError, match="finite number of milliseconds"):
+        RemoteSource("Ann").push_jpeg(time_ms, jpeg())
+
+
+def test_a_peer_nobody_reads_loses_its_oldest_and_that_is_counted() -> None:
+    source = RemoteSource("Ann", bounds=Bounds(audio_ms=200, video_frames=2))
+    for i in range(50):
+        source.push_audio(20 * i, BLOCK)
+        source.push_jpeg(20 * i, jpeg())
+    source.close()
+    with source:
+        media = rest(source)
+    assert source.dropped.audio_chunks == 50 - len(sound(media)) == 40
+    assert source.dropped.video_frames == 50 - len(pictures(media)) == 48
+    assert codes(media)[-1] == "remote.ended"
+
+
+def test_media_after_the_end_is_ignored() -> None:
+    with RemoteSource("Ann") as source:
+        source.close()
+        source.push_audio(0, BLOCK)
+        assert sound(rest(source)) == []
+
+
+def test_stopping_wakes_a_source_that_waits_for_its_peer() -> None:
+    source = RemoteSource("Ann")
+    source.start()
+    media: list[Media] = []
+    reader = threading.Thread(target=lambda: media.extend(rest(source)))
+    reader.start()
+    source.stop()
+    reader.join(10)
+    assert codes(media)[-1] == "source.stopped"
+    assert not source._thread.is_alive()
+
+
+def test_a_peer_whose_clock_starts_again_goes_on() -> None:
+    with RemoteSource("Ann") as source:
+        for i in [*range(100), *range(100)]:
+            source.push_audio(20 * i, BLOCK)
+        source.close()
+        chunks = sound(rest(source))
+    assert is_seamless(chunks)
+    assert chunks[-1].end_ms == 4000
