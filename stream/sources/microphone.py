@@ -19,7 +19,7 @@ from stream.sources.tally import Tally
 from stream.sources.timeline import AudioTrack, Timeline
 
 BLOCK_SECONDS: Final = 0.032
-SILENT_SECONDS: Final = 3.0
+SILENT_SECONDS: Final = 5.0
 WAITING_BLOCKS: Final = 256
 NO_PORTAUDIO: Final = (
     "PortAudio, which records from microphones, is not installed: "
