@@ -128,7 +128,7 @@ def load_bundle(folder: Path) -> Bundle:
     _check_files(folder, config.files)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder / _ENCODER, local_files_only=True)
-        encoder = AutoModel.from_config(  # type: ignore[no-untyped-call] - transformers leaves it unannotated
+        encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]  # transformers leaves it unannotated
             AutoConfig.from_pretrained(folder / _ENCODER, local_files_only=True)
         ).float()
     except (OSError, ValueError, KeyError) as error:

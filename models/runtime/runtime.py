@@ -1,0 +1,182 @@
+"""The trained networks as callers see them: sound, words and faces in, calibrated probabilities out."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.bundle import STARTER, Bundle, load_bundle
+from models.calibration import probabilities
+from models.face_image import FACE_SIZE, face_input
+from models.fusion import FusionConfig
+from models.runtime.engine import Array, Engine
+from models.runtime.select import EngineName, choose_engine
+from models.runtime.worker import Item, Outputs, Worker
+from models.spectrogram import SAMPLE_RATE, LogMelImage
+from models.text import Turn, tokenize, with_context
+
+MAX_SAMPLES: Final = 15 * SAMPLE_RATE
+WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """What one modality says of one utterance or face: embedding ``(dim,)``, probabilities ``(classes,)``."""
+
+    embedding: Floats
+    probabilities: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The embeddings ``(dim,)`` of consecutive utterances, None where a modality is absent; four equally long lists."""
+
+    text: list[Floats | None]
+    audio: list[Floats | None]
+    face: list[Floats | None]
+    scene: list[Floats | None]
+
+
+class Runtime:
+    """A loaded bundle on an engine, fed from any thread; one worker owns the device and batches what waits.
+
+    The methods prepare their input in the caller's thread and wait when the worker's queue is full. After
+    ``close`` they raise RuntimeError, and what was waiting is cancelled.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, max_batch: int = 16) -> None:
+        self.labels: tuple[str, ...] = bundle.config.labels
+        self.engine_name = engine.name
+        self.bundle_name = bundle.config.name
+        self._config, self._tokenizer = bundle.config, bundle.tokenizer
+        self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
+        self._log_mel = LogMelImage().eval()
+        self._worker = Worker(engine, max_batch)
+
+    @classmethod
+    def load(
+        cls, bundle: Path | None = None, engine: EngineName = "auto", threads: int = 0, max_batch: int = 16
+    ) -> "Runtime":
+        """Return a runtime for a bundle folder, the starter bundle by default.
+
+        Raises:
+            BundleError: the bundle is missing or damaged.
+            EngineError: the engine named does not work here.
+        """
+        loaded = load_bundle(bundle or STARTER)
+        return cls(loaded, choose_engine(engine, loaded, threads), max_batch)
+
+    def text(self, turns: Sequence[Turn], index: int) -> "Future[Branch]":
+        """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""
+        part = self._config.text
+        with self._tokenizing:
+            pair = with_context(turns, index, part.context, str(self._tokenizer.sep_token))
+            tokens = tokenize(self._tokenizer, [pair], part.max_tokens)
+        inputs: dict[str, Array] = {
+            "input_ids": tokens.input_ids,
+            "attention_mask": tokens.attention_mask,
+            "utterance_mask": tokens.utterance_mask,
+        }
+        temperature = self._config.temperatures.text
+        return self._worker.submit(Item("text", inputs, lambda rows: _branches(rows, temperature)[0]))
+
+    def audio(self, samples: Floats) -> "Future[Branch]":
+        """Hear an utterance: ``(n,)`` float32 in [-1, 1] at 16 kHz; of a longer one the last 15 s.
+
+        Raises:
+            ValueError: it is not one channel of finite numbers.
+        """
+        if samples.ndim != 1 or not np.isfinite(samples).all():
+            message = f"sound must be one channel of finite samples, not of shape {samples.shape}"
+            raise ValueError(message)
+        heard = torch.from_numpy(np.array(samples[-MAX_SAMPLES:], np.float32))
+        with torch.inference_mode():
+            image = self._log_mel(heard.unsqueeze(0)).numpy()
+        temperature = self._config.temperatures.audio
+        return self._worker.submit(Item("audio", {"images": image}, lambda rows: _branches(rows, temperature)[0]))
+
+    def faces(self, crops: npt.NDArray[np.uint8]) -> "Future[list[Branch]]":
+        """See the expressions of ``(n, 48, 48)`` grey faces, as ``crop_face`` makes them; n may be 0.
+
+        Raises:
+            ValueError: the crops have another shape.
+        """
+        if crops.ndim != 3 or crops.shape[1:] != (FACE_SIZE, FACE_SIZE):  # noqa: PLR2004 - (n, height, width)
+            message = f"faces must be (n, {FACE_SIZE}, {FACE_SIZE}), not {crops.shape}"
+            raise ValueError(message)
+        if not len(crops):
+            nobody: Future[list[Branch]] = Future()
+            nobody.set_result([])
+            return nobody
+        with torch.inference_mode():
+            images = face_input(torch.from_numpy(np.array(crops))).numpy()
+        temperature = self._config.temperatures.face
+        return self._worker.submit(Item("face", {"images": images}, lambda rows: _branches(rows, temperature)))
+
+    def fuse(self, window: Window) -> "Future[Floats]":
+        """Name the emotions of a window of the dialog: probabilities ``(utterances, classes)``.
+
+        Raises:
+            ValueError: the window is empty, its lists differ in length, or an embedding in width.
+        """
+        inputs = fusion_inputs(window, self._config.fusion)
+        count, temperature = len(window.text), self._config.temperatures.fused
+
+        def finish(rows: Outputs) -> Floats:
+            return probabilities(rows["logits"][0, :count], temperature)
+
+        return self._worker.submit(Item("fusion", inputs, finish))
+
+    def close(self) -> None:
+        """Finish the batch under way, cancel what waits, and end the worker; a second call does nothing."""
+        self._worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _branches(rows: Outputs, temperature: float) -> list[Branch]:
+    pairs = zip(rows["embedding"], probabilities(rows["logits"], temperature), strict=True)
+    return [Branch(embedding, probability) for embedding, probability in pairs]
+
+
+def fusion_inputs(window: Window, config: FusionConfig) -> dict[str, Array]:
+    """Return the fusion network's inputs for one window, ``(1, padded utterances, …)``.
+
+    Raises:
+        ValueError: the window is empty, its lists differ in length, or an embedding in width.
+    """
+    modalities = {"text": window.text, "audio": window.audio, "face": window.face, "scene": window.scene}
+    lengths = {len(embeddings) for embeddings in modalities.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        message = f"a window needs four equally long lists of at least one utterance, not {sorted(lengths)}"
+        raise ValueError(message)
+    count = lengths.pop()
+    padded = -(-count // WINDOW_STEP) * WINDOW_STEP
+    inputs: dict[str, Array] = {"valid": np.arange(padded)[None] < count}
+    for name, embeddings in modalities.items():
+        features = np.zeros((1, padded, getattr(config, f"{name}_dim")), np.float32)
+        present = np.zeros((1, padded), np.bool_)
+        for index, embedding in enumerate(embeddings):
+            if embedding is not None:
+                _check_width(name, embedding, features.shape[-1])
+                features[0, index], present[0, index] = embedding, True
+        inputs |= {name: features, f"{name}_present": present}
+    return inputs
+
+
+def _check_width(name: str, embedding: Floats, width: int) -> None:
+    if embedding.shape != (width,):
+        message = f"the {name} embeddings of this bundle are ({width},), not {embedding.shape}"
+        raise ValueError(message)

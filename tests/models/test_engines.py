@@ -1,0 +1,205 @@
+"""Torch and OpenVINO give the same answers, for any batch, length and mask."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+
+from models.bundle import STARTER, Bundle, BundleConfig, NetworkName, load_bundle
+from models.calibration import probabilities
+from models.runtime import model_cache, select
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineError
+from models.runtime.openvino_engine import OpenVinoEngine
+from models.runtime.torch_engine import TorchEngine
+
+Inputs = dict[str, Array]
+
+_BUNDLES = ["tiny", pytest.param("starter", marks=pytest.mark.skipif(not STARTER.exists(), reason="not trained yet"))]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", params=_BUNDLES)
+def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) -> tuple[BundleConfig, Engine, Engine]:
+    loaded = load_bundle(bundle_folder if request.param == "tiny" else STARTER)
+    return loaded.config, TorchEngine(loaded), OpenVinoEngine(loaded, folder=cache)
+
+
+def token_rows(lengths: tuple[int, ...], generator: np.random.Generator) -> Inputs:
+    """Padded rows whose second half is the utterance."""
+    longest = max(lengths)
+    places, ends = np.arange(longest)[None], np.array(lengths)[:, None]
+    mask = (places < ends).astype(np.int64)
+    ids = generator.integers(4, 60, (len(lengths), longest)) * mask
+    return {"input_ids": ids, "attention_mask": mask, "utterance_mask": mask * (places >= ends // 2)}
+
+
+def window_rows(rows: int, length: int, config: BundleConfig, generator: np.random.Generator) -> Inputs:
+    inputs: Inputs = {}
+    for name in ("text", "audio", "face", "scene"):
+        width = getattr(config.fusion, f"{name}_dim")
+        inputs[name] = generator.normal(size=(rows, length, width)).astype(np.float32)
+        inputs[f"{name}_present"] = generator.random((rows, length)) > 0.4
+    inputs["valid"] = np.arange(length)[None] < generator.integers(1, length + 1, (rows, 1))
+    return inputs
+
+
+def cases(config: BundleConfig) -> Iterator[tuple[NetworkName, Inputs]]:
+    generator = np.random.default_rng(5)
+    for lengths in [(7,), (12, 3, 9), (40, 40), (1,)]:
+        yield "text", token_rows(lengths, generator)
+    for shape in [(1, 3, 128, 101), (3, 3, 128, 51), (1, 3, 128, 800), (1, 3, 128, 100)]:
+        yield "audio", {"images": generator.normal(size=shape).astype(np.float32)}
+    for rows in (1, 5):
+        yield "face", {"images": generator.normal(size=(rows, 3, 96, 96)).astype(np.float32)}
+    for rows, length in [(1, 16), (4, 16), (1, 1), (2, 32)]:
+        yield "fusion", window_rows(rows, length, config, generator)
+
+
+def test_probabilities_of_both_engines_differ_by_less_than_a_thousandth(
+    engines: tuple[BundleConfig, Engine, Engine],
+) -> None:
+    config, reference, tested = engines
+    for network, inputs in cases(config):
+        expected, actual = reference.run(network, inputs), tested.run(network, inputs)
+        assert set(actual) == set(OUTPUT_NAMES[network])
+        counted = inputs["valid"] if network == "fusion" else slice(None)  # padding may say anything
+        difference = probabilities(expected["logits"])[counted] - probabilities(actual["logits"])[counted]
+        assert np.abs(difference).max() < 1e-3
+        if "embedding" in expected:
+            scale = np.abs(expected["embedding"]).max()
+            np.testing.assert_allclose(actual["embedding"], expected["embedding"], atol=1e-3 * scale)
+
+
+def test_outputs_are_not_overwritten_by_the_next_run(engines: tuple[BundleConfig, Engine, Engine]) -> None:
+    for engine in engines[1:]:
+        first = engine.run("face", {"images": np.ones((1, 3, 96, 96), np.float32)})["logits"]
+        kept = first.copy()
+        engine.run("face", {"images": np.random.default_rng(0).normal(size=(1, 3, 96, 96)).astype(np.float32)})
+        np.testing.assert_array_equal(first, kept)
+
+
+def test_inputs_are_named_as_the_networks_name_them(bundle: Bundle) -> None:
+    for name, network in bundle.networks().items():
+        assert INPUT_NAMES[name] == tuple(network.forward.__annotations__)[:-1]
+
+
+@pytest.fixture
+def linear() -> torch.nn.Linear:
+    torch.manual_seed(0)
+    return torch.nn.Linear(3, 2)
+
+
+def convert_linear(network: torch.nn.Linear) -> ov.Model:
+    return ov.convert_model(network, example_input=torch.zeros(1, 3))
+
+
+def answer(model: ov.Model) -> np.ndarray:
+    return np.array(ov.Core().compile_model(model, "CPU")(np.ones((1, 3), np.float32))[0])
+
+
+def test_a_network_is_converted_once(linear: torch.nn.Linear, tmp_path: Path) -> None:
+    core, fresh = ov.Core(), convert_linear(linear)
+    first = model_cache.cached(linear, "", lambda: fresh, core, tmp_path)
+    second = model_cache.cached(linear, "", lambda: pytest.fail("converted again"), core, tmp_path)
+    np.testing.assert_array_equal(answer(first), answer(second))
+
+
+def test_a_changed_weight_or_layout_is_another_network(linear: torch.nn.Linear, tmp_path: Path) -> None:
+    core = ov.Core()
+    before = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path))
+    with torch.no_grad():
+        linear.bias += 1
+    after = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path))
+    np.testing.assert_allclose(after, before + 1, rtol=1e-6)
+    model_cache.cached(linear, "other", lambda: convert_linear(linear), core, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("damaged", ["model.xml", "model.bin"])
+def test_a_damaged_entry_is_converted_again(
+    linear: torch.nn.Linear, tmp_path: Path, damaged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    core = ov.Core()
+    expected = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path))
+    next(tmp_path.glob(f"*/{damaged}")).write_bytes(b"")
+    again = model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path)
+    np.testing.assert_array_equal(answer(again), expected)
+    assert "converted again" in caplog.text
+    model_cache.cached(linear, "", lambda: pytest.fail("still damaged"), core, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_only_warns(
+    linear: torch.nn.Linear, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    model_cache.cached(linear, "", lambda: convert_linear(linear), ov.Core(), blocked / "cache")
+    assert "every start will convert them" in caplog.text
+
+
+def test_the_oldest_entries_make_room(linear: torch.nn.Linear, tmp_path: Path) -> None:
+    core, fresh = ov.Core(), convert_linear(linear)
+    for layout in range(model_cache._KEPT + 3):
+        model_cache.cached(linear, str(layout), lambda: fresh, core, tmp_path)
+    assert len(list(tmp_path.iterdir())) == model_cache._KEPT
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert model_cache.cache_folder() == tmp_path / "m2fnet-live" / "openvino"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert model_cache.cache_folder().is_relative_to(Path.home())
+
+
+@pytest.fixture
+def broken_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        message = "no such instruction"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(ov, "Core", fail)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes the GPU")
+@pytest.mark.usefixtures("engines")
+def test_auto_takes_openvino_on_a_processor(bundle: Bundle, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.runtime.openvino_engine.cache_folder", lambda: cache)
+    assert select.choose_engine("auto", bundle, threads=1).name == "openvino-cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes the GPU")
+@pytest.mark.usefixtures("broken_openvino")
+def test_auto_falls_back_to_torch_and_says_why(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert select.choose_engine("auto", bundle).name == "torch-cpu"
+    assert "no such instruction" in caplog.text
+
+
+@pytest.mark.usefixtures("broken_openvino")
+def test_openvino_by_name_is_refused_where_it_does_not_work(bundle: Bundle) -> None:
+    with pytest.raises(EngineError, match=r"no such instruction.*pip install openvino"):
+        select.choose_engine("openvino", bundle)
+
+
+def test_an_unknown_engine_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match="no engine 'onnx'"):
+        select.choose_engine("onnx", bundle)  # type: ignore[arg-type]
+
+
+@pytest.mark.gpu
+def test_the_gpu_gives_the_same_probabilities(bundle_folder: Path) -> None:
+    processor, gpu = load_bundle(bundle_folder), load_bundle(bundle_folder)
+    reference, tested = TorchEngine(processor), select.choose_engine("auto", gpu)
+    assert tested.name == "torch-cuda"
+    for network, inputs in cases(processor.config):
+        counted = inputs["valid"] if network == "fusion" else slice(None)
+        expected = probabilities(reference.run(network, inputs)["logits"])[counted]
+        assert np.abs(expected - probabilities(tested.run(network, inputs)["logits"])[counted]).max() < 1e-3
