@@ -1,9 +1,9 @@
 """Settings from a YAML file and from ``section.key=value`` words; what is wrong with them in plain lines."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -125,10 +125,17 @@ def _nearest(path: tuple[int | str, ...], model: type[BaseModel]) -> str:
 def describe_settings() -> list[tuple[str, str, str]]:
     """Return every setting as (``section.key``, default, what it means), in order."""
     return [
-        (f"{name}.{key}", _shown(field.default), field.description or "")
+        (f"{name}.{key}", _shown(field.default), "; ".join(_meaning(field)))
         for name, section in Settings()
         for key, field in type(section).model_fields.items()
     ]
+
+
+def _meaning(field: FieldInfo) -> Iterator[str]:
+    if field.description:
+        yield field.description
+    if get_origin(field.annotation) is Literal:
+        yield f"one of {', '.join(map(str, get_args(field.annotation)))}"
 
 
 def _shown(value: object) -> str:

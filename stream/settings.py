@@ -55,14 +55,14 @@ class TranscriberSettings(Section):
 
     model: str | None = Field(None, description="folder, size (tiny.en … large-v3) or hub id; none: the offline model")
     language: str | None = Field(None, description="ISO 639-1 code; none: English models English, others detect")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the speech model runs")
     compute_type: str = Field("default", description="CTranslate2's: int8, float16, …")
-    beam_size: int = Field(1, ge=1, le=10)
+    beam_size: int = Field(1, ge=1, le=10, description="more is slower and a little more exact")
     threads: int = Field(0, ge=0, description="0: half the processor's cores, at least one")
     queue: int = Field(16, ge=1, description="waiting jobs; the oldest partial one is dropped first")
     partial_interval_ms: Milliseconds = Field(1_000, ge=200, description="new speech between partial transcripts")
-    no_speech_threshold: float = Field(0.6, gt=0, le=1)
-    log_probability_threshold: float = Field(-1.0, lt=0)
+    no_speech_threshold: float = Field(0.6, gt=0, le=1, description="likelier silence than this is no text")
+    log_probability_threshold: float = Field(-1.0, lt=0, description="less likely text than this is invented")
     compression_ratio_threshold: float = Field(2.4, gt=1, description="more repetitive text is invented")
 
 
@@ -73,8 +73,8 @@ class VisionSettings(Section):
     processor_share: float = Field(0.4, gt=0, le=1, description="share of the time the faces may take, live")
     min_face: int = Field(40, ge=20, description="smallest face in pixels of the analyzed picture")
     detection_width: int = Field(640, ge=160, description="pictures are shrunk to this width before detection")
-    min_confidence: float = Field(0.9, gt=0, lt=1)
-    max_faces: int = Field(16, ge=1, le=64)
+    min_confidence: float = Field(0.9, gt=0, lt=1, description="surer than this is a face")
+    max_faces: int = Field(16, ge=1, le=64, description="faces of one picture, the largest first")
 
 
 class DialogSettings(Section):
@@ -87,21 +87,21 @@ class RuntimeSettings(Section):
     """The engine and the trained bundle."""
 
     bundle: Path | None = Field(None, description="bundle folder; none: the starter bundle")
-    engine: Literal["auto", "torch", "openvino"] = "auto"
+    engine: Literal["auto", "torch", "openvino"] = Field("auto", description="what computes the networks")
     threads: int = Field(0, ge=0, description="0: let the engine choose")
-    max_batch: int = Field(16, ge=1, le=256)
+    max_batch: int = Field(16, ge=1, le=256, description="waiting inputs computed together")
 
 
 class ServerSettings(Section):
     """The listening port and its limits."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="address to listen on; there is no authentication")
     port: int = Field(8765, ge=0, le=65_535, description="0: any free port")
-    max_sessions: int = Field(8, ge=1)
-    max_watchers: int = Field(64, ge=1)
+    max_sessions: int = Field(8, ge=1, description="sessions at once; more are refused")
+    max_watchers: int = Field(64, ge=1, description="watchers at once; more are refused")
     watcher_queue: int = Field(256, ge=8, description="events waiting for a slow watcher")
     watcher_patience_s: float = Field(10.0, gt=0, description="a watcher full for longer is closed")
-    max_message_bytes: int = Field(4_000_000, ge=64_000)
+    max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
     preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
 
 
