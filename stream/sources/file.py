@@ -50,7 +50,9 @@ class FileSource(Source):
                 self._fail("not_media", f"{path.name} is a folder; name a file in it")
             if not path.exists():
                 self._fail("not_found", f"{path} does not exist; check the path")
-            if path.is_file() and not path.stat().st_size:
+            if not path.is_file():
+                self._fail("not_media", f"{path} is not a regular file; a camera is named as a camera, not as a file")
+            if not path.stat().st_size:
                 self._fail("empty", f"{path.name} is empty (0 bytes)")
             with path.open("rb"):
                 pass
@@ -82,13 +84,27 @@ class FileSource(Source):
             yield self._status("warning", "no_frames", f"{self.name} has a video stream without pictures")
         if decoder.audio and not decoder.audio.position_ms:
             yield self._status("warning", "no_sound", f"{self.name} has a sound stream without samples")
-        if not decoder.complete:
+        if not decoder.complete or riff_shortage(self.path):
             yield self._truncated(decoder)
 
     def _truncated(self, decoder: Decoder) -> SourceStatus:
         got, expected = decoder.position_ms / 1000, decoder.expected_ms / 1000
-        message = f"{self.name} should last {expected:.1f} s but holds {got:.1f} s; it may be cut off"
+        planned = "is shorter than its header says and" if decoder.complete else f"should last {expected:.1f} s but"
+        message = f"{self.name} {planned} holds {got:.1f} s; it may be cut off"
         return self._status("warning", "truncated", message)
+
+
+def riff_shortage(path: Path) -> int:
+    """Return how many bytes a WAV or AVI file is shorter than its header says; 0 for all others.
+
+    FFmpeg takes the length of these from the bytes that are there.
+    """
+    with path.open("rb") as file:
+        magic, size = file.read(4), int.from_bytes(file.read(4), "little")
+    # A recorder that was never able to go back and fill it in leaves 0 or all ones.
+    if magic != b"RIFF" or size in {0, 0xFFFFFFFF}:
+        return 0
+    return max(0, size + 8 - path.stat().st_size)
 
 
 def describe(decoder: Decoder) -> str:

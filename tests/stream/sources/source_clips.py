@@ -6,7 +6,7 @@ import wave
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -35,7 +35,7 @@ def make_clip(path: Path, *, video_s: float = 2.0, audio_s: float = 2.0, start_s
     """Write MPEG-4 video and AAC sound of the given lengths (0: no such stream), all stamps from ``start_s`` on."""
     with av.open(str(path), "w", options=options) as output:
         video = _video_stream(output) if video_s else None
-        audio = cast("av.AudioStream", output.add_stream("aac", rate=44_100, layout="mono")) if audio_s else None
+        audio = output.add_stream("aac", rate=44_100, layout="mono") if audio_s else None
         if audio:
             _add_sound(output, audio, audio_s, start_s)
         if video:
@@ -44,7 +44,7 @@ def make_clip(path: Path, *, video_s: float = 2.0, audio_s: float = 2.0, start_s
 
 
 def _video_stream(output: OutputContainer) -> av.VideoStream:
-    video = cast("av.VideoStream", output.add_stream("mpeg4", rate=FPS))
+    video = output.add_stream("mpeg4", rate=FPS)
     video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", 400_000
     return video
 
@@ -100,7 +100,15 @@ def packets(path: Path) -> list[tuple[str, int, int]]:
 def drain(source: Source) -> list[Media]:
     """Return everything ``source`` gives, to its last word."""
     with source:
-        return list(iter(source.read, None))
+        return rest(source)
+
+
+def rest(source: Source) -> list[Media]:
+    """Return what ``source`` still gives, to its last word."""
+    media: list[Media] = []
+    while (item := source.read()) is not None:
+        media.append(item)
+    return media
 
 
 def sound(media: list[Media]) -> list[AudioChunk]:

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import numpy as np
 import pytest
-from source_clips import codes, drain, sound, statuses
+from source_clips import codes, drain, rest, sound, statuses
 
 from stream.media import AudioChunk, DropCounts, Media
 from stream.sources.base import Source
@@ -53,7 +53,7 @@ def test_all_media_then_the_last_word_then_nothing() -> None:
 def test_a_live_source_never_waits_for_its_reader() -> None:
     with Counting(100, live=True) as source:
         assert source.closed.wait(10)
-        media = list(iter(source.read, None))
+        media = rest(source)
     assert len(sound(media)) == 5
     assert source.dropped == DropCounts(audio_chunks=95)
 
@@ -80,11 +80,11 @@ def test_stopping_closes_the_producer_and_keeps_what_was_produced() -> None:
     source.stop()
     source.stop()
     assert source.closed.is_set()
-    rest = list(iter(source.read, None))
+    later = rest(source)
     assert isinstance(first, AudioChunk)
     assert first.time_ms == 0
-    assert codes(rest) == ["source.stopped"]
-    assert len(rest) <= 6
+    assert codes(later) == ["source.stopped"]
+    assert len(later) <= 6
 
 
 def test_stopping_wakes_a_reader() -> None:

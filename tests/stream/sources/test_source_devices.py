@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from source_clips import codes, drain, make_clip, make_wav, pictures, sound, statuses
+from source_clips import codes, drain, make_clip, make_wav, pictures, rest, sound, statuses
 
 from stream.media import SAMPLE_RATE, AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.backoff import Backoff
@@ -47,7 +47,7 @@ def test_a_camera_that_stops_is_opened_again_and_given_up_when_it_stays_away(cli
         while "camera.reconnecting" not in codes(media):
             media += [item for item in [source.read()] if item]
         clip.unlink()
-        media += iter(source.read, None)
+        media += rest(source)
     assert codes(media)[0] == "camera.opened"
     assert codes(media)[-1] == "camera.lost"
     assert codes(media).count("camera.reconnecting") >= 3
@@ -90,7 +90,7 @@ def test_the_camera_goes_on_without_its_microphone(clip: Path) -> None:
         while len(statuses(media)) < 2 or not pictures(media):
             media += [item for item in [source.read()] if item]
         source.stop()
-        media += iter(source.read, None)
+        media += rest(source)
     warning = next(status for status in statuses(media) if status.kind == "warning")
     assert warning.code.startswith("microphone.")
     assert codes(media)[-1] == "source.stopped"
@@ -115,7 +115,10 @@ def virtual_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     """Run a PulseAudio of our own whose microphone hears a tone of 440 Hz; yield what plays it."""
     if not shutil.which("pulseaudio") or not shutil.which("paplay"):
         pytest.skip("needs PulseAudio: apt install pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins")
-    sounddevice = pytest.importorskip("sounddevice", reason="needs PortAudio", exc_type=OSError)
+    try:
+        import sounddevice  # noqa: PLC0415 - fails where PortAudio is missing
+    except OSError:
+        pytest.skip("needs PortAudio: apt install libportaudio2")
     runtime = tmp_path / "pulse"
     runtime.mkdir(mode=0o700)
     for name in ("XDG_RUNTIME_DIR", "HOME"):
@@ -184,6 +187,6 @@ def test_a_microphone_that_vanishes_ends_with_a_clear_status(virtual_microphone:
         read_until(source, lambda media: len(sound(media)) >= 5)
         virtual_microphone.kill()
         subprocess.run(["pulseaudio", "--kill"], check=True)
-        media = list(iter(source.read, None))
+        media = rest(source)
     assert codes(media)[-1] == "microphone.lost"
     assert "check its plug" in statuses(media)[-1].message

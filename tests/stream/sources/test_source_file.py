@@ -1,4 +1,5 @@
 import itertools
+import os
 import threading
 import wave
 from pathlib import Path
@@ -13,6 +14,7 @@ from source_clips import (
     make_wav,
     packets,
     pictures,
+    rest,
     sound,
     statuses,
     turned,
@@ -140,6 +142,17 @@ def test_damaged_packets_are_counted_and_the_rest_keeps_its_time(clip: Path, tmp
     assert last(media).kind == "ended"
 
 
+@pytest.mark.parametrize("name", ["sound.wav", "clip.avi"])
+def test_a_cut_file_whose_length_is_only_in_its_header(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    whole = make_wav(path) if name == "sound.wav" else make_clip(path)
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    media = drain(FileSource(path))
+    assert codes(media)[-2:] == ["file.truncated", "file.ended"]
+    assert codes(media).count("file.truncated") == 1
+    assert sound(media)
+
+
 def empty(path: Path) -> None:
     path.touch()
 
@@ -150,6 +163,10 @@ def text(path: Path) -> None:
 
 def folder(path: Path) -> None:
     path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
 
 
 def nothing(path: Path) -> None:
@@ -179,6 +196,7 @@ def no_samples(path: Path) -> None:
         (empty, "file.empty"),
         (text, "file.not_media"),
         (folder, "file.not_media"),
+        (pipe, "file.not_media"),
         (without_index, "file.not_media"),
         (subtitles, "file.no_streams"),
         (no_samples, "file.no_media"),
@@ -207,7 +225,7 @@ def test_stopping_a_file_at_its_own_speed_does_not_wait_for_its_end(tmp_path: Pa
     source.start()
     assert isinstance(source.read(), SourceStatus)
     source.stop()
-    media = list(iter(source.read, None))
+    media = rest(source)
     assert last(media).code == "source.stopped"
 
 

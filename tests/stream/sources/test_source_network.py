@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from source_clips import codes, drain, is_seamless, make_clip, pictures, sound, statuses
+from source_clips import codes, drain, is_seamless, make_clip, pictures, rest, sound, statuses
 
 from stream.media import Media, SourceStatus
 from stream.sources.backoff import Backoff
@@ -118,7 +118,7 @@ def test_a_broadcast_that_breaks_off_is_taken_up_again_then_given_up(broadcast: 
         media: list[Media] = []
         while codes(media).count("network.opened") < 2:
             media += [item for item in [source.read(30)] if item]
-    media += iter(source.read, None)
+    media += rest(source)
     assert codes(media)[:2] == ["network.opened", "network.reconnecting"]
     assert codes(media)[-1] == "network.lost"
     times = [chunk.time_ms for chunk in sound(media)]
@@ -165,7 +165,7 @@ def test_stopping_while_it_waits_to_try_again() -> None:
     assert isinstance(first, SourceStatus)
     assert first.code == "network.reconnecting"
     source.stop()
-    assert codes(list(iter(source.read, None))) == ["source.stopped"]
+    assert codes(rest(source)) == ["source.stopped"]
 
 
 def test_no_secret_in_names_statuses_and_logs(clip: bytes, caplog: pytest.LogCaptureFixture) -> None:

@@ -60,7 +60,9 @@ def test_a_full_backlog_stays_within_its_bounds_and_holds_the_newest(items: list
         while not backlog.has_room(item):
             backlog.drop_oldest(item)
         backlog.push(item)
-    kept = list(iter(backlog.pop, None))
+    kept: list[Media] = []
+    while (oldest := backlog.pop()) is not None:
+        kept.append(oldest)
     for kind, most in (("audio", 1600), ("video", 400)):
         lane = waiting(kept, kind)
         assert len(lane) <= 1 or sum(weigh(item)[1] for item in lane) <= most

@@ -4,17 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_clips import codes, is_seamless, jpeg, pictures, sound, statuses
+from source_clips import codes, is_seamless, jpeg, pictures, rest, sound, statuses
 
 from stream.media import Media
 from stream.sources.media_queue import Bounds
 from stream.sources.remote import MAX_PIXELS, RemoteSource, decode_jpeg
 
 BLOCK = np.full(320, 0.25, np.float32)
-
-
-def rest(source: RemoteSource) -> list[Media]:
-    return list(iter(source.read, None))
 
 
 def test_pushed_media_comes_out_in_its_order_from_zero() -> None:
