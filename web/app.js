@@ -93,10 +93,10 @@ function showCounts() {
   if (byId("counts").textContent !== text) byId("counts").textContent = text;
 }
 
-/** A session that begins is shown unless another one is live, or it is one's own. */
+/** A session that begins is shown unless another one is live. */
 function maybeSelect(session) {
   const free = selected === null || (!selected.open && !picked);
-  if (session !== selected && session.open && (free || session.id === own.id)) select(session);
+  if (session !== selected && session.open && free) select(session);
 }
 
 // --- events
@@ -183,7 +183,10 @@ watcher.addEventListener("state", ({ detail }) => {
   }
 });
 
-own.addEventListener("event", ({ detail }) => take(detail));
+own.addEventListener("event", ({ detail }) => {
+  take(detail);
+  if (detail.type === "session.created") select(store.sessions.get(detail.session));
+});
 own.addEventListener("state", ({ detail }) => {
   if (detail.state === State.RECONNECTING)
     notices.show("warning", "The connection was lost; what you say now is not analyzed until it is back.", "connection");

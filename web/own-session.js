@@ -65,16 +65,21 @@ export class OwnSession extends EventTarget {
   #connect(speaker) {
     const client = new LiveClient(this.#url, { settings: speaker ? { speaker } : null });
     this.#client = client;
-    client.addEventListener("session.created", ({ detail }) => {
-      this.id = detail.session;
-      this.#capture.begin(); // a new connection is a new session, and its media time starts at 0
+    client.addEventListener("event", ({ detail }) => {
+      if (detail.type === "session.created") this.#begin(detail.session);
+      this.#tell("event", detail);
     });
-    client.addEventListener("event", ({ detail }) => this.#tell("event", detail));
     client.addEventListener("state", ({ detail }) => {
       if (detail.state !== "connected") this.#capture.pause();
       this.#tell("state", detail);
     });
     client.connect();
+  }
+
+  /** A new connection is a new session, and its media time starts at 0. */
+  #begin(sessionId) {
+    this.id = sessionId;
+    this.#capture.begin();
   }
 
   #handlers() {

@@ -1,20 +1,20 @@
 """Headless Chromium for the page's tests, and a page whose WebSockets the test itself answers."""
 
 import json
-import mimetypes
 import shutil
 import struct
+import threading
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, WebSocketRoute, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocketRoute, sync_playwright
 
 from models.labels import LABELS
 from stream import events
 
-WEB = Path(__file__).parents[2] / "web"
-ORIGIN = "http://localhost:8765"
+ROOT = Path(__file__).parents[2]
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -67,27 +67,42 @@ def browser(launch: Launch) -> Browser:
     return launch()
 
 
-class ScriptedServer:
-    """Gives ``page`` the files of ``web/`` and answers its watcher's WebSocket with what the test says."""
+class WebFolder(SimpleHTTPRequestHandler):
+    """Hands out ``web/`` under the server's addresses."""
 
-    def __init__(self, page: Page) -> None:
+    def translate_path(self, path: str) -> str:
+        return str(ROOT / ("web/index.html" if path == "/" else path.removeprefix("/")))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def origin() -> Iterator[str]:
+    """The address of a server of ``web/``: a page's worklets are out of the reach of Playwright's own routing."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), WebFolder) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class ScriptedServer:
+    """Answers the WebSocket of ``page``'s watcher with what the test says."""
+
+    def __init__(self, page: Page, origin: str) -> None:
         self.page = page
+        self.origin = origin
         self.sockets: list[WebSocketRoute] = []
         self.seq = 0
-        page.route(f"{ORIGIN}/**", self._file)
         page.route_web_socket("**/v1/events*", self._connected)
-
-    @staticmethod
-    def _file(route: Route) -> None:
-        name = route.request.url.removeprefix(f"{ORIGIN}/").removeprefix("web/") or "index.html"
-        kind = mimetypes.guess_type(name)[0] or "text/plain"
-        route.fulfill(body=(WEB / name).read_bytes(), content_type=f"{kind}; charset=utf-8")
 
     def _connected(self, socket: WebSocketRoute) -> None:
         self.sockets.append(socket)
 
     def open(self) -> None:
-        self.page.goto(f"{ORIGIN}/")
+        self.page.goto(self.origin)
         self.page.wait_for_selector("#connection[data-state=connected]")
 
     def tell(self, event: events.EventBase, session: str = "s1", **more: object) -> None:
@@ -139,7 +154,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def scripted(context: BrowserContext) -> ScriptedServer:
-    server = ScriptedServer(context.new_page())
+def scripted(context: BrowserContext, origin: str) -> ScriptedServer:
+    server = ScriptedServer(context.new_page(), origin)
     server.open()
     return server

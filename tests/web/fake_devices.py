@@ -1,0 +1,55 @@
+"""A camera and a microphone for Chromium, fed from a part of the demo clip in which two people talk."""
+
+import wave
+from pathlib import Path
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+CLIP: Final = Path(__file__).parents[2] / "demo" / "clip.mp4"
+FIRST_S, LAST_S = 19.8, 25.6  # two talking heads, each a sentence
+LEAD_S: Final = 2.0  # silence until the page has opened its devices
+RATE: Final = 48_000
+
+
+def talk() -> npt.NDArray[np.int16]:
+    """Return the two sentences, ``(n,)`` at :data:`RATE`."""
+    resampler = av.AudioResampler("s16", "mono", RATE)
+    with av.open(str(CLIP)) as container:
+        frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+    sound = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    return np.asarray(sound[int(FIRST_S * RATE) : int(LAST_S * RATE)], np.int16)
+
+
+def write_microphone(path: Path) -> None:
+    """Write the sentences after a silence, in stereo so that the page has something to mix."""
+    mono = np.concatenate([np.zeros(int(LEAD_S * RATE), np.int16), talk()])
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.stack([mono, mono], axis=1).tobytes())
+
+
+def write_camera(path: Path) -> None:
+    """Write the pictures as motion JPEG, which Chromium plays over and over."""
+    with av.open(str(CLIP)) as clip, path.open("wb") as file:
+        for frame in clip.decode(video=0):
+            if FIRST_S <= (frame.time or 0) < LAST_S:
+                file.write(cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"))[1].tobytes())
+
+
+def device_arguments(folder: Path) -> list[str]:
+    """Write both files into ``folder`` and return Chromium's arguments that make them its devices."""
+    camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
+    write_camera(camera)
+    write_microphone(microphone)
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+        f"--use-file-for-fake-audio-capture={microphone}%noloop",
+    ]
