@@ -1,0 +1,170 @@
+"""The program of the live server: one port for the pages, health figures, media in and events out.
+
+docs/protocol.md describes what goes over the port; the parts are in serving/.
+"""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from functools import partial
+
+from models.bundle import BundleError
+from serving.access import is_loopback
+from serving.live import LiveServer, Plan
+from stream.live_models import LiveModels
+from stream.session import Session
+from stream.settings import Settings
+from stream.sources.base import Source
+from stream.sources.camera import CameraSource
+from stream.sources.capture import CaptureSource
+from stream.sources.microphone import MicrophoneSource
+from stream.sources.open import open_source
+from stream.transcriber import AsrModelError
+from stream.worker import Emit
+
+log = logging.getLogger("m2fnet.server")
+
+
+class ServeError(Exception):
+    """The server can't start; the message says why and what to do."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise :class:`ServeError` in one line that says what to do."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+        return socket.create_server(address, family=family)
+    except (OSError, UnicodeError) as error:
+        raise ServeError(_why_not(host, port, error)) from None
+
+
+def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
+    match error:
+        case OSError(errno=errno.EADDRINUSE):
+            return f"port {port} of {host} is taken; stop what uses it, or choose another with --port"
+        case PermissionError():
+            return f"port {port} needs more rights; choose one above 1023 with --port"
+        case _:
+            return f"can't listen on {host}: {error}; --host takes an address or name of this machine"
+
+
+def address_of(sock: socket.socket) -> str:
+    """Return the address of the page, as a browser on this machine opens it."""
+    host, port = sock.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def open_local(settings: Settings, camera: str | None, microphone: str | None, sources: Sequence[str]) -> list[Source]:
+    """Return the sources of this machine, not started; raise :class:`ServeError` for a name that can't be one."""
+    max_fps = max(settings.vision.max_fps, settings.server.preview_fps)
+    try:
+        opened = [open_source(spec, realtime=True, max_fps=max_fps) for spec in sources]
+    except ValueError as error:
+        raise ServeError(str(error)) from None
+    return [*_open_devices(camera, microphone, max_fps), *opened]
+
+
+def _open_devices(camera: str | None, microphone: str | None, max_fps: float) -> list[Source]:
+    """Return the camera and the microphone, as one source when both are named."""
+    if camera is not None and microphone is not None:
+        return [CaptureSource(device(camera), device(microphone), max_fps=max_fps)]
+    if camera is not None:
+        return [CameraSource(device(camera), max_fps=max_fps)]
+    return [MicrophoneSource(device(microphone))] if microphone is not None else []
+
+
+def device(text: str) -> int | str:
+    """Return the number of a device that was named by it, else its name or path."""
+    return int(text) if text.isdecimal() else text
+
+
+def run(
+    settings: Settings,
+    *,
+    camera: str | None = None,
+    microphone: str | None = None,
+    sources: Sequence[str] = (),
+    wait_for_watcher: bool = False,
+    exit_when_done: bool = False,
+    on_ready: Callable[[str], None] | None = None,
+) -> int:
+    """Serve until Ctrl-C or SIGTERM and return the exit code; problems are told in one line on standard error.
+
+    Args:
+        settings: everything that can be set.
+        camera: index or path; with ``microphone`` the two are one session.
+        microphone: name or index, or ``default``.
+        sources: files and addresses, each its own session.
+        wait_for_watcher: start these only when somebody watches.
+        exit_when_done: stop when all of these have ended.
+        on_ready: gets the address of the page once it can be opened.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        opened = open_local(settings, camera, microphone, sources)
+        # The port first: it is taken at once or never, the models take seconds.
+        with listen(settings.server.host, settings.server.port) as sock, closing(LiveModels.load(settings)) as models:
+            _warn_if_open(settings.server.host)
+            ready = partial(_ready, models, address_of(sock), on_ready)
+            plan = Plan(opened, wait_for_watcher, exit_when_done, ready)
+            asyncio.run(_serve(settings, models, sock, plan))
+    except (ServeError, BundleError, AsrModelError) as error:
+        print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
+        return 1
+    except KeyboardInterrupt:  # while the models were loading
+        return 0
+    return 0
+
+
+def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | None) -> None:
+    log.info("open %s (engine %s, speech model %s)", address, models.engine_name, models.asr_name)
+    if on_ready is not None:
+        on_ready(address)
+
+
+async def _serve(settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan) -> None:
+    def make_session(settings: Settings, emit: Emit, speaker: str) -> Session:
+        return Session(models, settings, emit, speaker=speaker, live=True)
+
+    await LiveServer(settings, models, make_session).serve(sock, _stop_on_signals(), plan)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Return an event that Ctrl-C and SIGTERM set; a second one of them ends the process at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_signal() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+def _warn_if_open(host: str) -> None:
+    if not is_loopback(host):
+        log.warning(
+            "%s can be reached from other machines, and there is no authentication: whoever reaches it sees", host
+        )
+        log.warning("and hears all sessions. Browsers give camera and microphone only to https:// and localhost pages.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what ``m2fnet serve`` does."""
+    import cli  # noqa: PLC0415 - cli imports this module
+
+    cli.main(["serve", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+if __name__ == "__main__":
+    main()

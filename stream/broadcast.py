@@ -19,7 +19,7 @@ from stream.protocol import MAX_SESSION_NUMBER, MAX_TIME_MS, MediaKind, MediaMes
 KEPT_EMOTIONS: Final = 500
 KEPT_OPEN_UTTERANCES: Final = 64
 KEPT_ENDED_SESSIONS: Final = 4
-WAITING_PREVIEWS: Final = 2
+WAITING_PREVIEWS: Final = {MediaKind.JPEG: 2, MediaKind.PCM_S16: 20}  # a missing piece of sound is heard
 REPORT_INTERVAL_S: Final = 1.0
 FINAL: Final = 5
 
@@ -96,10 +96,10 @@ class WatcherQueue:
             self._full_since = now if self._full_since is None else self._full_since
 
     def offer_preview(self, number: int, kind: MediaKind, data: bytes) -> None:
-        """Add a picture or sound; of one session at most :data:`WAITING_PREVIEWS` of a kind wait, the newest."""
+        """Add a picture or sound; of one session at most :data:`WAITING_PREVIEWS` of its kind wait, the newest."""
         key = (number, kind)
         waiting = [index for index, (other, _) in enumerate(self._previews) if other == key]
-        if len(waiting) >= WAITING_PREVIEWS:
+        if len(waiting) >= WAITING_PREVIEWS[kind]:
             del self._previews[waiting[0]]
             self.dropped.previews += 1
         self._previews.append((key, data))
@@ -282,7 +282,7 @@ class Channel:
         self._seq = 0
 
     def publish(self, event: Event) -> None:
-        """Number the event and give it to all watchers; after ``session.closed`` nothing more is published."""
+        """Give the event the next ``seq`` and all watchers; after ``session.closed`` nothing more is published."""
         self._broadcast.publish(self, event)
 
     def previewed(self, kind: MediaKind) -> bool:

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 from typing import Annotated, Final, Literal
+from urllib.parse import parse_qs
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from stream.events import Error
+from stream.events import Error, Event, Faces, SessionUpdated, TranscriptPartial
 from stream.media import AudioChunk, Samples
 from stream.settings import ClientSettings, Section, SegmenterSettings, Settings
 
@@ -42,7 +43,7 @@ SAMPLE_TYPES: Final[Mapping[MediaKind, np.dtype[np.generic]]] = {
 
 
 class ErrorCode(StrEnum):
-    """The ``code`` of every ``error`` the wire itself can cause."""
+    """The ``code`` of every ``error`` that a source does not bring itself."""
 
     JSON_INVALID = "json.invalid"
     MESSAGE_TOO_LONG = "message.too_long"
@@ -59,6 +60,11 @@ class ErrorCode(StrEnum):
     UPDATE_LATE = "update.late"
     ERRORS_TOO_MANY = "errors.too_many"
     SESSION_CLOSING = "session.closing"
+    SESSION_UNKNOWN = "session.unknown"
+    QUERY_INVALID = "query.invalid"
+    READ_ONLY = "watcher.read_only"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
 
 
 class ProtocolError(ValueError):
@@ -205,6 +211,17 @@ def client_settings(base: Settings, client: ClientSettings) -> Settings:
     return base.model_copy(update={"segmenter": segmenter, "transcriber": transcriber})
 
 
+def wanted(event: Event, client: ClientSettings) -> bool:
+    """Return whether the client's settings let this event through."""
+    match event:
+        case TranscriptPartial():
+            return client.partial_transcripts
+        case Faces():
+            return client.faces
+        case _:
+            return True
+
+
 class State(Enum):
     """Where a client's session stands."""
 
@@ -221,6 +238,16 @@ class Configure:
 
     client: ClientSettings
     settings: Settings
+
+    def event(self, speaker: str) -> SessionUpdated:
+        """Return the event that tells it; ``speaker`` is the name when the client gave none."""
+        told: dict[str, object] = {
+            "segmenter": self.settings.segmenter.model_dump(),
+            "language": self.settings.transcriber.language,
+            "partial_transcripts": self.client.partial_transcripts,
+            "faces": self.client.faces,
+        }
+        return SessionUpdated(speaker=self.client.speaker or speaker, settings=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,3 +328,28 @@ class ClientProtocol:
         self.state = State.CLOSED
         message = "the session is closing; what was sent after session.close is ignored"
         return [Reject(Error(code=ErrorCode.SESSION_CLOSING, message=message, fatal=False))]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """What a watcher asks for in the address of ``/v1/events``."""
+
+    session: str | None = None
+    media: frozenset[MediaKind] = frozenset()
+
+
+PREVIEWS: Final[Mapping[str, MediaKind]] = {"video": MediaKind.JPEG, "audio": MediaKind.PCM_S16}
+
+
+def parse_watch(query: str) -> WatchRequest:
+    """Return what the query of ``/v1/events?…`` asks for; raise :class:`ProtocolError`."""
+    try:
+        asked = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=8)
+    except ValueError:
+        raise ProtocolError(ErrorCode.QUERY_INVALID, "the query must be ?session=ID&media=video,audio") from None
+    if unknown := set(asked) - {"session", "media"}:
+        raise ProtocolError(ErrorCode.QUERY_INVALID, f"unknown query field {quote(min(unknown))}")
+    media = [name for value in asked.get("media", []) for name in value.split(",")]
+    if other := set(media) - set(PREVIEWS):
+        raise ProtocolError(ErrorCode.QUERY_INVALID, f"media may be video, audio or both, not {quote(min(other))}")
+    return WatchRequest(asked.get("session", [None])[0], frozenset(PREVIEWS[name] for name in media))

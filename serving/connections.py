@@ -1,0 +1,220 @@
+"""The two kinds of WebSocket: a client that brings a session's media, and a watcher of events."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from serving.hub import Hub, speaker_of
+from serving.pages import EVENTS, STREAM
+from stream.broadcast import Subscription
+from stream.events import Error, SessionClosed, Totals
+from stream.media import AudioChunk
+from stream.protocol import (
+    MAX_ERRORS_IN_A_ROW,
+    Action,
+    ClientProtocol,
+    Configure,
+    ErrorCode,
+    Finish,
+    Picture,
+    ProtocolError,
+    Reject,
+    WatchRequest,
+)
+from stream.settings import ClientSettings
+from stream.sources.remote import RemoteSource
+from stream.worker import SessionWorker
+
+FLUSH_S: Final = 2.0
+CLOSE_CODES: Final = {
+    "too_slow": CloseCode.TRY_AGAIN_LATER,
+    "errors": CloseCode.POLICY_VIOLATION,
+    "failed": CloseCode.INTERNAL_ERROR,
+    "server.stopped": CloseCode.GOING_AWAY,
+}
+
+
+class TooSlowError(Exception):
+    """The other end does not read what it is sent."""
+
+
+class Outbox:
+    """Sends one connection what its subscription holds, and closes it when it does not read."""
+
+    def __init__(self, connection: ServerConnection, patience_s: float) -> None:
+        self._connection = connection
+        self._patience_s = patience_s
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say, from any thread, that something waits."""
+        with suppress(RuntimeError):  # the loop is closed: there is nobody to send to
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def drain(self, subscription: Subscription) -> None:
+        """Send until the subscription was ended and is empty.
+
+        Raises:
+            TooSlowError: when the other end stays behind for longer than the patience.
+            ConnectionClosed: when the other end is gone.
+        """
+        while True:
+            self._woken.clear()
+            while (message := subscription.take()) is not None:
+                await self._send(message)
+                if subscription.overdue:
+                    raise TooSlowError
+            if subscription.finished:
+                return
+            await self._woken.wait()
+
+    async def _send(self, message: str | bytes) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._connection.send(message)
+        except TimeoutError:
+            raise TooSlowError from None
+
+
+class Connection(ABC):
+    """One WebSocket: a task that sends what is published, a task that reads, and the first reason to end both."""
+
+    subscription: Subscription
+
+    def __init__(self, hub: Hub, socket: ServerConnection) -> None:
+        self.hub = hub
+        self.socket = socket
+        self.outbox = Outbox(socket, hub.settings.server.watcher_patience_s)
+        self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def end(self, reason: str) -> None:
+        """End the connection; the first reason counts."""
+        if not self._ending.done():
+            self._ending.set_result(reason)
+
+    @abstractmethod
+    def receive(self, message: str | bytes) -> None:
+        """Take one message of the other end."""
+
+    @abstractmethod
+    async def finish(self, reason: str) -> None:
+        """Publish what must still be said."""
+
+    async def run(self) -> None:
+        """Serve the connection until there is a reason to end it."""
+        sender, reader = asyncio.create_task(self._send()), asyncio.create_task(self._read())
+        try:
+            reason = await self._ending
+            await self.finish(reason)
+            self.subscription.end()
+            await asyncio.wait([sender], timeout=FLUSH_S)
+            await self.socket.close(CLOSE_CODES.get(reason, CloseCode.NORMAL_CLOSURE), reason)
+        finally:
+            self.hub.broadcast.unsubscribe(self.subscription)
+            sender.cancel()
+            reader.cancel()
+
+    async def _read(self) -> None:
+        reason = "failed"
+        try:
+            async for message in self.socket:
+                self.receive(message)
+            reason = "disconnected"
+        except ConnectionClosed:
+            reason = "disconnected"
+        finally:
+            self.end(reason)
+
+    async def _send(self) -> None:
+        try:
+            await self.outbox.drain(self.subscription)
+        except TooSlowError:
+            self.hub.slow_closed += 1
+            self.end("too_slow")
+        except ConnectionClosed:
+            self.end("disconnected")
+
+
+class Client(Connection):
+    """A connection to ``/v1/stream``, which brings the media of one session and gets its events."""
+
+    def __init__(self, hub: Hub, socket: ServerConnection) -> None:
+        super().__init__(hub, socket)
+        self._channel = hub.broadcast.open()
+        self.subscription = hub.broadcast.subscribe(self.outbox.wake, session=self._channel.id)
+        self._protocol = ClientProtocol(hub.settings)
+        self._configured = Configure(ClientSettings(), hub.settings)
+        self._source = RemoteSource(speaker_of(self._channel))
+        self._worker: SessionWorker | None = None
+        hub.announce(self._channel)
+
+    def receive(self, message: str | bytes) -> None:
+        """Do what the message asks for."""
+        for action in self._protocol.receive(message):
+            self._do(action)
+
+    async def finish(self, reason: str) -> None:
+        """Let the session finish what it has, and close it."""
+        self._source.close()
+        totals = (await asyncio.wrap_future(self._worker.done)).totals if self._worker else Totals()
+        self._channel.publish(SessionClosed(reason=reason, totals=totals))
+        self._protocol.closed()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Configure():
+                self._configured = action
+                self._channel.publish(action.event(speaker_of(self._channel)))
+            case AudioChunk():
+                self._start_session()
+                self._source.push_audio(action.time_ms, action.samples)
+            case Picture():
+                self._start_session()
+                self._source.push_jpeg(action.time_ms, action.data)
+            case Reject():
+                self._channel.publish(action.error)
+            case Finish():
+                self.end(action.reason)
+
+    def _start_session(self) -> None:
+        if self._worker is None:
+            self._worker = self.hub.start(self._source, self._channel, self._configured)
+            # The source ends when the connection does: a session that is done before that has broken.
+            self._worker.done.add_done_callback(lambda _: self.hub.in_loop(partial(self.end, "failed")))
+
+
+class Watcher(Connection):
+    """A connection to ``/v1/events``, which gets events and sends nothing."""
+
+    def __init__(self, hub: Hub, socket: ServerConnection, request: WatchRequest) -> None:
+        super().__init__(hub, socket)
+        self.subscription = hub.broadcast.subscribe(self.outbox.wake, session=request.session, media=request.media)
+        self._unexpected = 0
+
+    def receive(self, message: str | bytes) -> None:  # noqa: ARG002 - whatever it says
+        """Tell the watcher that nobody listens to it."""
+        self._unexpected += 1
+        fatal = self._unexpected >= MAX_ERRORS_IN_A_ROW
+        text = f"{EVENTS} takes no messages; send media and control to {STREAM}"
+        self.subscription.tell(Error(code=ErrorCode.READ_ONLY, message=text, fatal=fatal))
+        if fatal:
+            self.end("errors")
+
+    async def finish(self, reason: str) -> None:
+        """Nothing more to say to a watcher."""
+
+
+async def refuse(connection: ServerConnection, why: ProtocolError) -> None:
+    """Tell the other end why it is not served, and close."""
+    error = Error(code=why.code, message=str(why), fatal=True)
+    with suppress(ConnectionClosed):
+        await connection.send(error.model_dump_json())
+    overloaded = why.code is ErrorCode.OVERLOADED
+    await connection.close(CloseCode.TRY_AGAIN_LATER if overloaded else CloseCode.POLICY_VIOLATION, why.code)

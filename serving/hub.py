@@ -1,0 +1,116 @@
+"""The sessions of a server: their threads, their events, what was dropped."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, Protocol
+
+from stream.broadcast import Broadcast, Channel
+from stream.events import SessionCreated
+from stream.media import DropCounts
+from stream.pipeline import Readable
+from stream.protocol import Configure
+from stream.session import Session
+from stream.settings import Settings
+from stream.worker import Emit, SessionWorker
+
+SHUTDOWN_S: Final = 3.0
+
+
+class ModelNames(Protocol):
+    """What is told about the models."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The emotions, in the order of the probabilities."""
+
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+
+    @property
+    def bundle_name(self) -> str:
+        """The trained weights."""
+
+    @property
+    def asr_name(self) -> str:
+        """The speech model."""
+
+
+MakeSession = Callable[[Settings, Emit, str], Session]
+
+
+class Hub:
+    """All sessions, and whom their events go to. Made and used in one event loop."""
+
+    def __init__(self, settings: Settings, models: ModelNames, make_session: MakeSession) -> None:
+        self.settings = settings
+        self.models = models
+        self.broadcast = Broadcast(settings.server.watcher_queue, settings.server.watcher_patience_s)
+        self.slow_closed = 0
+        self._make_session = make_session
+        self._workers: set[SessionWorker] = set()
+        self._dropped = DropCounts()
+        self._loop = asyncio.get_running_loop()
+
+    def announce(self, channel: Channel) -> None:
+        """Publish the first event of a session."""
+        created = SessionCreated(
+            number=channel.number,
+            labels=list(self.models.labels),
+            speaker=speaker_of(channel),
+            engine=self.models.engine_name,
+            bundle=self.models.bundle_name,
+        )
+        channel.publish(created)
+
+    def start(self, source: Readable, channel: Channel, configured: Configure) -> SessionWorker:
+        """Start a session in its thread."""
+        speaker = configured.client.speaker or speaker_of(channel)
+
+        def make(emit: Emit) -> Session:
+            return self._make_session(configured.settings, emit, speaker)
+
+        worker = SessionWorker(source, channel, make, configured.client)
+        self._workers.add(worker)
+        worker.done.add_done_callback(lambda _: self.in_loop(partial(self._retire, worker)))
+        worker.start()
+        return worker
+
+    async def finish(self) -> None:
+        """Ask all sessions to finish, and give up those that don't within :data:`SHUTDOWN_S`."""
+        workers = tuple(self._workers)
+        for worker in workers:
+            worker.stop()
+        if workers:
+            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in workers], timeout=SHUTDOWN_S)
+        for worker in workers:
+            worker.abandon()
+
+    def in_loop(self, act: Callable[[], object]) -> None:
+        """Call ``act`` in the event loop, from any thread."""
+        with suppress(RuntimeError):  # the loop is closed: there is nobody left to act for
+            self._loop.call_soon_threadsafe(act)
+
+    def dropped(self) -> dict[str, int]:
+        """Return what was lost so far, by kind."""
+        live = [worker.source.dropped for worker in self._workers]
+        watchers = self.broadcast.dropped
+        return {
+            "events": watchers.events,
+            "previews": watchers.previews,
+            "slow_connections": self.slow_closed,
+            "audio_chunks": sum((counts.audio_chunks for counts in live), self._dropped.audio_chunks),
+            "video_frames": sum((counts.video_frames for counts in live), self._dropped.video_frames),
+        }
+
+    def _retire(self, worker: SessionWorker) -> None:
+        self._workers.discard(worker)
+        dropped, more = self._dropped, worker.source.dropped
+        self._dropped = DropCounts(dropped.audio_chunks + more.audio_chunks, dropped.video_frames + more.video_frames)
+
+
+def speaker_of(channel: Channel) -> str:
+    """Return the name of a participant who gave none."""
+    return f"Speaker {channel.number}"

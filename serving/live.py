@@ -1,0 +1,180 @@
+"""The server itself: admits connections, runs the sources of this machine, stops everything in order."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+
+from serving.connections import Client, Connection, Watcher, refuse
+from serving.hub import Hub, MakeSession, ModelNames, speaker_of
+from serving.pages import STREAM, Pages
+from stream.events import SessionClosed
+from stream.preview import Previewer
+from stream.protocol import Configure, ErrorCode, ProtocolError, WatchRequest, parse_watch
+from stream.settings import ClientSettings, Settings
+from stream.sources.base import Source
+from stream.worker import ShownSource
+
+CLOSE_S: Final = 2.0
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the server does besides waiting for clients.
+
+    Attributes:
+        sources: not started; each becomes a session.
+        wait_for_watcher: start them only when somebody watches.
+        exit_when_done: stop when all of them have ended.
+        on_ready: called when connections are accepted.
+    """
+
+    sources: Sequence[Source] = ()
+    wait_for_watcher: bool = False
+    exit_when_done: bool = False
+    on_ready: Callable[[], None] = _nothing
+
+
+class LiveServer:
+    """All connections and all sources of this machine. Made and used in one event loop."""
+
+    def __init__(self, settings: Settings, models: ModelNames, make_session: MakeSession) -> None:
+        self._settings = settings
+        self._hub = Hub(settings, models, make_session)
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._watched = asyncio.Event()
+        self._started = time.monotonic()
+        self._stopping = False
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="preview")
+
+    async def serve(self, sock: socket.socket, stop: asyncio.Event, plan: Plan) -> None:
+        """Serve on a bound socket until ``stop`` is set or the plan is done."""
+        server = await serve_websockets(
+            self._handle,
+            sock=sock,
+            process_request=Pages(self._settings.server.host, self.health).respond,
+            compression=None,  # pictures and sound don't shrink, and events are short
+            max_size=self._settings.server.max_message_bytes,
+            close_timeout=CLOSE_S,
+            logger=_quiet_logger(),
+        )
+        plan.on_ready()
+        local = asyncio.gather(*(self._run_local(source, wait=plan.wait_for_watcher) for source in plan.sources))
+        ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
+        if plan.sources and plan.exit_when_done:
+            ends.append(local)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await self._stop(local)
+        server.close()
+        with suppress(TimeoutError):  # a peer that connected and never said a word is not waited for
+            await asyncio.wait_for(server.wait_closed(), CLOSE_S)
+
+    def health(self) -> dict[str, object]:
+        """Return the body of ``/healthz``."""
+        models = self._hub.models
+        return {
+            "status": "stopping" if self._stopping else "ok",
+            "sessions": self._hub.broadcast.sessions,
+            "watchers": self._count(Watcher),
+            "engine": models.engine_name,
+            "bundle": models.bundle_name,
+            "asr_model": models.asr_name,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "dropped": self._hub.dropped(),
+        }
+
+    async def _handle(self, socket: ServerConnection) -> None:
+        try:
+            connection = self._admit(socket)
+        except ProtocolError as why:
+            await refuse(socket, why)
+            return
+        self._connections[connection] = task = asyncio.create_task(connection.run())
+        try:
+            await task
+        finally:
+            del self._connections[connection]
+
+    def _admit(self, socket: ServerConnection) -> Connection:
+        address = urlsplit(socket.request.path if socket.request else STREAM)
+        limits = self._settings.server
+        if self._stopping:
+            raise ProtocolError(ErrorCode.OVERLOADED, "the server is stopping")
+        if address.path == STREAM:
+            _require_room("sessions", self._hub.broadcast.sessions, limits.max_sessions)
+            return Client(self._hub, socket)
+        _require_room("watchers", self._count(Watcher), limits.max_watchers)
+        watcher = Watcher(self._hub, socket, self._known(parse_watch(address.query)))
+        self._watched.set()
+        return watcher
+
+    def _known(self, request: WatchRequest) -> WatchRequest:
+        if request.session is not None and not self._hub.broadcast.knows(request.session):
+            raise ProtocolError(ErrorCode.SESSION_UNKNOWN, "there is no such session, or it ended long ago")
+        return request
+
+    async def _run_local(self, source: Source, *, wait: bool) -> None:
+        """Be the session of a source of this machine, until it ends."""
+        if wait:
+            await self._watched.wait()
+        if self._stopping:
+            return
+        channel = self._hub.broadcast.open()
+        self._hub.announce(channel)
+        configured = Configure(ClientSettings(), self._settings)
+        channel.publish(configured.event(speaker_of(channel)))
+        shown = ShownSource(source, Previewer(channel, self._settings.server.preview_fps, self._encoder))
+        outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured).done)
+        reason = "server.stopped" if self._stopping else outcome.reason
+        channel.publish(SessionClosed(reason=reason, totals=outcome.totals))
+
+    async def _stop(self, local: asyncio.Future[list[None]]) -> None:
+        """Finish all sessions, then let the watchers have what waits for them."""
+        self._stopping = True
+        self._watched.set()
+        self._end_all(Client)
+        await self._hub.finish()
+        await local
+        await self._wait_for(Client)
+        self._end_all(Watcher)
+        await self._wait_for(Watcher)
+        self._encoder.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self, kind: type[Connection]) -> int:
+        return sum(isinstance(connection, kind) for connection in self._connections)
+
+    def _end_all(self, kind: type[Connection]) -> None:
+        for connection in self._connections:
+            if isinstance(connection, kind):
+                connection.end("server.stopped")
+
+    async def _wait_for(self, kind: type[Connection]) -> None:
+        tasks = [task for connection, task in self._connections.items() if isinstance(connection, kind)]
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def _require_room(what: str, count: int, limit: int) -> None:
+    if count >= limit:
+        text = f"the server has {count} {what} already (server.max_{what} is {limit}); try again later"
+        raise ProtocolError(ErrorCode.OVERLOADED, text)
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger for what the library says of each connection: a port scan is no reason for a traceback."""
+    quiet = logging.getLogger("m2fnet.websockets")
+    quiet.setLevel(logging.CRITICAL)
+    return quiet

@@ -1,0 +1,105 @@
+"""What plain HTTP gets from the server's port: the pages of web/, the health figures, or a reason why not."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from serving.access import refusal
+
+WEB: Final = Path(__file__).resolve().parent.parent / "web"
+STREAM: Final = "/v1/stream"
+EVENTS: Final = "/v1/events"
+CONTENT_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+    ".mp4": "video/mp4",
+}
+
+
+class Pages:
+    """Answers every request that opens no WebSocket.
+
+    Args:
+        bound_to: the host the server listens on.
+        health: returns the body of ``/healthz``.
+    """
+
+    def __init__(self, bound_to: str, health: Callable[[], dict[str, object]]) -> None:
+        self._bound_to = bound_to
+        self._health = health
+
+    async def respond(self, _: ServerConnection, request: Request) -> Response | None:
+        """Return the answer to a request; None lets a WebSocket open."""
+        headers = request.headers
+        if why := refusal(headers.get_all("Host"), headers.get_all("Origin"), self._bound_to):
+            return plain(HTTPStatus.FORBIDDEN, why)
+        if getattr(request, "method", "GET") != "GET":  # websockets before 17 refuses other methods itself
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
+        path = urlsplit(request.path).path
+        if path in {STREAM, EVENTS}:
+            needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
+            return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
+        if path == "/healthz":
+            return answer(HTTPStatus.OK, json.dumps(self._health()).encode(), "application/json")
+        return await page(path)
+
+
+def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
+    """Return a complete HTTP answer; the connection is closed after it."""
+    headers = Headers(
+        {
+            "Date": formatdate(usegmt=True),
+            "Connection": "close",
+            "Content-Length": str(len(body)),
+            "Content-Type": content_type,
+            "Cache-Control": "no-cache",
+            "X-Content-Type-Options": "nosniff",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)
+
+
+def plain(status: HTTPStatus, text: str) -> Response:
+    """Return an answer in plain words."""
+    return answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+
+
+async def page(path: str) -> Response:
+    """Return the answer that holds a file of web/."""
+    file = page_file(path)
+    if file is None:
+        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try /, /healthz, {STREAM} or {EVENTS}")
+    return answer(HTTPStatus.OK, await asyncio.to_thread(file.read_bytes), CONTENT_TYPES[file.suffix])
+
+
+def page_file(path: str) -> Path | None:
+    """Return the file of web/ that a request's path names, or None; nothing outside of web/ is ever named."""
+    if path != "/" and not path.startswith("/web/"):
+        return None
+    name = "index.html" if path == "/" else unquote(path.removeprefix("/web/"))
+    try:
+        file = (WEB / name).resolve()
+        return file if file.is_relative_to(WEB) and file.suffix in CONTENT_TYPES and file.is_file() else None
+    except (OSError, ValueError):  # too long a name, or one with a NUL
+        return None
+
+
+def is_upgrade(request: Request) -> bool:
+    """Return whether the request asks for a WebSocket."""
+    return any(value.lower() == "websocket" for value in request.headers.get_all("Upgrade"))

@@ -1,0 +1,99 @@
+"""One session in a thread of its own, from its source to its channel."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+
+from stream import events
+from stream.broadcast import Channel
+from stream.events import Event, Totals
+from stream.media import DropCounts, Media
+from stream.pipeline import Readable, SessionOutcome, run_session
+from stream.preview import Previewer
+from stream.protocol import ErrorCode, wanted
+from stream.session import Session
+from stream.settings import ClientSettings
+
+log = logging.getLogger("m2fnet.session")
+
+Emit = Callable[[Event], None]
+
+
+class ShownSource:
+    """A source whose media watchers see and hear, besides the session that reads it."""
+
+    def __init__(self, source: Readable, previewer: Previewer) -> None:
+        self._source = source
+        self._previewer = previewer
+
+    @property
+    def dropped(self) -> DropCounts:
+        """What the source threw away."""
+        return self._source.dropped
+
+    def start(self) -> None:
+        """Start the source."""
+        self._source.start()
+
+    def read(self, timeout: float | None = None) -> Media | None:
+        """Return what the source yields, after showing it."""
+        media = self._source.read(timeout)
+        if media is not None:
+            self._previewer.show(media)
+        return media
+
+    def stop(self) -> None:
+        """Stop the source."""
+        self._source.stop()
+
+
+class SessionWorker:
+    """Reads a source to its end; ``done`` then holds what came of it, also when the session breaks."""
+
+    def __init__(
+        self, source: Readable, channel: Channel, make: Callable[[Emit], Session], client: ClientSettings
+    ) -> None:
+        self.done: Future[SessionOutcome] = Future()
+        self.source = source
+        self._channel = channel
+        self._make = make
+        self._client = client
+        self._stop = threading.Event()
+        # A daemon, so that a session that can't be stopped does not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=f"session-{channel.number}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the session to finish with what it has."""
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """Stop waiting for a session that does not finish; its totals are lost."""
+        if self._settle(SessionOutcome(totals=Totals(), reason="abandoned")):
+            log.warning("session %d did not finish in time", self._channel.number)
+
+    def _run(self) -> None:
+        try:
+            outcome = run_session(self.source, self._make(self._emit), self._stop)
+        except Exception as error:  # whatever broke ends this session and no other
+            log.debug("session %d broke", self._channel.number, exc_info=True)
+            self._emit(events.Error(code=ErrorCode.INTERNAL, message=f"the session broke: {error!r}", fatal=True))
+            outcome = SessionOutcome(totals=Totals(), reason="failed")
+        self._settle(outcome)
+
+    def _settle(self, outcome: SessionOutcome) -> bool:
+        try:
+            self.done.set_result(outcome)
+        except InvalidStateError:
+            return False
+        return True
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, events.Warning | events.Error):
+            log.warning("session %d: %s", self._channel.number, event.message)
+        if wanted(event, self._client):
+            self._channel.publish(event)
