@@ -4,8 +4,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHELL := /bin/bash
 
-# Extra arguments: make demo DEMO_ARGS=--exit-when-done, make test TEST_ARGS='-k dialog -x'
-DEMO_ARGS ?=
+# To be changed on the command line: make demo DEMO_ARGS=--exit-when-done, make test TEST_ARGS='-k dialog -x'
+DEMO_ARGS ?= --wait-for-watcher --open
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -20,7 +20,7 @@ help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 demo: $(READY) ## analyze the demo clip live; open the address it prints in a browser
-	@$(BIN)/m2fnet serve --source demo/clip.mp4 --wait-for-watcher --open $(DEMO_ARGS)
+	@$(BIN)/m2fnet serve --source demo/clip.mp4 $(DEMO_ARGS)
 
 test: $(READY) ## run the tests
 	@$(if $(HAS_BROWSER),,echo "no Chromium found: the browser tests are left out" >&2)
