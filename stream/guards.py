@@ -1,0 +1,87 @@
+"""Telling recognized words from invented ones: Whisper puts words to noise too. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from stream.settings import TranscriberSettings
+from stream.transcript import Word
+
+_INVENTED: Final = frozenset(
+    {
+        "you",
+        "thank you",
+        "thank you very much",
+        "thanks for watching",
+        "thank you for watching",
+        "please subscribe",
+        "bye",
+        "bye bye",
+        "oh",
+        "so",
+        "the",
+        "the end",
+        "i",
+        "hmm",
+        "music",
+        "applause",
+        "vielen dank",
+        "untertitel der amara org community",
+        "sous titres réalisés par la communauté d amara org",
+    }
+)
+"""What the model says to noise, from its training on subtitles; people say it too, so it is never enough alone."""
+
+_UNSURE: Final = 0.5  # mean probability of the words
+_HOPELESS: Final = 1.0  # so far below the log-probability threshold the words are chance
+_MAX_CHARACTERS_PER_S: Final = 45.0  # twice what fast speakers reach
+_SHORTEST_MS: Final = 500.0  # the times of a few short words may be that much too close
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of words and what the model says of them; times only matter to each other."""
+
+    words: tuple[Word, ...]
+    text: str
+    no_speech_probability: float
+    mean_log_probability: float
+    compression_ratio: float
+
+
+def rejection(passage: Passage, settings: TranscriberSettings) -> str | None:
+    """Return why these words are not to be believed, or None.
+
+    A low probability alone rejects only when it is hopeless: shouts and sobs are recognized with doubt too.
+    """
+    bare = _bare(passage.text)
+    if not bare or not passage.words:
+        return "no words"
+    if _no_speech(passage, bare, settings):
+        return "no speech"
+    if passage.mean_log_probability < settings.log_probability_threshold - _HOPELESS:
+        return "not understood"
+    if passage.compression_ratio > settings.compression_ratio_threshold:
+        return "repetition"
+    if len(bare) > _MAX_CHARACTERS_PER_S * _duration_ms(passage.words) / 1000:
+        return "faster than speech"
+    return None
+
+
+def _no_speech(passage: Passage, bare: str, settings: TranscriberSettings) -> bool:
+    if passage.no_speech_probability <= settings.no_speech_threshold:
+        return False
+    unlikely = passage.mean_log_probability < settings.log_probability_threshold
+    return unlikely or (bare in _INVENTED and _mean_probability(passage.words) < _UNSURE)
+
+
+def _mean_probability(words: tuple[Word, ...]) -> float:
+    return sum(word.probability for word in words) / len(words)
+
+
+def _duration_ms(words: tuple[Word, ...]) -> float:
+    return max(words[-1].end_ms - words[0].start_ms, _SHORTEST_MS)
+
+
+def _bare(text: str) -> str:
+    """Return the text in small letters, without punctuation and with single blanks."""
+    return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())

@@ -1,0 +1,104 @@
+"""The transcriber's waiting line: bounded, what is urgent first, and only what is not urgent can be dropped."""
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Condition
+
+from stream.media import Samples
+from stream.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """Sound to transcribe; ``partial`` ones may be dropped."""
+
+    samples: Samples
+    start_ms: float
+    language: str | None
+    partial: bool
+    future: Future[Transcript]
+
+
+class ClosedError(RuntimeError):
+    """The line takes no more jobs."""
+
+
+class JobQueue:
+    """At most ``size`` waiting jobs, for any number of threads.
+
+    When it is full the oldest partial job makes room and is counted; a new partial job that finds only others
+    waiting is itself dropped. A dropped job's future is cancelled. Other jobs are never dropped: ``put`` waits.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._urgent: deque[Job] = deque()
+        self._partial: deque[Job] = deque()
+        self._changed = Condition()
+        self._closed = False
+        self.dropped = 0
+
+    def put(self, job: Job) -> None:
+        """Line up a job; waits while the line is full of jobs that must not be dropped.
+
+        Raises:
+            ClosedError: the line is or gets closed.
+        """
+        dropped: list[Job] = []
+        try:
+            with self._changed:
+                self._line_up(job, dropped)
+        finally:
+            for late in dropped:  # outside the lock: callbacks of the future may take others
+                late.future.cancel()
+
+    def get(self) -> Job | None:
+        """Wait for the next job nobody has cancelled, now running; None when the line is closed."""
+        with self._changed:
+            while True:
+                while not self._closed and not self._urgent and not self._partial:
+                    self._changed.wait()
+                if self._closed:
+                    return None
+                job = (self._urgent or self._partial).popleft()
+                self._changed.notify_all()
+                if job.future.set_running_or_notify_cancel():
+                    return job
+
+    def close(self) -> None:
+        """Cancel everything that waits and take no more."""
+        with self._changed:
+            self._closed = True
+            waiting = [*self._urgent, *self._partial]
+            self._urgent.clear()
+            self._partial.clear()
+            self._changed.notify_all()
+        for job in waiting:
+            job.future.cancel()
+
+    def _line_up(self, job: Job, dropped: list[Job]) -> None:
+        while not self._closed and self._full():
+            if self._partial:
+                dropped.append(self._partial.popleft())
+            elif job.partial:
+                dropped.append(job)
+            else:
+                self._changed.wait()
+                continue
+            self.dropped += 1
+            if dropped[-1] is job:
+                return
+        if self._closed:
+            message = "the transcriber is closed"
+            raise ClosedError(message)
+        (self._partial if job.partial else self._urgent).append(job)
+        self._changed.notify_all()
+
+    def _full(self) -> bool:
+        """Return whether no place is left, after giving up those of cancelled jobs."""
+        for line in (self._urgent, self._partial):
+            alive = [job for job in line if not job.future.cancelled()]
+            line.clear()
+            line.extend(alive)
+        return len(self._urgent) + len(self._partial) >= self._size
