@@ -12,7 +12,8 @@ WINDOW: Final = 400
 HOP: Final = 160
 MEL_BANDS: Final = 128
 CHANNELS: Final = 3
-MIN_SAMPLES: Final = SAMPLE_RATE // 2  # ResNet18 divides the time axis by 32: below this nothing is left
+TIME_POOL: Final = 2  # frames averaged into one column: emotion is slower than 20 ms, and the ResNet costs half
+MIN_SAMPLES: Final = SAMPLE_RATE  # ResNet18 divides the time axis by 32: below this nothing is left
 _FLOOR: Final = 1e-5  # -50 dB of full scale: below the noise of any microphone
 _EPS: Final = 1e-3
 
@@ -23,7 +24,7 @@ class LogMelImage(nn.Module):
     Standardising takes out the loudness of the microphone, which is not the speaker's emotion.
 
     Shape:
-        input ``(batch, samples)`` float32 at 16 kHz; output ``(batch, 3, 128, samples // 160 + 1)``.
+        input ``(batch, samples)`` float32 at 16 kHz; output ``(batch, 3, 128, columns)``, one column for 320 samples.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class LogMelImage(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return the images of a batch of equally long sounds."""
-        log_mel = torch.log(self.mel(pad_to_minimum(samples)) + _FLOOR)
+        log_mel = functional.avg_pool1d(torch.log(self.mel(pad_to_minimum(samples)) + _FLOOR), TIME_POOL)
         mean = log_mel.mean(dim=(1, 2), keepdim=True)
         deviation = log_mel.std(dim=(1, 2), keepdim=True)
         image: Tensor = ((log_mel - mean) / (deviation + _EPS)).unsqueeze(1)

@@ -1,0 +1,72 @@
+"""The weighted face model (paper, section 3.2.3): detect, embed, weigh by area, keep the maximum over time."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from facenet_pytorch import MTCNN
+
+from models.geometry import Box
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+FRAMES_PER_UTTERANCE: Final = 15
+_STAGE_THRESHOLDS: Final = (0.6, 0.7, 0.7)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One face found in a picture."""
+
+    box: Box
+    confidence: float
+
+
+class FaceDetector:
+    """MTCNN with facenet-pytorch's weights; safe to call from several threads, one at a time runs."""
+
+    def __init__(self, min_face: int, width: int, min_confidence: float, max_faces: int, device: str = "cpu") -> None:
+        self._network = MTCNN(min_face_size=min_face, thresholds=list(_STAGE_THRESHOLDS), keep_all=True, device=device)
+        self._width, self._min_confidence, self._max_faces = width, min_confidence, max_faces
+        self._lock = threading.Lock()
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Return the faces of an RGB picture ``(height, width, 3)``, the largest first, boxes in its pixels."""
+        scale = min(1.0, self._width / image.shape[1])
+        small = image if scale == 1.0 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        with self._lock, torch.inference_mode():
+            boxes, confidences = self._network.detect(small)
+        if boxes is None:
+            return []
+        found = [
+            Detection(Box(*(float(edge) / scale for edge in box)), float(confidence))
+            for box, confidence in zip(boxes, confidences, strict=True)
+            if confidence >= self._min_confidence
+        ]
+        return sorted(found, key=lambda face: -face.box.area)[: self._max_faces]
+
+
+def weighted_faces(embeddings: Sequence[Floats], boxes: Sequence[Box]) -> Floats:
+    """Return the sum of one picture's face embeddings ``(dim,)``, weighted by their share of the box area.
+
+    Raises:
+        ValueError: there is no face; an absent face is a mask, never a vector.
+    """
+    if not embeddings:
+        message = "a picture without faces has no face embedding"
+        raise ValueError(message)
+    areas = np.array([max(box.area, 1.0) for box in boxes], np.float32)
+    total: Floats = (np.stack(embeddings) * (areas / areas.sum())[:, None]).sum(axis=0)
+    return total
+
+
+def over_frames(frames: Sequence[Floats]) -> Floats:
+    """Return the element-wise maximum over the pictures of an utterance, ``(dim,)``."""
+    strongest: Floats = np.stack(frames).max(axis=0)
+    return strongest

@@ -1,0 +1,57 @@
+"""What was seen when: one face vector for each analyzed picture, kept until its utterance is over."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.faces import FRAMES_PER_UTTERANCE, over_frames
+
+Floats = npt.NDArray[np.float32]
+
+_KEPT_MS: Final = 120_000.0
+
+
+def evenly_spaced(start_ms: float, end_ms: float, count: int = FRAMES_PER_UTTERANCE) -> list[float]:
+    """Return the middles of ``count`` equal parts of a stretch."""
+    step = (end_ms - start_ms) / count
+    return [start_ms + (index + 0.5) * step for index in range(count)]
+
+
+def nearest(times: Sequence[float], wanted: float) -> int:
+    """Return the index of the value nearest to ``wanted`` in an ascending, non-empty sequence."""
+    after = bisect_left(times, wanted)
+    if after == 0:
+        return 0
+    if after == len(times):
+        return after - 1
+    return after if times[after] - wanted < wanted - times[after - 1] else after - 1
+
+
+class FaceTimeline:
+    """Face vectors by time; a picture without a face is kept too, so that it is not mistaken for a gap."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._faces: list[Floats | None] = []
+
+    def add(self, time_ms: float, face: Floats | None) -> None:
+        """Note the face vector of a picture, None if it had no face; old ones are forgotten."""
+        if self._times and time_ms <= self._times[-1]:
+            return
+        self._times.append(time_ms)
+        self._faces.append(face)
+        old = bisect_left(self._times, time_ms - _KEPT_MS)
+        del self._times[:old], self._faces[:old]
+
+    def utterance(self, start_ms: float, end_ms: float) -> Floats | None:
+        """Return the maximum over the pictures nearest to 15 even times of an utterance; None without a face."""
+        first, last = bisect_left(self._times, start_ms), bisect_left(self._times, end_ms)
+        times = self._times[first:last]
+        if not times:
+            return None
+        chosen = sorted({first + nearest(times, wanted) for wanted in evenly_spaced(start_ms, end_ms)})
+        faces = [face for face in (self._faces[index] for index in chosen) if face is not None]
+        return over_frames(faces) if faces else None

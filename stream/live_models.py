@@ -1,0 +1,57 @@
+"""The trained models that all sessions of a process share, loaded once."""
+
+from dataclasses import dataclass
+
+from models.faces import FaceDetector
+from models.runtime.runtime import Runtime
+from stream.settings import Settings
+from stream.transcriber import Transcriber
+
+
+@dataclass(frozen=True)
+class LiveModels:
+    """The emotion runtime, the speech recogniser and the face detector."""
+
+    runtime: Runtime
+    transcriber: Transcriber
+    detector: FaceDetector
+
+    @classmethod
+    def load(cls, settings: Settings) -> "LiveModels":
+        """Load everything.
+
+        Raises:
+            BundleError: the bundle is missing or damaged.
+            AsrModelError: no speech model is found.
+        """
+        vision, runtime = settings.vision, settings.runtime
+        return cls(
+            Runtime.load(runtime.bundle, runtime.engine, runtime.threads, runtime.max_batch),
+            Transcriber(settings.transcriber),
+            FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces),
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the emotions, in the order of the probabilities."""
+        return self.runtime.labels
+
+    @property
+    def engine_name(self) -> str:
+        """Return the engine in use."""
+        return self.runtime.engine_name
+
+    @property
+    def bundle_name(self) -> str:
+        """Return the bundle in use."""
+        return self.runtime.bundle_name
+
+    @property
+    def asr_name(self) -> str:
+        """Return the speech model in use."""
+        return self.transcriber.name
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self.transcriber.close()
+        self.runtime.close()

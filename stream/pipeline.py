@@ -1,0 +1,85 @@
+"""A source read to its end through a session."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from stream import events
+from stream.events import Event, Totals
+from stream.media import DropCounts, Media, SourceStatus
+from stream.session import Session
+
+_POLL_S: Final = 0.05
+
+
+class Readable(Protocol):
+    """What the pipeline needs of a source."""
+
+    @property
+    def dropped(self) -> DropCounts:
+        """What the source threw away."""
+
+    def start(self) -> None:
+        """Begin to produce."""
+
+    def read(self, timeout: float | None = None) -> Media | None:
+        """Return the next item, None at time-out."""
+
+    def stop(self) -> None:
+        """End the source."""
+
+
+@dataclass(frozen=True)
+class SessionOutcome:
+    """How a session ended: ``reason`` is the code of the source's last status, or ``stopped``."""
+
+    totals: Totals
+    reason: str
+    failure: SourceStatus | None = None
+
+
+def run_session(
+    source: Readable, session: Session, stop: threading.Event
+) -> SessionOutcome:
+    """Read ``source`` until it ends or ``stop`` is set, then finish the session.
+
+    Statuses of the source become ``warning`` events; a failure becomes an ``error`` that ends the session.
+    """
+    source.start()
+    last: SourceStatus | None = None
+    try:
+        while last is None and not stop.is_set():
+            last = _step(source, session)
+    finally:
+        source.stop()
+    totals = session.finish()
+    dropped = source.dropped
+    totals = totals.model_copy(
+        update={
+            "dropped_audio_chunks": totals.dropped_audio_chunks + dropped.audio_chunks,
+            "dropped_video_frames": totals.dropped_video_frames + dropped.video_frames,
+        }
+    )
+    failure = last if last is not None and last.kind == "failed" else None
+    return SessionOutcome(totals, last.code if last is not None else "stopped", failure)
+
+
+def _step(source: Readable, session: Session) -> SourceStatus | None:
+    """Handle one item; return the source's final status when it comes."""
+    media = source.read(_POLL_S)
+    if media is None:
+        session.poll()
+    elif not isinstance(media, SourceStatus):
+        session.push(media)
+    else:
+        _report(media, session.emit)
+        return media if media.final else None
+    return None
+
+
+def _report(status: SourceStatus, emit: Callable[[Event], None]) -> None:
+    if status.kind == "failed":
+        emit(events.Error(code=status.code, message=status.message, fatal=True))
+    elif status.kind in {"warning", "reconnecting"}:
+        emit(events.Warning(code=status.code, message=status.message))

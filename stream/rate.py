@@ -1,0 +1,38 @@
+"""How often pictures are analyzed: pure, times in, yes or no out."""
+
+from typing import Final
+
+_SMOOTHING: Final = 0.3
+
+
+class FrameRate:
+    """Lets a picture through when the last is long enough ago for the machine to keep up.
+
+    Args:
+        max_fps: never more pictures a second of media time.
+        processor_share: live, the share of the time that analysis may take; None analyzes at ``max_fps``
+            whatever it costs, which makes offline results independent of the machine.
+    """
+
+    def __init__(self, max_fps: float, processor_share: float | None) -> None:
+        self._shortest_ms = 1000 / max_fps
+        self._share = processor_share
+        self._cost_ms = 0.0
+        self._last_ms: float | None = None
+
+    @property
+    def interval_ms(self) -> float:
+        """Return the time between two analyzed pictures, as things stand."""
+        return self._shortest_ms if self._share is None else max(self._shortest_ms, self._cost_ms / self._share)
+
+    def admits(self, time_ms: float) -> bool:
+        """Return whether the picture of this media time is to be analyzed, and count it as done if so."""
+        early = self._last_ms is not None and 0 <= time_ms - self._last_ms < self.interval_ms - 0.5
+        if early:
+            return False
+        self._last_ms = time_ms
+        return True
+
+    def spent(self, cost_ms: float) -> None:
+        """Note what one analysis took."""
+        self._cost_ms += _SMOOTHING * (cost_ms - self._cost_ms) if self._cost_ms else cost_ms

@@ -1,0 +1,394 @@
+"""One participant's pipeline: media in, events out.
+
+A session is driven by one thread, which calls :meth:`Session.push` and :meth:`Session.poll`. Speech
+recognition and the networks run in workers that all sessions share; offline the session waits for them
+where a result decides what comes next, so that a file gives the same result on any machine.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final
+
+from models.runtime.runtime import Branch
+from stream import events
+from stream.dialog import DialogUtterance
+from stream.events import Event, Latency, Totals
+from stream.live_models import LiveModels
+from stream.media import AudioChunk, VideoFrame
+from stream.recognizer import Recognition, Recognizer
+from stream.segmenter import (
+    Discarded,
+    LikelyEnd,
+    Segment,
+    Segmenter,
+    SegmentEvent,
+    SpeechResumed,
+    SpeechStart,
+    UtteranceEnd,
+)
+from stream.settings import Settings
+from stream.transcript import Transcript, Word
+from stream.vad import SpeechDetector
+from stream.vision import FaceAnalyzer, LiveVision, Vision
+
+log = logging.getLogger("m2fnet.session")
+
+Emit = Callable[[Event], None]
+
+_WAITING_OFFLINE: Final = 4  # utterances in recognition before a file's reading pauses
+_NO_WORDS: Final = Transcript("", (), "")
+
+
+@dataclass(eq=False)
+class _Pending:
+    """An utterance that has ended, or likely has, on its way to its emotion."""
+
+    segment: Segment
+    transcript: Future[Transcript]
+    audio: Future[Branch]
+    ended_at: float
+    endpoint_ms: float
+    asked_at: float
+    final: bool
+    heard: Transcript | None = None
+    heard_at: float = 0.0
+    recognition: Recognition | None = None
+    emitted: int = 0
+
+
+class Session:
+    """Cuts a participant's media into utterances and tells the emotion of each, in their order.
+
+    Args:
+        emit: gets every event; called from the session's thread, and ``faces`` from its vision thread.
+        live: media comes at its own pace, so results are told early and pictures may be skipped.
+    """
+
+    def __init__(self, models: LiveModels, settings: Settings, emit: Emit, *, speaker: str, live: bool) -> None:
+        self._models, self._settings, self.emit = models, settings, emit
+        self._speaker, self._live = speaker, live
+        self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
+        self._recognizer = Recognizer(models.runtime, settings.dialog.window)
+        analyzer = FaceAnalyzer(models.detector, models.runtime)
+        self._vision = (
+            LiveVision(analyzer, settings.vision, emit, self._vision_failed)
+            if live
+            else Vision(analyzer, settings.vision, emit)
+        )
+        self._pending: deque[_Pending] = deque()
+        self._partial: tuple[int, Future[Transcript]] | None = None
+        self._open: SpeechStart | None = None
+        self._partial_due_ms = 0.0
+        self._now_ms = 0.0
+        self._end_ms = 0.0
+        self._revisions: dict[int, int] = {}
+        self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
+        self._finished = False
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        """Take the next sound or picture, and tell whatever is ready."""
+        if isinstance(media, VideoFrame):
+            self._video_frames += 1
+            self._end_ms = max(self._end_ms, media.time_ms)
+            self._vision.push(media)
+        else:
+            self._audio_chunks += 1
+            self._now_ms = media.end_ms
+            self._end_ms = max(self._end_ms, media.end_ms)
+            self._handle(self._segmenter.push(media))
+            self._ask_partial()
+        self.poll()
+
+    def poll(self) -> None:
+        """Tell whatever has become ready since; called also while no media comes."""
+        self._take_partial()
+        self._conclude(wait=not self._live and len(self._pending) > _WAITING_OFFLINE)
+
+    def finish(self) -> Totals:
+        """End the utterance in progress, tell all that is left and return the totals; later calls only return them."""
+        if not self._finished:
+            self._finished = True
+            self._drop_partial()
+            self._handle(self._segmenter.finish())
+            self._conclude(wait=True)
+            self._vision.close()
+        return self.totals
+
+    @property
+    def totals(self) -> Totals:
+        """Return what was done so far."""
+        seen = self._vision.counts
+        return Totals(
+            duration_ms=round(self._end_ms),
+            utterances=self._utterances,
+            audio_chunks=self._audio_chunks,
+            video_frames=self._video_frames,
+            analyzed_frames=seen.analyzed,
+            dropped_video_frames=seen.skipped,
+            skipped_partials=self._skipped_partials,
+            rejected_transcripts=self._rejected,
+        )
+
+    # ---------------------------------------------------------------------------------- segments
+
+    def _handle(self, segment_events: list[SegmentEvent]) -> None:
+        for event in segment_events:
+            match event:
+                case SpeechStart():
+                    self._started(event)
+                case LikelyEnd():
+                    self._likely_ended(event)
+                case SpeechResumed():
+                    self._resumed(event)
+                case UtteranceEnd():
+                    self._ended(event)
+                case Discarded():
+                    self._discarded(event.utterance, event.reason)
+
+    def _started(self, event: SpeechStart) -> None:
+        self._open = event
+        self._partial_due_ms = event.start_ms + self._settings.transcriber.partial_interval_ms
+        self.emit(
+            events.SpeechStarted(utterance=event.utterance, speaker=self._speaker, start_ms=round(event.start_ms))
+        )
+
+    def _likely_ended(self, event: LikelyEnd) -> None:
+        """Begin on suspicion; offline nothing is won by it."""
+        if self._live:
+            self._drop_partial()
+            self._begin(event.segment, None, self._settings.segmenter.likely_end_ms, final=False)
+
+    def _resumed(self, event: SpeechResumed) -> None:
+        early = self._withdraw(event.utterance)
+        if early is not None and early.emitted:
+            self.emit(events.UtteranceResumed(utterance=event.utterance))
+
+    def _withdraw(self, utterance: int) -> _Pending | None:
+        """Take back an early result, in work or told."""
+        if not self._pending or self._pending[-1].final or self._pending[-1].segment.utterance != utterance:
+            return None
+        early = self._pending.pop()
+        early.transcript.cancel()
+        return early
+
+    def _ended(self, event: UtteranceEnd) -> None:
+        self._drop_partial()
+        if self._open is not None and self._open.utterance == event.segment.utterance:
+            self._open = None
+        early = self._pending[-1] if self._pending else None
+        if early is not None and not early.final and _same(early.segment, event.segment):
+            early.final = True
+            return
+        self._resumed(SpeechResumed(event.segment.utterance))
+        silence = self._settings.segmenter.confirmed_end_ms if event.reason == "silence" else None
+        self._begin(event.segment, event.words, silence, final=True)
+
+    def _discarded(self, utterance: int, reason: str) -> None:
+        self._withdraw(utterance)
+        if self._open is not None and self._open.utterance == utterance:
+            self._open = None
+            self._drop_partial()
+        self.emit(events.UtteranceDiscarded(utterance=utterance, reason=reason))
+
+    def _begin(self, segment: Segment, words: tuple[Word, ...] | None, silence_ms: float | None, *, final: bool) -> None:
+        """Start recognition; ``silence_ms`` is what the endpoint waited for, None where there was no silence."""
+        now = time.perf_counter()
+        waited = silence_ms if silence_ms is not None else max(0.0, self._now_ms - segment.end_ms)
+        self._pending.append(
+            _Pending(
+                segment=segment,
+                transcript=self._transcribe(segment) if words is None else _known(words, self._language),
+                audio=self._models.runtime.audio(segment.samples),
+                ended_at=now - waited / 1000,
+                endpoint_ms=waited,
+                asked_at=now,
+                final=final,
+            )
+        )
+
+    # -------------------------------------------------------------------------------- transcripts
+
+    @property
+    def _language(self) -> str | None:
+        return self._settings.transcriber.language
+
+    def _transcribe(self, segment: Segment, *, partial: bool = False) -> Future[Transcript]:
+        return self._models.transcriber.submit(
+            segment.samples, segment.start_ms, language=self._language, partial=partial
+        )
+
+    def _ask_partial(self) -> None:
+        """Ask for the words so far when enough speech is new and nothing is asked already."""
+        if self._open is None or self._now_ms < self._partial_due_ms or (self._pending and not self._pending[-1].final):
+            return
+        if self._partial is not None:
+            return
+        segment = self._segmenter.open_segment()
+        if segment is None:
+            return
+        self._partial_due_ms = self._now_ms + self._settings.transcriber.partial_interval_ms
+        self._partial = (segment.utterance, self._transcribe(segment, partial=True))
+
+    def _take_partial(self) -> None:
+        if self._partial is None:
+            return
+        utterance, future = self._partial
+        if not future.done() and self._live:
+            return
+        self._partial = None
+        transcript = _result(future)
+        if transcript is None:
+            self._skipped_partials += 1
+        elif transcript.text:
+            self._told_partial(utterance, transcript)
+
+    def _told_partial(self, utterance: int, transcript: Transcript) -> None:
+        self._handle(self._segmenter.words(transcript.words))
+        opened = self._open
+        if opened is None:
+            return
+        rest = transcript.words if opened.utterance == utterance else _after(transcript.words, opened.start_ms)
+        text = transcript.text if opened.utterance == utterance else _text(rest)
+        if text:
+            self.emit(
+                events.TranscriptPartial(
+                    utterance=opened.utterance, speaker=self._speaker, start_ms=round(opened.start_ms), text=text
+                )
+            )
+
+    def _drop_partial(self) -> None:
+        if self._partial is not None:
+            self._partial[1].cancel()
+            self._partial = None
+
+    # ----------------------------------------------------------------------------------- emotions
+
+    def _conclude(self, *, wait: bool) -> None:
+        """Bring the utterances to their emotions, in order, as far as their transcripts are there."""
+        while self._pending:
+            head = self._pending[0]
+            if not (wait or head.transcript.done()):
+                return
+            self._recognize(head)
+            if not head.final:
+                return
+            self._pending.popleft()
+            self._keep(head)
+
+    def _recognize(self, pending: _Pending) -> None:
+        if pending.heard is not None:
+            return
+        pending.heard = self._heard(pending)
+        pending.heard_at = time.perf_counter()
+        if pending.heard.rejected is not None:
+            return
+        segment = pending.segment
+        utterance = DialogUtterance(
+            segment.utterance,
+            self._speaker,
+            segment.start_ms,
+            segment.end_ms,
+            pending.heard.text,
+            face=self._vision.analyzer.face_between(segment.start_ms, segment.end_ms),
+        )
+        pending.recognition = self._recognizer.recognize(utterance, pending.audio.result())
+        if not pending.final:
+            self._tell(pending, pending.recognition)
+
+    def _heard(self, pending: _Pending) -> Transcript:
+        """Return the transcript; one that failed is an absent modality, and said so."""
+        try:
+            return pending.transcript.result()
+        except Exception as error:  # noqa: BLE001 - whatever broke the recogniser, voice and face remain
+            log.debug("transcription failed", exc_info=True)
+            message = f"utterance {pending.segment.utterance} has no transcript: {error}"
+            self.emit(events.Warning(code="transcript.failed", message=message))
+            return _NO_WORDS
+
+    def _keep(self, pending: _Pending) -> None:
+        if pending.recognition is None:
+            self._rejected += 1
+            reason = pending.heard.rejected if pending.heard and pending.heard.rejected else "no words"
+            self.emit(events.UtteranceDiscarded(utterance=pending.segment.utterance, reason=reason))
+            return
+        self._utterances += 1
+        self._recognizer.keep(pending.recognition)
+        self._tell(pending, pending.recognition)
+        for revision in self._recognizer.revisions():
+            self._send(revision, final=True, latency=_no_latency(revision))
+
+    def _tell(self, pending: _Pending, recognition: Recognition) -> None:
+        pending.emitted += 1
+        now = time.perf_counter()
+        self._send(
+            recognition,
+            final=pending.final,
+            latency=Latency(
+                endpoint_ms=pending.endpoint_ms,
+                transcript_ms=(pending.heard_at - pending.asked_at) * 1000,
+                features_ms=recognition.features_ms,
+                fusion_ms=recognition.fusion_ms,
+                total_ms=(now - pending.ended_at) * 1000 if self._live else 0.0,
+            ),
+        )
+
+    def _send(self, recognition: Recognition, *, final: bool, latency: Latency) -> None:
+        utterance = recognition.utterance
+        revision = self._revisions.get(utterance.id, 0)
+        self._revisions[utterance.id] = revision + 1
+        self.emit(
+            events.Emotion(
+                utterance=utterance.id,
+                revision=revision,
+                final=final,
+                speaker=utterance.speaker,
+                start_ms=round(utterance.start_ms),
+                end_ms=round(utterance.end_ms),
+                text=utterance.words,
+                label=recognition.label,
+                probabilities=recognition.probabilities,
+                modalities=recognition.modalities,
+                latency=latency,
+            )
+        )
+
+    def _vision_failed(self, error: Exception) -> None:
+        log.debug("face analysis failed", exc_info=error)
+        self.emit(events.Warning(code="faces.failed", message=f"a picture could not be analyzed: {error}"))
+
+
+def _same(early: Segment, final: Segment) -> bool:
+    return (early.utterance, early.start_ms, early.end_ms) == (final.utterance, final.start_ms, final.end_ms)
+
+
+def _text(words: tuple[Word, ...]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _after(words: tuple[Word, ...], start_ms: float) -> tuple[Word, ...]:
+    return tuple(word for word in words if (word.start_ms + word.end_ms) / 2 >= start_ms)
+
+
+def _known(words: tuple[Word, ...], language: str | None) -> Future[Transcript]:
+    """Return the transcript of an utterance cut at a sentence, whose words were what showed the cut."""
+    future: Future[Transcript] = Future()
+    future.set_result(Transcript(_text(words), words, language or ""))
+    return future
+
+
+def _result(future: Future[Transcript]) -> Transcript | None:
+    """Return a partial transcript, or None where it was dropped for more urgent work or failed."""
+    try:
+        return future.result()
+    except BaseException:  # noqa: BLE001 - cancellation is no Exception; the final transcript reports failures
+        return None
+
+
+def _no_latency(recognition: Recognition) -> Latency:
+    return Latency(
+        endpoint_ms=0, transcript_ms=0, features_ms=recognition.features_ms, fusion_ms=recognition.fusion_ms, total_ms=0
+    )
