@@ -84,8 +84,6 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TextPair], max_
 
 def _clip(tokenizer: PreTrainedTokenizerBase, text: str, max_tokens: int) -> str:
     """Return the last ``max_tokens`` - 8 tokens' worth of an utterance too long to fit beside any context."""
-    if len(text) <= max_tokens:  # a token is at least one character
-        return text
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     return text if len(ids) <= max_tokens - 8 else str(tokenizer.decode(ids[-(max_tokens - 8) :]))
 
