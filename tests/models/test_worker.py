@@ -1,0 +1,244 @@
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.bundle import NetworkName
+from models.runtime.engine import INPUT_NAMES, Array
+from models.runtime.worker import Item, Outputs, Worker, join, next_batch, split
+
+_WAIT_S = 30.0
+
+
+def face(value: float, rows: int = 1) -> Item:
+    return Item("face", {"images": np.full((rows, 1), value, np.float32)}, lambda out: float(out["logits"][0, 0]))
+
+
+def audio(frames: int, value: float = 0.0) -> Item:
+    return Item("audio", {"images": np.full((1, 1, 1, frames), value, np.float32)}, lambda out: out["logits"])
+
+
+def text(tokens: int) -> Item:
+    inputs = {name: np.full((1, tokens), tokens, np.int64) for name in INPUT_NAMES["text"]}
+    return Item("text", inputs, lambda out: out["logits"])
+
+
+class GatedEngine:
+    """Doubles its images; each run waits for its turn, so that a test decides what waits meanwhile.
+
+    A NaN makes the run fail, as a device error would.
+    """
+
+    name = "gated"
+
+    def __init__(self) -> None:
+        self.entered, self.turns = threading.Semaphore(0), threading.Semaphore(0)
+        self.batches: list[list[float]] = []
+
+    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
+        self.entered.release()
+        assert self.turns.acquire(timeout=_WAIT_S)
+        images = np.asarray(inputs["images"], np.float32).reshape(len(inputs["images"]), -1)
+        self.batches.append(images[:, 0].tolist())
+        if np.isnan(images).any():
+            message = f"{network} failed"
+            raise OSError(message)
+        return {"logits": images * 2}
+
+    def let(self, runs: int) -> None:
+        self.turns.release(runs)
+
+    def wait_until_running(self) -> None:
+        assert self.entered.acquire(timeout=_WAIT_S)
+
+
+@pytest.fixture
+def engine() -> GatedEngine:
+    return GatedEngine()
+
+
+@pytest.fixture
+def worker(engine: GatedEngine) -> Iterator[Worker]:
+    started = Worker(engine, max_batch=4, queue_items=6)
+    yield started
+    engine.let(1000)
+    started.close()
+
+
+def result(future: "Future[float]") -> float:
+    return future.result(_WAIT_S)
+
+
+def test_what_waits_while_the_device_is_busy_is_run_together(worker: Worker, engine: GatedEngine) -> None:
+    first = worker.submit(face(1))
+    engine.wait_until_running()
+    others = [worker.submit(face(value)) for value in (2, 3, 4)]
+    engine.let(2)
+    assert [result(future) for future in (first, *others)] == [2, 4, 6, 8]
+    assert engine.batches == [[1], [2, 3, 4]]
+
+
+def test_an_error_reaches_exactly_the_futures_of_its_batch(worker: Worker, engine: GatedEngine) -> None:
+    before = worker.submit(face(1))
+    engine.wait_until_running()
+    failing = [worker.submit(face(value)) for value in (2, float("nan"))]
+    apart = worker.submit(audio(5, 3.0))
+    engine.let(3)
+    assert result(before) == 2
+    for future in failing:
+        with pytest.raises(OSError, match="face failed"):
+            result(future)
+    assert apart.result(_WAIT_S)[0, 0] == 6
+    engine.let(1)
+    assert result(worker.submit(face(5))) == 10
+
+
+def test_a_result_that_cannot_be_made_fails_alone(worker: Worker, engine: GatedEngine) -> None:
+    def broken(_: Outputs) -> float:
+        message = "unusable"
+        raise ValueError(message)
+
+    busy = worker.submit(face(0))
+    engine.wait_until_running()
+    bad = worker.submit(Item("face", {"images": np.ones((1, 1), np.float32)}, broken))
+    good = worker.submit(face(2))
+    engine.let(2)
+    assert (result(busy), result(good)) == (0, 4)
+    with pytest.raises(ValueError, match="unusable"):
+        result(bad)
+
+
+def test_a_cancelled_item_is_not_run(worker: Worker, engine: GatedEngine) -> None:
+    busy = worker.submit(face(1))
+    engine.wait_until_running()
+    unwanted, wanted = worker.submit(face(2)), worker.submit(face(3))
+    assert unwanted.cancel()
+    engine.let(2)
+    assert (result(busy), result(wanted)) == (2, 6)
+    assert engine.batches == [[1], [3]]
+
+
+def test_submitting_waits_while_the_queue_is_full(worker: Worker, engine: GatedEngine) -> None:
+    worker.submit(face(0))
+    engine.wait_until_running()
+    for value in range(6):
+        worker.submit(face(value))
+    submitted = threading.Event()
+
+    def submit_one_more() -> None:
+        worker.submit(face(9))
+        submitted.set()
+
+    thread = threading.Thread(target=submit_one_more)
+    thread.start()
+    while not worker._changed._waiters and not submitted.wait(0.01):  # type: ignore[attr-defined]
+        pass  # until the thread either waits or, wrongly, does not
+    assert len(worker._waiting) == 6
+    assert not submitted.is_set()
+    engine.let(1)
+    assert submitted.wait(_WAIT_S)
+    engine.let(10)
+    thread.join(_WAIT_S)
+
+
+def test_a_callback_may_submit_although_the_queue_is_full(worker: Worker, engine: GatedEngine) -> None:
+    followed: Future[Future[float]] = Future()
+    first = worker.submit(face(1))
+    first.add_done_callback(lambda _: followed.set_result(worker.submit(face(7))))
+    engine.wait_until_running()
+    for _ in range(6):
+        worker.submit(audio(3))
+    worker._limit = 0
+    engine.let(10)
+    assert result(followed.result(_WAIT_S)) == 14
+
+
+def test_closing_finishes_the_batch_under_way_and_cancels_the_rest(worker: Worker, engine: GatedEngine) -> None:
+    running = worker.submit(face(1))
+    engine.wait_until_running()
+    waiting = worker.submit(face(2))
+    waiting.add_done_callback(lambda _: engine.let(1))
+    worker.close()
+    assert result(running) == 2
+    with pytest.raises(CancelledError):
+        result(waiting)
+    assert not worker._thread.is_alive()
+    with pytest.raises(RuntimeError, match="the runtime is closed"):
+        worker.submit(face(3))
+    worker.close()
+
+
+def test_closing_wakes_who_waits_for_room(worker: Worker, engine: GatedEngine) -> None:
+    worker.submit(face(0))
+    engine.wait_until_running()
+    last = [worker.submit(face(value)) for value in range(6)][-1]
+    refused: Future[None] = Future()
+
+    def submit_one_more() -> None:
+        with pytest.raises(RuntimeError, match="closed"):
+            worker.submit(face(9))
+        refused.set_result(None)
+
+    thread = threading.Thread(target=submit_one_more)
+    thread.start()
+    last.add_done_callback(lambda _: engine.let(1))
+    worker.close()
+    refused.result(_WAIT_S)
+    thread.join(_WAIT_S)
+
+
+def test_a_worker_can_be_closed_from_a_callback(worker: Worker, engine: GatedEngine) -> None:
+    future = worker.submit(face(1))
+    future.add_done_callback(lambda _: worker.close())
+    engine.let(1)
+    worker._thread.join(_WAIT_S)
+    assert not worker._thread.is_alive()
+
+
+ITEMS = st.one_of(
+    st.integers(1, 6).map(lambda rows: face(0, rows)),
+    st.integers(1, 3).map(audio),
+    st.integers(1, 9).map(text),
+)
+
+
+@given(st.lists(ITEMS, max_size=12), st.integers(1, 5))
+def test_a_batch_holds_the_oldest_item_and_all_that_fit_beside_it(waiting: list[Item], max_batch: int) -> None:
+    chosen = next_batch(waiting, max_batch)
+    assert bool(chosen) == bool(waiting)
+    if not chosen:
+        return
+    rows = sum(waiting[index].rows for index in chosen)
+    assert chosen[0] == 0
+    assert chosen == sorted(set(chosen))
+    assert {waiting[index].group for index in chosen} == {waiting[0].group}
+    assert rows <= max_batch or len(chosen) == 1
+    left = [item for index, item in enumerate(waiting) if index not in chosen and item.group == waiting[0].group]
+    assert all(rows + item.rows > max_batch for item in left)
+
+
+@given(st.lists(ITEMS, min_size=1, max_size=12), st.integers(1, 5))
+def test_every_item_gets_its_own_rows_back(waiting: list[Item], max_batch: int) -> None:
+    items = [waiting[index] for index in next_batch(waiting, max_batch)]
+    name = INPUT_NAMES[items[0].network][0]
+    batch = join(items)
+    assert set(batch) == set(INPUT_NAMES[items[0].network])
+    for item, rows in zip(items, split({"logits": np.asarray(batch[name], np.float32)}, items), strict=True):
+        own = item.inputs[name]
+        width = own.shape[1]
+        np.testing.assert_array_equal(rows["logits"][:, :width], own)
+        assert not rows["logits"][:, width:].any()
+
+
+def test_sounds_of_another_length_and_other_networks_wait_for_their_own_batch() -> None:
+    assert next_batch([audio(5), audio(6), text(3), audio(5), face(1)], max_batch=8) == [0, 3]
+
+
+def test_texts_of_any_length_share_a_batch() -> None:
+    items = [text(3), face(1), text(5)]
+    assert next_batch(items, max_batch=8) == [0, 2]
+    np.testing.assert_array_equal(join([items[0], items[2]])["attention_mask"], [[3, 3, 3, 0, 0], [5, 5, 5, 5, 5]])
