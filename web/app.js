@@ -131,6 +131,12 @@ function reach(timeMs) {
   if (byId("clock").textContent !== text) byId("clock").textContent = text;
 }
 
+/** Media of the shown session has come to `timeMs`. */
+function advance(timeMs) {
+  selected.lastMs = Math.max(selected.lastMs, timeMs);
+  reach(selected.lastMs);
+}
+
 // --- previews
 
 function toFloat({ kind, payload }) {
@@ -166,8 +172,7 @@ async function takePicture({ timeMs, payload }) {
 
 function takeMedia(media) {
   if (selected === null || store.byNumber(media.number) !== selected || own.tells(selected.id)) return;
-  selected.lastMs = Math.max(selected.lastMs, media.timeMs);
-  reach(selected.lastMs);
+  advance(media.timeMs);
   if (media.kind === Kind.JPEG) takePicture(media);
   else takeSound(media);
 }
@@ -196,10 +201,18 @@ own.addEventListener("state", ({ detail }) => {
   }
 });
 own.addEventListener("notice", ({ detail }) => notices.show(detail.kind, detail.message));
-own.addEventListener("level", ({ detail }) => selected?.id === own.id && stage.level(detail));
+own.addEventListener("level", ({ detail: { timeMs, value } }) => {
+  if (selected?.id !== own.id) return;
+  advance(timeMs);
+  stage.level(value);
+});
 own.addEventListener("picture", ({ detail: { timeMs, bitmap } }) => {
-  if (selected?.id === own.id) stage.addPicture(timeMs, bitmap);
-  else bitmap.close();
+  if (selected?.id !== own.id) {
+    bitmap.close();
+    return;
+  }
+  advance(timeMs);
+  stage.addPicture(timeMs, bitmap);
 });
 
 // --- controls

@@ -8,7 +8,7 @@ export const Phase = Object.freeze({ OFF: "off", OPENING: "opening", ON: "on", F
 
 /**
  * Starts and stops sending. Dispatches "phase" (`phase`), "event" (the protocol's), "state" (the connection's),
- * "picture" (`timeMs`, `bitmap`), "level" (0 to 1), "notice" (`kind`, `message`).
+ * "picture" (`timeMs`, `bitmap`), "level" (`timeMs`, `value` 0 to 1), "notice" (`kind`, `message`).
  */
 export class OwnSession extends EventTarget {
   #url;
@@ -86,7 +86,7 @@ export class OwnSession extends EventTarget {
     return {
       onAudio: (timeMs, samples) => {
         this.#client?.sendAudio(timeMs, samples);
-        this.#tell("level", loudness(samples));
+        this.#tell("level", { timeMs, value: loudness(samples) });
       },
       onJpeg: (timeMs, jpeg) => this.#client?.sendPicture(timeMs, jpeg),
       onPicture: (timeMs, bitmap) => this.#tell("picture", { timeMs, bitmap }),
