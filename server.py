@@ -16,6 +16,7 @@ from functools import partial
 from models.bundle import BundleError
 from serving.access import is_loopback
 from serving.live import LiveServer, Plan
+from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
 from stream.session import Session
 from stream.settings import Settings
@@ -24,7 +25,6 @@ from stream.sources.camera import CameraSource
 from stream.sources.capture import CaptureSource
 from stream.sources.microphone import MicrophoneSource
 from stream.sources.open import open_source
-from stream.transcriber import AsrModelError
 from stream.worker import Emit
 
 log = logging.getLogger("m2fnet.server")

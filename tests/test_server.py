@@ -1,0 +1,736 @@
+import asyncio
+import contextlib
+import io
+import json
+import threading
+import wave
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
+
+import server
+from serving import hub, pages
+from serving.hub import MakeSession
+from serving.live import LiveServer, Plan
+from stream import events
+from stream.events import Event, Totals
+from stream.media import AudioChunk, VideoFrame
+from stream.protocol import MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, decode_media, encode_media
+from stream.settings import ServerSettings, Settings
+from stream.sources.base import Source
+from stream.sources.open import open_source
+
+Emit = Callable[[Event], None]
+Message = dict[str, Any]
+LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
+SECOND = bytes(2 * 16_000)
+
+
+@dataclass(frozen=True)
+class Names:
+    labels: tuple[str, ...] = ("neutral", "joy")
+    engine_name: str = "none"
+    bundle_name: str = "test"
+    asr_name: str = "test"
+
+
+class EverySound:
+    """A session for which each chunk of sound is an utterance; what the server does with it is what is tested."""
+
+    def __init__(self, settings: Settings, emit: Emit, speaker: str) -> None:
+        self.settings, self.emit, self.speaker = settings, emit, speaker
+        self.sounds = self.pictures = 0
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        if isinstance(media, VideoFrame):
+            self.pictures += 1
+            height, width = media.image.shape[:2]
+            self.emit(events.Faces(time_ms=int(media.time_ms), width=width, height=height, faces=[]))
+            return
+        self.sounds += 1
+        start, end = int(media.time_ms), int(media.end_ms)
+        self.emit(events.TranscriptPartial(utterance=self.sounds, speaker=self.speaker, start_ms=start, text="so"))
+        self.emit(self.emotion(start, end))
+
+    def emotion(self, start_ms: int, end_ms: int) -> events.Emotion:
+        return events.Emotion(
+            utterance=self.sounds,
+            revision=0,
+            final=True,
+            speaker=self.speaker,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            text="so it is",
+            label="joy",
+            probabilities={"neutral": 0.25, "joy": 0.75},
+            modalities=["audio"],
+            latency=LATENCY,
+        )
+
+    def poll(self) -> None:
+        pass
+
+    def finish(self) -> Totals:
+        return Totals(utterances=self.sounds, audio_chunks=self.sounds, video_frames=self.pictures)
+
+
+class Talkative(EverySound):
+    """Each chunk of sound gives 200 events of 64 KB: more than any socket buffer holds for who does not read."""
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        super().push(media)
+        for _ in range(200):
+            self.emit(events.UtteranceDiscarded(utterance=0, reason="x" * 65_536))
+
+
+class Broken(EverySound):
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        message = f"no {type(media).__name__} today"
+        raise RuntimeError(message)
+
+
+class Stubborn(EverySound):
+    """Does not finish before the test lets it."""
+
+    released = threading.Event()
+
+    def finish(self) -> Totals:
+        self.released.wait(60)
+        return super().finish()
+
+
+@dataclass
+class Running:
+    port: int
+    stop: asyncio.Event
+    ended: asyncio.Task[None]
+    tasks: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def open(
+        self,
+        path: str = "/v1/stream",
+        *,
+        origin: str | None = None,
+        max_queue: int = 16,
+        ping_interval: float | None = 20,
+    ) -> ClientConnection:
+        address = f"ws://127.0.0.1:{self.port}{path}"
+        opening = connect(
+            address, origin=Origin(origin) if origin else None, max_queue=max_queue, ping_interval=ping_interval
+        )
+        return await self.tasks.enter_async_context(opening)
+
+    async def health(self) -> Message:
+        status, _, body = await get(self.port, "/healthz")
+        assert status == 200
+        return json.loads(body)
+
+    async def until(self, holds: Callable[[Message], bool]) -> Message:
+        """Ask for the health figures until they are so; the test's time limit ends it otherwise."""
+        while not holds(health := await self.health()):
+            pass
+        return health
+
+
+@contextlib.asynccontextmanager
+async def running(
+    make_session: MakeSession = EverySound,  # type: ignore[assignment] # behaves as one, and says so by its methods
+    plan: Plan | None = None,
+    **limits: float | str,
+) -> AsyncIterator[Running]:
+    settings = Settings(server=ServerSettings(port=0, **limits))
+    ready, stop = asyncio.Event(), asyncio.Event()
+    plan = plan or Plan()
+    plan = Plan(plan.sources, plan.wait_for_watcher, plan.exit_when_done, ready.set)
+    with server.listen("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+        ended = asyncio.create_task(LiveServer(settings, Names(), make_session).serve(sock, stop, plan))
+        started = asyncio.create_task(ready.wait())
+        await asyncio.wait([ended, started], return_when=asyncio.FIRST_COMPLETED)
+        run = Running(port, stop, ended)
+        try:
+            async with run.tasks:
+                yield run
+        finally:
+            stop.set()
+            await ended
+
+
+async def get(port: int, target: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Do a plain request, with the target exactly as given."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    sent = {"Host": f"127.0.0.1:{port}"} | headers
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
+    writer.write("\r\n".join(lines).encode())
+    answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in fields), body
+
+
+def sound(time_ms: int = 0, payload: bytes = SECOND) -> bytes:
+    return encode_media(MediaMessage(MediaKind.PCM_S16, time_ms, payload))
+
+
+def picture(time_ms: int = 0) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(file, "JPEG")
+    return encode_media(MediaMessage(MediaKind.JPEG, time_ms, file.getvalue()))
+
+
+def control(kind: str, **fields: object) -> str:
+    return json.dumps({"type": kind} | fields)
+
+
+async def event(connection: ClientConnection) -> Message:
+    text = await connection.recv()
+    assert isinstance(text, str)
+    return json.loads(text)
+
+
+async def until(connection: ClientConnection, kind: str) -> list[Message]:
+    """Return the events up to and with the first of a kind."""
+    got = [await event(connection)]
+    while got[-1]["type"] != kind:
+        got.append(await event(connection))
+    return got
+
+
+async def closing(connection: ClientConnection) -> tuple[list[Message], int, str]:
+    """Return all that is left, the close code and its reason."""
+    got = [json.loads(message) async for message in quietly(connection)]
+    assert connection.close_code is not None
+    return got, connection.close_code, connection.close_reason or ""
+
+
+async def quietly(connection: ClientConnection) -> AsyncIterator[str | bytes]:
+    """Yield messages until the connection ends, however it ends."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            yield await connection.recv()
+
+
+def kinds(messages: list[Message]) -> list[str]:
+    return [message["type"] for message in messages]
+
+
+class TestPages:
+    async def test_the_page_and_its_files(self) -> None:
+        async with running() as run:
+            status, headers, body = await get(run.port, "/")
+            assert (status, headers["content-type"], headers["cache-control"]) == (
+                200,
+                "text/html; charset=utf-8",
+                "no-cache",
+            )
+            assert body == (pages.WEB / "index.html").read_bytes()
+            for file in sorted(pages.WEB.glob("*.js")):
+                status, headers, body = await get(run.port, f"/web/{file.name}?v=1")
+                assert (status, headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+                assert body == file.read_bytes()
+
+    async def test_a_large_file_arrives_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        content = np.random.default_rng(1).bytes(8_000_000)
+        (tmp_path / "clip.mp4").write_bytes(content)
+        monkeypatch.setattr(pages, "WEB", tmp_path)
+        async with running() as run:
+            assert (await get(run.port, "/web/clip.mp4"))[2] == content
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "/web/../server.py",
+            "/web/..%2fserver.py",
+            "/web/%2e%2e/pyproject.toml",
+            "/web//etc/hostname",
+            "/web/%2fetc/passwd",
+            "/web/..%5cserver.py",
+            "/web/index.html%00.js",
+            "/web/" + "x" * 5_000 + ".js",
+            "/web/",
+            "/web/.",
+            "/web",
+            "/index.html",
+            "/server.py",
+            "//",
+            "/v1",
+            "/v1/stream/",
+            "/favicon.ico",
+        ],
+    )
+    async def test_anything_else_is_not_there(self, target: str) -> None:
+        async with running() as run:
+            status, headers, body = await get(run.port, target)
+            assert (status, headers["content-type"]) == (404, "text/plain; charset=utf-8")
+            assert body.startswith(b"there is nothing here")
+
+    async def test_a_link_out_of_the_folder_is_not_followed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "web").mkdir()
+        (tmp_path / "secret.js").write_text("secret")
+        (tmp_path / "web/link.js").symlink_to(tmp_path / "secret.js")
+        monkeypatch.setattr(pages, "WEB", tmp_path / "web")
+        async with running() as run:
+            assert (await get(run.port, "/web/link.js"))[0] == 404
+
+    async def test_a_websocket_address_says_that_it_is_one(self) -> None:
+        async with running() as run:
+            status, _, body = await get(run.port, "/v1/stream")
+            assert status == 426
+            assert b"is a WebSocket" in body
+
+    async def test_health(self) -> None:
+        async with running() as run:
+            await run.open("/v1/events")
+            await run.open()
+            health = await run.until(lambda health: health["watchers"] == health["sessions"] == 1)
+            assert {key: health[key] for key in ("status", "engine", "bundle", "asr_model")} == {
+                "status": "ok",
+                "engine": "none",
+                "bundle": "test",
+                "asr_model": "test",
+            }
+            assert set(health["dropped"].values()) == {0}
+            assert health["uptime_s"] >= 0
+
+    async def test_other_methods_are_refused(self) -> None:
+        async with running() as run:
+            status, _, _ = await get(run.port, "/", method="DELETE")
+            assert status in {400, 405}
+
+
+class TestAccess:
+    @pytest.mark.parametrize("path", ["/", "/healthz", "/web/app.js"])
+    @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null", "http://[", "file://"])
+    async def test_pages_of_other_sites_get_nothing(self, path: str, origin: str) -> None:
+        async with running() as run:
+            status, _, body = await get(run.port, path, Origin=origin)
+            assert (status, body) == (403, b"pages of other sites may not use this server\n")
+
+    @pytest.mark.parametrize("path", ["/v1/stream", "/v1/events"])
+    async def test_pages_of_other_sites_open_no_socket(self, path: str) -> None:
+        async with running() as run:
+            with pytest.raises(InvalidStatus) as refused:
+                await run.open(path, origin="https://evil.example")
+            assert refused.value.response.status_code == 403
+            assert (await run.health())["watchers"] == 0
+
+    async def test_the_own_page_opens_one(self) -> None:
+        async with running() as run:
+            connection = await run.open(origin=f"http://127.0.0.1:{run.port}")
+            assert (await event(connection))["type"] == "session.created"
+
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "", "192.168.1.7"])
+    async def test_a_name_that_was_pointed_here_is_refused(self, host: str) -> None:
+        async with running() as run:
+            assert (await get(run.port, "/healthz", Host=host))[0] == 403
+
+    @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8765", "127.0.0.1", "[::1]:8765", "demo.localhost"])
+    async def test_names_of_this_machine_are_fine(self, host: str) -> None:
+        async with running() as run:
+            assert (await get(run.port, "/healthz", Host=host, Origin=f"http://{host}"))[0] == 200
+
+    async def test_any_name_is_fine_when_other_machines_may_come(self) -> None:
+        async with running(host="0.0.0.0") as run:  # noqa: S104 - only what it means for the Host header is tested
+            assert (await get(run.port, "/healthz", Host="studio.example:8765"))[0] == 200
+            assert (await get(run.port, "/healthz", Host="studio.example", Origin="https://evil.example"))[0] == 403
+
+
+class TestStream:
+    async def test_a_whole_conversation(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            created = await event(client)
+            assert created["labels"] == ["neutral", "joy"]
+            assert (created["protocol"], created["number"], created["speaker"]) == (1, 1, "Speaker 1")
+            await client.send(control("session.update", settings={"speaker": "Ann", "language": "en"}))
+            updated = await event(client)
+            assert (updated["speaker"], updated["settings"]["language"]) == ("Ann", "en")
+            await client.send(sound())
+            await client.send(picture())
+            emotion = (await until(client, "faces"))[1]
+            assert (emotion["speaker"], emotion["start_ms"], emotion["end_ms"]) == ("Ann", 0, 1000)
+            await client.send(control("session.close"))
+            rest, code, _ = await closing(client)
+            assert code == 1000
+            assert (rest[-1]["type"], rest[-1]["reason"]) == ("session.closed", "client")
+            assert rest[-1]["totals"]["utterances"] == 1
+            assert rest[-1]["totals"]["video_frames"] == 1
+            assert {message["session"] for message in rest} == {created["session"]}
+
+    async def test_events_are_numbered_without_a_gap(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            for time_ms in range(0, 5000, 1000):
+                await client.send(sound(time_ms))
+            await client.send(control("session.close"))
+            got, _, _ = await closing(client)
+            assert [message["seq"] for message in got] == list(range(1, len(got) + 1))
+            assert kinds(got).count("emotion") == 5
+
+    async def test_a_session_without_media_is_closed_with_nothing(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            await client.send(control("session.close"))
+            got, code, _ = await closing(client)
+            assert (kinds(got), code) == (["session.created", "session.closed"], 1000)
+            assert set(got[-1]["totals"].values()) == {0}
+
+    async def test_nonsense_is_answered_and_the_sessions_go_on(self) -> None:
+        async with running() as run:
+            careless, other = await run.open(), await run.open()
+            bad = ["{", control("session.updat"), control("session.update", settings={"speeker": 1}), b"", b"\xff" * 20]
+            for message in bad:
+                await careless.send(message)
+            got = (await until(careless, "session.created")) + [await event(careless) for _ in bad]
+            assert [(message["code"], message["fatal"]) for message in got[1:]] == [
+                ("json.invalid", False),
+                ("type.unknown", False),
+                ("field.unknown", False),
+                ("media.header", False),
+                ("media.version", False),
+            ]
+            assert "settings.speeker" in got[3]["message"]
+            for client in (careless, other):
+                await client.send(sound())
+                assert (await until(client, "emotion"))[-1]["text"] == "so it is"
+
+    async def test_nothing_but_nonsense_ends_the_session(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            for _ in range(MAX_ERRORS_IN_A_ROW):
+                await client.send("nonsense")
+            got, code, _ = await closing(client)
+            assert (got[-2]["code"], got[-2]["fatal"]) == ("errors.too_many", True)
+            assert (got[-1]["reason"], code) == ("errors", 1008)
+
+    async def test_a_picture_that_is_none_is_a_warning(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            await client.send(encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff no picture")))
+            assert (await until(client, "warning"))[-1]["code"] == "remote.bad_picture"
+            await client.send(picture(40))
+            assert (await until(client, "faces"))[-1]["width"] == 64
+
+    async def test_the_client_gets_only_what_it_wants(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            settings = {"partial_transcripts": False, "faces": False}
+            await client.send(control("session.update", settings=settings))
+            await client.send(picture())
+            await client.send(sound())
+            await client.send(control("session.close"))
+            got, _, _ = await closing(client)
+            assert kinds(got) == ["session.created", "session.updated", "emotion", "session.closed"]
+
+    async def test_a_lost_connection_finishes_the_session(self) -> None:
+        async with running() as run:
+            watcher, client = await run.open("/v1/events"), await run.open()
+            await client.send(sound())
+            await until(client, "emotion")
+            client.transport.abort()
+            last = (await until(watcher, "session.closed"))[-1]
+            assert (last["reason"], last["totals"]["utterances"]) == ("disconnected", 1)
+            await run.until(lambda health: health["sessions"] == 0)
+
+    async def test_a_message_that_is_too_long_ends_only_its_session(self) -> None:
+        async with running(max_message_bytes=64_000) as run:
+            watcher, client = await run.open("/v1/events"), await run.open()
+            await client.send(sound(payload=bytes(70_000)))
+            assert (await closing(client))[1] == 1009
+            assert (await until(watcher, "session.closed"))[-1]["reason"] == "disconnected"
+
+    async def test_a_session_that_breaks_ends_alone(self) -> None:
+        def make(settings: Settings, emit: Emit, speaker: str) -> EverySound:
+            return (Broken if speaker == "Unlucky" else EverySound)(settings, emit, speaker)
+
+        async with running(make) as run:  # type: ignore[arg-type] # as above
+            unlucky, other = await run.open(), await run.open()
+            await unlucky.send(control("session.update", settings={"speaker": "Unlucky"}))
+            await unlucky.send(sound())
+            got, code, _ = await closing(unlucky)
+            assert (got[-2]["code"], got[-2]["fatal"]) == ("internal", True)
+            assert "no AudioChunk today" in got[-2]["message"]
+            assert (got[-1]["reason"], code) == ("failed", 1011)
+            await other.send(sound())
+            await until(other, "emotion")
+
+    async def test_one_session_too_many_is_told_so(self) -> None:
+        async with running(max_sessions=1) as run:
+            first = await run.open()
+            await event(first)
+            (refused,), code, reason = await closing(await run.open())
+            assert (refused["type"], refused["code"], refused["fatal"]) == ("error", "overloaded", True)
+            assert (code, reason) == (1013, "overloaded")
+            await first.send(control("session.close"))
+            await closing(first)
+            assert (await event(await run.open()))["type"] == "session.created"
+
+
+class TestEvents:
+    async def test_watchers_get_the_events_of_all_sessions(self) -> None:
+        async with running() as run:
+            watchers = [await run.open("/v1/events") for _ in range(3)]
+            for speaker in ("Ann", "Bob"):
+                client = await run.open()
+                await client.send(control("session.update", settings={"speaker": speaker}))
+                await client.send(sound())
+                await client.send(control("session.close"))
+                await closing(client)
+            for watcher in watchers:
+                got = await until(watcher, "session.closed") + await until(watcher, "session.closed")
+                assert [message["speaker"] for message in got if message["type"] == "emotion"] == ["Ann", "Bob"]
+
+    async def test_who_comes_late_gets_the_dialog_so_far(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            for time_ms in (0, 1000):
+                await client.send(sound(time_ms))
+            seen = await until(client, "emotion") + await until(client, "emotion")
+            late = await run.open("/v1/events")
+            got = [await event(late) for _ in range(4)]
+            assert kinds(got) == ["session.created", "session.updated", "emotion", "emotion"]
+            assert got == [message for message in seen if message["type"] != "transcript.partial"]
+            await client.send(sound(2000))
+            assert (await until(late, "emotion"))[-1]["utterance"] == 3
+
+    async def test_the_dialog_of_a_session_that_ended_is_still_shown(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            await client.send(sound())
+            await client.send(control("session.close"))
+            await closing(client)
+            got = await until(await run.open("/v1/events"), "session.closed")
+            assert kinds(got) == ["session.created", "session.updated", "emotion", "session.closed"]
+
+    async def test_one_session_alone(self) -> None:
+        async with running() as run:
+            one, other = await run.open(), await run.open()
+            name = (await event(one))["session"]
+            watcher = await run.open(f"/v1/events?session={name}")
+            for client in (other, one):
+                await client.send(sound())
+                await client.send(control("session.close"))
+                await closing(client)
+            assert {message["session"] for message in await until(watcher, "session.closed")} == {name}
+
+    @pytest.mark.parametrize(
+        ("query", "code"),
+        [("session=nobody", "session.unknown"), ("media=smell", "query.invalid"), ("room=1", "query.invalid")],
+    )
+    async def test_what_can_not_be_watched_is_refused(self, query: str, code: str) -> None:
+        async with running() as run:
+            (refused,), close_code, reason = await closing(await run.open(f"/v1/events?{query}"))
+            assert (refused["type"], refused["code"], refused["fatal"]) == ("error", code, True)
+            assert (close_code, reason) == (1008, code)
+
+    async def test_one_watcher_too_many_is_told_so(self) -> None:
+        async with running(max_watchers=1) as run:
+            await run.open("/v1/events")
+            await run.until(lambda health: health["watchers"] == 1)
+            (refused,), code, _ = await closing(await run.open("/v1/events"))
+            assert (refused["code"], code) == ("overloaded", 1013)
+
+    async def test_nobody_listens_to_a_watcher(self) -> None:
+        async with running() as run:
+            watcher = await run.open("/v1/events")
+            await watcher.send(sound())
+            refused = await event(watcher)
+            assert (refused["code"], refused["fatal"], refused["seq"]) == ("watcher.read_only", False, 0)
+            for _ in range(MAX_ERRORS_IN_A_ROW):
+                with contextlib.suppress(ConnectionClosed):
+                    await watcher.send("hello?")
+            got, code, _ = await closing(watcher)
+            assert (got[-1]["fatal"], code) == (True, 1008)
+
+    async def test_a_watcher_that_does_not_read_is_closed_and_nobody_else_waits(self) -> None:
+        limits = {"watcher_queue": 2048, "watcher_patience_s": 2}
+        async with running(Talkative, **limits) as run:  # type: ignore[arg-type] # as above
+            # The client library stops reading its socket when one message waits for the test.
+            stuck = await run.open("/v1/events", max_queue=1, ping_interval=None)
+            reading, client = await run.open("/v1/events"), await run.open()
+            await run.until(lambda health: health["watchers"] == 2)
+            await client.send(sound())
+            await client.send(control("session.close"))
+            for got in await asyncio.gather(until(client, "session.closed"), until(reading, "session.closed")):
+                assert kinds(got).count("utterance.discarded") == 200
+            await run.until(lambda health: health["dropped"]["slow_connections"] == 1)
+            assert (await closing(stuck))[1:] == (1013, "too_slow")
+            await reading.ping()
+            assert (await run.health())["watchers"] == 1
+
+
+class TestStop:
+    async def test_everyone_is_told(self) -> None:
+        async with running() as run:
+            watcher, client, silent = await run.open("/v1/events"), await run.open(), await run.open()
+            await client.send(sound())
+            await until(client, "emotion")
+            await event(silent)
+            run.stop.set()
+            for connection in (client, silent):
+                got, code, _ = await closing(connection)
+                assert (got[-1]["type"], got[-1]["reason"], code) == ("session.closed", "server.stopped", 1001)
+            got, code, _ = await closing(watcher)
+            assert (kinds(got).count("session.closed"), code) == (2, 1001)
+            await run.ended
+
+    async def test_a_session_that_does_not_finish_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hub, "SHUTDOWN_S", 0.1)
+        try:
+            async with running(Stubborn) as run:  # type: ignore[arg-type] # as above
+                client = await run.open()
+                await client.send(sound())
+                await until(client, "emotion")
+                run.stop.set()
+                got, code, _ = await closing(client)
+                assert (got[-1]["reason"], code) == ("server.stopped", 1001)
+                await run.ended
+        finally:
+            Stubborn.released.set()
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.full(8_000, 1_000, "<i2").tobytes())
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Return a second of 1280 x 720 pictures with sound."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 1280, 720, "yuv420p"
+        audio = file.add_stream("aac", rate=16_000, layout="mono")
+        for index in range(10):
+            image = np.full((720, 1280, 3), 20 * index, np.uint8)
+            file.mux(video.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), "s16", "mono")
+        sound.sample_rate = 16_000
+        file.mux(audio.encode(sound))
+        for stream in (video, audio):
+            file.mux(stream.encode(None))
+    return path
+
+
+def local(*specs: object) -> list[Source]:
+    return [open_source(str(spec), realtime=True) for spec in specs]
+
+
+class TestLocalSources:
+    async def test_a_file_is_played_and_its_dialog_stays(self, wav: Path) -> None:
+        async with running(plan=Plan(local(wav))) as run:
+            got = await until(await run.open("/v1/events"), "session.closed")
+            assert {"session.created", "session.updated", "emotion"} <= set(kinds(got))
+            assert got[-1]["reason"] == "file.ended"
+            late = await until(await run.open("/v1/events"), "session.closed")
+            assert [message for message in late if message["type"] == "emotion"] == [
+                message for message in got if message["type"] == "emotion"
+            ]
+
+    async def test_pictures_and_sound_are_shown_to_who_asks(self, clip: Path) -> None:
+        plan = Plan(local(clip), wait_for_watcher=True)
+        async with running(plan=plan) as run:
+            watcher = await run.open("/v1/events?media=video,audio")
+            shown, got = [], []
+            while not got or got[-1]["type"] != "session.closed":
+                message = await watcher.recv()
+                if isinstance(message, bytes):
+                    shown.append(decode_media(message))
+                else:
+                    got.append(json.loads(message))
+            assert {message.number for message in shown} == {got[0]["number"]}
+            assert {message.kind for message in shown} == {MediaKind.JPEG, MediaKind.PCM_S16}
+            for message in shown:
+                if message.kind is MediaKind.JPEG:
+                    assert Image.open(io.BytesIO(message.payload)).size == (640, 360)
+
+    async def test_nobody_gets_previews_without_asking(self, clip: Path) -> None:
+        async with running(plan=Plan(local(clip), wait_for_watcher=True)) as run:
+            got = await until(await run.open("/v1/events"), "session.closed")
+            assert got[-1]["totals"]["video_frames"] > 0
+
+    async def test_the_server_ends_with_its_sources(self, wav: Path) -> None:
+        async with running(plan=Plan(local(wav, wav), wait_for_watcher=True, exit_when_done=True)) as run:
+            got, code, _ = await closing(await run.open("/v1/events"))
+            assert (kinds(got).count("session.closed"), code) == (2, 1001)
+            await run.ended
+
+    async def test_a_source_that_is_not_there_is_an_error_of_its_session_alone(self, tmp_path: Path, wav: Path) -> None:
+        async with running(plan=Plan(local(tmp_path / "missing.mp4", wav), wait_for_watcher=True)) as run:
+            watcher = await run.open("/v1/events")
+            got = await until(watcher, "session.closed") + await until(watcher, "session.closed")
+            (error,) = [message for message in got if message["type"] == "error"]
+            assert error["fatal"]
+            assert "missing.mp4" in error["message"]
+            assert [message["reason"] for message in got if message["type"] == "session.closed"].count(
+                "file.ended"
+            ) == 1
+
+    async def test_a_source_nobody_came_for_does_not_hold_the_server(self, wav: Path) -> None:
+        async with running(plan=Plan(local(wav), wait_for_watcher=True)) as run:
+            run.stop.set()
+            await run.ended
+
+
+class TestProgram:
+    def test_a_taken_port_is_one_clear_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with server.listen("127.0.0.1", 0) as taken:
+            port = taken.getsockname()[1]
+            assert server.run(Settings(server=ServerSettings(port=port))) == 1
+        told = capsys.readouterr().err
+        assert told == (
+            f"m2fnet serve: port {port} of 127.0.0.1 is taken; stop what uses it, or choose another with --port\n"
+        )
+
+    @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "x" * 300])
+    def test_a_host_that_is_not_ours_is_one_clear_line(self, host: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert server.run(Settings(server=ServerSettings(host=host, port=0))) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"m2fnet serve: can't listen on {host}")
+        assert told.count("\n") == 1
+
+    def test_a_source_of_an_unknown_kind_is_one_clear_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert server.run(Settings(), sources=["gopher://x"]) == 1
+        assert capsys.readouterr().err.startswith("m2fnet serve: ")
+
+    def test_devices_are_numbers_or_names(self) -> None:
+        assert [server.device(text) for text in ("0", "/dev/video2", "default")] == [0, "/dev/video2", "default"]
+
+    @pytest.mark.parametrize(
+        ("camera", "microphone", "opened"),
+        [
+            (None, None, []),
+            ("0", None, ["CameraSource"]),
+            (None, "default", ["MicrophoneSource"]),
+            ("0", "default", ["CaptureSource"]),
+        ],
+    )
+    def test_camera_and_microphone_together_are_one_session(
+        self, camera: str | None, microphone: str | None, opened: list[str]
+    ) -> None:
+        sources = server.open_local(Settings(), camera, microphone, ["a.wav"])
+        assert [type(source).__name__ for source in sources] == [*opened, "FileSource"]
+
+    @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104 - the point
+    def test_the_address_is_one_a_browser_can_open(self, host: str, shown: str) -> None:
+        with server.listen(host, 0) as sock:
+            assert server.address_of(sock) == f"http://{shown}:{sock.getsockname()[1]}/"
