@@ -57,7 +57,14 @@ class Whisper:
             raise ValueError(message)
 
     def transcribe(self, samples: Samples, start_ms: float, language: str | None = None) -> Transcript:
-        """Return the words of ``(n,)`` float32 samples at 16 kHz of any length, with media times."""
+        """Return the words of ``(n,)`` float32 samples at 16 kHz of any length, with media times.
+
+        Raises:
+            ValueError: the samples have another shape.
+        """
+        if samples.ndim != 1:
+            message = f"sound is (n,) samples, got {samples.shape}"
+            raise ValueError(message)
         duration_ms = len(samples) / SAMPLES_PER_MS
         stretches, info = self._model.transcribe(
             np.pad(samples, (_LEAD_MS * SAMPLES_PER_MS, 0)),
@@ -138,6 +145,8 @@ def _guarded(
 ) -> Transcript:
     """Return what is believed; rejected only if nothing is."""
     reasons = [rejection(passage, settings) for passage in passages]
+    for reason in filter(None, reasons):
+        _log.info("words at %.0f ms not believed: %s", start_ms, reason)
     kept = [passage for passage, reason in zip(passages, reasons, strict=True) if reason is None]
     if not kept:
         return Transcript("", (), language, next((reason for reason in reasons if reason), "no words"))

@@ -1,0 +1,132 @@
+import threading
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.job_queue import ClosedError, Job, JobQueue
+
+
+def job(name: float, *, partial: bool = False) -> Job:
+    return Job(np.zeros(0, np.float32), name, None, partial, Future())
+
+
+def name_of(found: Job | None) -> float:
+    assert found is not None
+    return found.start_ms
+
+
+def test_urgent_jobs_go_first_and_each_kind_in_order() -> None:
+    queue = JobQueue(8)
+    for number, partial in [(1, True), (2, False), (3, True), (4, False)]:
+        queue.put(job(number, partial=partial))
+    assert [name_of(queue.get()) for _ in range(4)] == [2, 4, 1, 3]
+
+
+def test_the_oldest_partial_job_makes_room() -> None:
+    queue = JobQueue(2)
+    jobs = [job(0, partial=True), job(1, partial=True), job(2, partial=True), job(3)]
+    for one in jobs:
+        queue.put(one)
+    assert [one.future.cancelled() for one in jobs] == [True, True, False, False]
+    assert queue.dropped == 2
+    assert [name_of(queue.get()) for _ in range(2)] == [3, 2]
+
+
+def test_a_partial_job_is_dropped_when_only_others_wait() -> None:
+    queue = JobQueue(1)
+    queue.put(job(0))
+    late = job(1, partial=True)
+    queue.put(late)
+    assert late.future.cancelled()
+    assert queue.dropped == 1
+    assert name_of(queue.get()) == 0
+
+
+def test_cancelled_jobs_take_no_room_and_are_passed_over() -> None:
+    queue = JobQueue(1)
+    thrown_away = job(0)
+    queue.put(thrown_away)
+    assert thrown_away.future.cancel()
+    queue.put(job(1))
+    assert name_of(queue.get()) == 1
+    assert queue.dropped == 0
+
+
+def test_a_job_taken_can_not_be_cancelled_any_more() -> None:
+    queue = JobQueue(1)
+    taken = job(0)
+    queue.put(taken)
+    queue.get()
+    assert not taken.future.cancel()
+
+
+def test_a_full_line_makes_the_submitter_wait_and_loses_nothing() -> None:
+    queue = JobQueue(2)
+
+    def produce() -> None:
+        for number in range(50):
+            queue.put(job(number))
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    taken = []
+    for _ in range(50):
+        assert len(queue._urgent) <= 2
+        taken.append(name_of(queue.get()))
+    producer.join()
+    assert taken == list(range(50))
+    assert queue.dropped == 0
+
+
+def test_closing_cancels_what_waits_and_frees_both_sides() -> None:
+    queue = JobQueue(1)
+    waiting = job(0)
+    queue.put(waiting)
+    refused = threading.Event()
+
+    def late() -> None:
+        with pytest.raises(ClosedError):
+            queue.put(job(1))
+        refused.set()
+
+    producer = threading.Thread(target=late)
+    producer.start()
+    queue.close()
+    producer.join()
+    assert refused.is_set()
+    assert waiting.future.cancelled()
+    assert queue.get() is None
+
+
+def test_a_callback_may_use_the_queue() -> None:
+    queue = JobQueue(1)
+    first = job(0, partial=True)
+    first.future.add_done_callback(lambda _: queue.put(job(2, partial=True)))
+    queue.put(first)
+    queue.put(job(1))  # drops the first, whose callback finds the line full
+    assert name_of(queue.get()) == 1
+    assert queue.dropped == 2
+
+
+@given(st.integers(1, 4), st.lists(st.sampled_from(["partial", "urgent", "take", "cancel"]), max_size=40))
+def test_every_job_is_taken_dropped_or_waiting(size: int, steps: list[str]) -> None:
+    queue = JobQueue(size)
+    jobs: list[Job] = []
+    taken = cancelled = 0
+    for step in steps:
+        waiting = [one for one in jobs if not one.future.cancelled() and not one.future.running()]
+        if step == "take" and waiting:
+            assert queue.get() in waiting
+            taken += 1
+        elif step == "cancel" and waiting:
+            cancelled += waiting[0].future.cancel()
+        elif step == "partial" or (step == "urgent" and sum(not one.partial for one in waiting) < size):
+            jobs.append(job(len(jobs), partial=step == "partial"))
+            queue.put(jobs[-1])
+    left = [one for one in jobs if not one.future.cancelled() and not one.future.running()]
+    assert len(left) <= size
+    assert len(jobs) == taken + cancelled + queue.dropped + len(left)
+    assert all(one.partial for one in jobs if one.future.cancelled()) or cancelled
