@@ -100,7 +100,8 @@ class AudioStage:
 
     def __init__(self, train: Sounds, dev: Sounds, settings: AudioSettings) -> None:
         torch.manual_seed(settings.fit.seed)
-        self.model: nn.Module = EmotionExtractor(len(LABELS), dropout=0.3).to(memory_format=torch.channels_last)
+        self.network = EmotionExtractor(len(LABELS), dropout=0.3)
+        self.model: nn.Module = self.network.to(memory_format=torch.channels_last)
         self.train, self.dev, self.settings = train, dev, settings
         self.spectrogram = LogMelImage()
         self.masks = corpus_masks(train)
@@ -119,13 +120,13 @@ class AudioStage:
         del epoch
         drawn = generator.choice(len(self.weights), (self.steps(), self.settings.batch), p=self.weights)
         for rows in drawn:
-            crops = np.stack([self._crop(self.train.samples[row], generator) for row in rows])
+            crops = np.stack([self.crop(self.train.samples[row], generator) for row in rows])
             images = augment(self.spectrogram(torch.from_numpy(crops)), generator)
             mask = torch.stack([self.masks[self.train.corpora[row]] for row in rows])
             labels = torch.from_numpy(self.train.labels[rows])
             yield SpeechBatch(images.contiguous(memory_format=torch.channels_last), labels, mask)
 
-    def _crop(self, samples: Samples, generator: np.random.Generator) -> Samples:
+    def crop(self, samples: Samples, generator: np.random.Generator) -> Samples:
         """Return a random stretch, a short clip at a random place in faint noise, at times with louder noise."""
         size = int(self.settings.crop_seconds * SAMPLE_RATE)
         floor = 10 ** generator.uniform(-5, -3)

@@ -53,7 +53,8 @@ class VisualStage:
 
     def __init__(self, train: FaceSet, dev: FaceSet, settings: VisualSettings) -> None:
         torch.manual_seed(settings.fit.seed)
-        self.model: nn.Module = EmotionExtractor(len(LABELS), dropout=0.3).to(memory_format=torch.channels_last)
+        self.network = EmotionExtractor(len(LABELS), dropout=0.3)
+        self.model: nn.Module = self.network.to(memory_format=torch.channels_last)
         self.train, self.dev, self.settings = train, dev, settings
 
     def parameter_groups(self) -> list[dict[str, Any]]:

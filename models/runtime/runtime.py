@@ -56,6 +56,8 @@ class Runtime:
         self.labels: tuple[str, ...] = bundle.config.labels
         self.engine_name = engine.name
         self.bundle_name = bundle.config.name
+        self.causal = bundle.config.fusion.causal
+        self.future_context = bundle.config.text.context.future
         self._config, self._tokenizer = bundle.config, bundle.tokenizer
         self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
         self._log_mel = LogMelImage().eval()

@@ -1,0 +1,186 @@
+"""The fusion stage: M2FNet on MELD's dialogs with label-matched voices and faces."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.fusion import DialogBatch, FusionConfig, M2FNet
+from models.labels import LABELS
+from trainer.feature_bank import FeatureBank, Floats
+from trainer.loop import FitSettings, Metrics
+from trainer.metrics import Ints, unweighted_accuracy, weighted_f1
+from trainer.pairing import Pairing, PairingSettings, pair_dialog
+
+_SKIP: Final = -100  # cross_entropy's mark for rows that don't count
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """Hyper-parameters of the fusion stage: the paper's for MELD where it gives them (section 4.3)."""
+
+    fit: FitSettings = FitSettings(epochs=20, select="mean", ema_decay=0.99, bf16=False)
+    pairing: PairingSettings = PairingSettings()
+    batch: int = 16
+    rate: float = 5e-4
+    weight_decay: float = 5e-4
+    dropout: float = 0.4
+    label_smoothing: float = 0.05
+    crop_rate: float = 0.3
+    """How often a dialog is cut to a random stretch, so that short dialogs are known too."""
+
+
+@dataclass(frozen=True)
+class TextDialog:
+    """One dialog: text embeddings ``(utterances, dim)`` and labels ``(utterances,)``."""
+
+    text: Floats
+    labels: Ints
+
+
+@dataclass(frozen=True)
+class Example:
+    """One dialog with its features, None where absent, and what is to be predicted."""
+
+    text: list[Floats | None]
+    audio: list[Floats | None]
+    face: list[Floats | None]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class FusionData:
+    """What the stage trains on and is judged by; ``spoken`` are single utterances with neutral words."""
+
+    train: Sequence[TextDialog]
+    dev: Sequence[TextDialog]
+    audio: FeatureBank
+    face: FeatureBank
+    spoken: Sequence[Example]
+    spoken_seen: Sequence[Example]
+
+
+class FusionStage:
+    """Cross-entropy over every utterance of every dialog."""
+
+    name = "fusion"
+
+    def __init__(self, data: FusionData, settings: FusionSettings) -> None:
+        torch.manual_seed(settings.fit.seed)
+        self.data, self.settings = data, settings
+        self.config = FusionConfig(
+            text_dim=data.train[0].text.shape[1],
+            audio_dim=data.audio.dim,
+            face_dim=data.face.dim,
+            scene_dim=data.face.dim,
+            dropout=settings.dropout,
+        )
+        self.network = M2FNet(self.config)
+        self.model: nn.Module = self.network
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return one group."""
+        return [{"params": self.model.parameters(), "lr": self.settings.rate, "weight_decay": self.settings.weight_decay}]
+
+    def steps(self) -> int:
+        """Return the batches of one pass over the dialogs."""
+        return -(-len(self.data.train) // self.settings.batch)
+
+    def batches(self, epoch: int, generator: np.random.Generator) -> Iterator[tuple[DialogBatch, Tensor]]:
+        """Yield dialogs, each paired anew with voices and faces."""
+        del epoch
+        order = generator.permutation(len(self.data.train))
+        for start in range(0, len(order), self.settings.batch):
+            dialogs = [self.data.train[row] for row in order[start : start + self.settings.batch]]
+            yield collate([self._example(dialog, generator) for dialog in dialogs], self.config)
+
+    def _example(self, dialog: TextDialog, generator: np.random.Generator) -> Example:
+        if generator.random() < self.settings.crop_rate:
+            first = int(generator.integers(len(dialog.labels)))
+            last = int(generator.integers(first, len(dialog.labels))) + 1
+            dialog = TextDialog(dialog.text[first:last], dialog.labels[first:last])
+        pairs = pair_dialog(dialog.labels.tolist(), self.settings.pairing, generator)
+        return paired_example(dialog, pairs, self.data.audio, self.data.face, generator)
+
+    def loss(self, batch: tuple[DialogBatch, Tensor]) -> Tensor:
+        """Return label-smoothed cross-entropy over the utterances."""
+        features, labels = batch
+        logits = self.model(*features.inputs())
+        smoothing = self.settings.label_smoothing
+        return functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), ignore_index=_SKIP, label_smoothing=smoothing
+        )
+
+    def evaluate(self, model: nn.Module) -> Metrics:
+        """Return the weighted F1 of text alone on MELD dev, and what neutral words said with emotion give."""
+        text = fusion_logits(model, [text_only(dialog) for dialog in self.data.dev], self.config)
+        truth = np.concatenate([dialog.labels for dialog in self.data.dev])
+        metrics = {"text_weighted_f1": weighted_f1(truth, text.argmax(axis=1))}
+        for name, examples in (("spoken", self.data.spoken), ("spoken_seen", self.data.spoken_seen)):
+            predicted = fusion_logits(model, examples, self.config).argmax(axis=1)
+            labels = np.array([example.labels[0] for example in examples], np.int64)
+            metrics[f"{name}_unweighted_accuracy"] = unweighted_accuracy(labels, predicted)
+        return {**metrics, "mean": float(np.mean(list(metrics.values())))}
+
+
+def text_only(dialog: TextDialog) -> Example:
+    """Return a dialog without voices and faces."""
+    nothing: list[Floats | None] = [None] * len(dialog.labels)
+    return Example(list(dialog.text), nothing, nothing, dialog.labels.tolist())
+
+
+def paired_example(
+    dialog: TextDialog, pairs: Sequence[Pairing], audio: FeatureBank, face: FeatureBank, generator: np.random.Generator
+) -> Example:
+    """Draw the voices and faces that a pairing asks for."""
+    return Example(
+        [text if pair.has_text else None for text, pair in zip(dialog.text, pairs, strict=True)],
+        [None if pair.voice is None else audio.draw(pair.voice, generator) for pair in pairs],
+        [None if pair.face is None else face.draw_over_frames(pair.face, generator) for pair in pairs],
+        [pair.label for pair in pairs],
+    )
+
+
+def with_face(example: Example, faces: FeatureBank, generator: np.random.Generator) -> Example:
+    """Return an example with a correctly labelled face for every utterance."""
+    return replace(example, face=[faces.draw_over_frames(label, generator) for label in example.labels])
+
+
+def collate(examples: Sequence[Example], config: FusionConfig) -> tuple[DialogBatch, Tensor]:
+    """Pad dialogs to the longest: features and ``(batch, utterances)`` labels, -100 at padding."""
+    longest = max(len(example.labels) for example in examples)
+    labels = torch.full((len(examples), longest), _SKIP)
+    for row, example in enumerate(examples):
+        labels[row, : len(example.labels)] = torch.tensor(example.labels)
+    text, has_text = _padded([example.text for example in examples], longest, config.text_dim)
+    audio, has_audio = _padded([example.audio for example in examples], longest, config.audio_dim)
+    face, has_face = _padded([example.face for example in examples], longest, config.face_dim)
+    scene, has_scene = _padded([[] for _ in examples], longest, config.scene_dim)
+    batch = DialogBatch(text, audio, face, scene, has_text, has_audio, has_face, has_scene, labels != _SKIP)
+    return batch, labels
+
+
+def _padded(rows: Sequence[Sequence[Floats | None]], longest: int, dim: int) -> tuple[Tensor, Tensor]:
+    features, present = torch.zeros(len(rows), longest, dim), torch.zeros(len(rows), longest, dtype=torch.bool)
+    for row, embeddings in enumerate(rows):
+        for column, embedding in enumerate(embeddings):
+            if embedding is not None:
+                features[row, column] = torch.from_numpy(embedding)
+                present[row, column] = True
+    return features, present
+
+
+@torch.inference_mode()
+def fusion_logits(model: nn.Module, examples: Sequence[Example], config: FusionConfig, batch: int = 32) -> np.ndarray:
+    """Return the logits ``(utterances, classes)`` of all utterances of the dialogs, in order."""
+    model.eval()
+    rows = []
+    for start in range(0, len(examples), batch):
+        features, _ = collate(examples[start : start + batch], config)
+        rows.append(model(*features.inputs())[features.valid])
+    logits: np.ndarray = torch.cat(rows).numpy()
+    return logits.reshape(-1, len(LABELS))

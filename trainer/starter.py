@@ -1,0 +1,228 @@
+"""The starter bundle: four stages on freely available data, each resumable, and the folder they end in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from models.bundle import Bundle, BundleConfig, ExtractorPart, Temperatures, TextPart, load_bundle, save_bundle
+from models.calibration import fit_temperature
+from models.face_image import face_input
+from models.labels import LABELS
+from models.spectrogram import LogMelImage
+from trainer import speech_emotion, visual
+from trainer.data.fer2013 import FaceSet
+from trainer.dev_features import Branches, DevFeatures, text_dialogs
+from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
+from trainer.feature_bank import FeatureBank
+from trainer.loop import Metrics, Stage, fit
+from trainer.meld_text import TextSettings, TextStage
+from trainer.model_card import model_card
+from trainer.outputs import Floats
+from trainer.speech_emotion import AudioSettings, AudioStage, Sounds
+from trainer.starter_data import StarterData
+from trainer.starter_report import StarterReport, Transcribe, evaluate_bundle
+from trainer.visual import VisualSettings, VisualStage
+
+AnyStage = TypeVar("AnyStage", bound=Stage)
+StageName = Literal["text", "visual", "audio", "fusion"]
+
+_FACE_VIEWS: Final = 3
+_FACES_PER_LABEL: Final = 1200
+
+
+@dataclass(frozen=True)
+class StarterSettings:
+    """Hyper-parameters of all stages."""
+
+    text: TextSettings = TextSettings()
+    visual: VisualSettings = VisualSettings()
+    audio: AudioSettings = AudioSettings()
+    fusion: FusionSettings = FusionSettings()
+
+    def with_seed(self, seed: int) -> "StarterSettings":
+        """Return the settings with every stage's seed changed."""
+        return StarterSettings(
+            replace(self.text, fit=replace(self.text.fit, seed=seed)),
+            replace(self.visual, fit=replace(self.visual.fit, seed=seed)),
+            replace(self.audio, fit=replace(self.audio.fit, seed=seed)),
+            replace(self.fusion, fit=replace(self.fusion.fit, seed=seed)),
+        )
+
+
+class StarterTraining:
+    """The stages over one data folder and one folder of runs; what a stage needs of another is trained first.
+
+    Args:
+        data: the corpora.
+        runs: checkpoints, logs and caches; a run interrupted goes on from here.
+    """
+
+    def __init__(self, data: StarterData, runs: Path, settings: StarterSettings) -> None:
+        self.data, self.runs, self.settings = data, runs, settings
+        self.metrics: dict[str, Metrics] = {}
+
+    @cached_property
+    def text(self) -> TextStage:
+        """Return the trained text stage."""
+        return self._trained(TextStage(self.data.meld_train, self.data.meld_dev, self.settings.text))
+
+    @cached_property
+    def visual(self) -> VisualStage:
+        """Return the trained visual stage."""
+        return self._trained(VisualStage(self.data.faces_train, self.data.faces_dev, self.settings.visual))
+
+    @cached_property
+    def audio(self) -> AudioStage:
+        """Return the trained audio stage."""
+        return self._trained(AudioStage(self.data.sounds_train, self.data.sounds_dev, self.settings.audio))
+
+    @cached_property
+    def fusion(self) -> FusionStage:
+        """Return the trained fusion stage."""
+        return self._trained(FusionStage(self._fusion_data(), self.settings.fusion))
+
+    def _trained(self, stage: AnyStage) -> AnyStage:
+        settings = getattr(self.settings, stage.name).fit
+        self.metrics[stage.name] = fit(stage, settings, self.runs / stage.name)
+        stage.model.eval()
+        return stage
+
+    @cached_property
+    def branches(self) -> Branches:
+        """Return the three trained branches."""
+        text = self.text
+        return Branches(
+            text.encoder, text.tokenizer, self.settings.text.context, self.audio.network, self.visual.network
+        )
+
+    @cached_property
+    def dev(self) -> DevFeatures:
+        """Return what the branches say of the dev data."""
+        return DevFeatures(self.data, self.branches, self.settings.fusion.fit.seed)
+
+    def _fusion_data(self) -> FusionData:
+        spoken = self.dev.spoken(self.data.ravdess_script)
+        train = self.data.meld_train
+        return FusionData(
+            text_dialogs(train, self.branches.read(train).embeddings),
+            self.dev.dialogs,
+            self._audio_bank(),
+            self._face_bank(),
+            spoken,
+            self.dev.seen(spoken),
+        )
+
+    def _audio_bank(self) -> FeatureBank:
+        stage, sounds = self.audio, self.data.sounds_train
+        views = self._cached("audio", lambda: _voice_views(stage, sounds))
+        return FeatureBank.of(views, sounds.labels, sounds.corpora)
+
+    def _face_bank(self) -> FeatureBank:
+        faces = _subset(self.data.faces_train, _FACES_PER_LABEL, self.settings.visual.fit.seed)
+        model = self.visual.model
+        views = self._cached("visual", lambda: _face_views(model, faces))
+        return FeatureBank.of(views, faces.labels, ["fer2013"] * len(faces.labels))
+
+    def _cached(self, stage: str, make: Callable[[], Floats]) -> Floats:
+        """Return a stage's training embeddings from the disk if they are of its present weights, else make them."""
+        path, weights = self.runs / "cache" / f"{stage}-bank.npy", self.runs / stage / "best.pt"
+        if path.exists() and path.stat().st_mtime > weights.stat().st_mtime:
+            return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        views = make()
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, views)
+        partial.replace(path)
+        return views
+
+    def temperatures(self) -> Temperatures:
+        """Fit the temperature of each branch and of the fusion on dev."""
+        stage, dev = self.fusion, self.dev
+        spoken, seen = stage.data.spoken, stage.data.spoken_seen
+        judged = [*(text_only(dialog) for dialog in stage.data.dev), *spoken, *seen]
+        labels = np.array([label for example in judged for label in example.labels], np.int64)
+        text_labels = np.concatenate([dialog.labels for dialog in stage.data.dev])
+        return Temperatures(
+            text=fit_temperature(dev.text.logits, text_labels),
+            audio=fit_temperature(dev.audio.logits, self.data.sounds_dev.labels),
+            face=fit_temperature(dev.face.logits, self.data.faces_dev.labels),
+            fused=fit_temperature(fusion_logits(stage.model, judged, stage.config), labels),
+        )
+
+    def bundle(self) -> Bundle:
+        """Return the trained stages as a bundle."""
+        text, fusion = self.text, self.fusion
+        config = BundleConfig(
+            name="starter",
+            labels=LABELS,
+            text=TextPart(dim=fusion.config.text_dim, context=self.settings.text.context),
+            audio=ExtractorPart(),
+            face=ExtractorPart(),
+            fusion=fusion.config,
+            temperatures=self.temperatures(),
+        )
+        return Bundle(config, text.encoder, text.tokenizer, self.audio.network, self.visual.network, fusion.network)
+
+
+def train_starter(data: Path, runs: Path, out: Path, transcribe: Transcribe, seed: int = 0) -> StarterReport:
+    """Train the four stages, write the bundle to ``out`` and return what it reaches on dev.
+
+    The figures of the model card are those of the written bundle, half precision included.
+
+    Raises:
+        DatasetError: a corpus is missing or not as it should be.
+    """
+    training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed))
+    save_bundle(out, training.bundle(), "Not yet evaluated.\n")
+    written = load_bundle(out)
+    report = evaluate_bundle(written, training.data, transcribe)
+    save_bundle(out, written, model_card(report, seed))
+    return report
+
+
+def train_stage(stage: StageName, data: Path, runs: Path, seed: int = 0) -> Metrics:
+    """Train one stage (and, for the fusion, what it needs) and return its best dev metrics.
+
+    Raises:
+        DatasetError: a corpus is missing or not as it should be.
+    """
+    training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed))
+    getattr(training, stage)
+    return training.metrics[stage]
+
+
+@torch.inference_mode()
+def _voice_views(stage: AudioStage, sounds: Sounds) -> Floats:
+    """Return ``(clips, 2, dim)``: each clip whole, and a crop of it augmented."""
+    generator = np.random.default_rng(stage.settings.fit.seed)
+    spectrogram, views = LogMelImage(), []
+    for samples in tqdm(sounds.samples, desc="voices for the fusion"):
+        whole = spectrogram(torch.from_numpy(samples)[None])
+        crop = spectrogram(torch.from_numpy(stage.crop(samples, generator))[None])
+        pair = [stage.model(whole)[0], stage.model(speech_emotion.augment(crop, generator))[0]]
+        views.append(torch.cat(pair).numpy())
+    return np.stack(views)
+
+
+@torch.inference_mode()
+def _face_views(model: torch.nn.Module, faces: FaceSet, batch: int = 128) -> Floats:
+    """Return ``(faces, 3, dim)``: each face three times, differently augmented."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for start in tqdm(range(0, len(faces.labels), batch), desc="faces for the fusion"):
+        images = face_input(torch.from_numpy(faces.pixels[start : start + batch]))
+        views = [model(visual.augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
+        rows.append(torch.stack(views, dim=1).numpy())
+    return np.concatenate(rows)
+
+
+def _subset(faces: FaceSet, per_label: int, seed: int) -> FaceSet:
+    """Return at most so many faces of each label."""
+    order = np.random.default_rng(seed).permutation(len(faces.labels))
+    rows = np.concatenate([order[faces.labels[order] == label][:per_label] for label in range(len(LABELS))])
+    return FaceSet(faces.pixels[rows], faces.labels[rows])
