@@ -1,0 +1,99 @@
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+
+import numpy as np
+import pytest
+from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, silence, text_of, word_error_rate
+
+from models.sound import read_sound
+from stream.asr_model import AsrModelError
+from stream.media import SAMPLES_PER_MS, Samples
+from stream.settings import TranscriberSettings
+from stream.transcriber import Transcriber
+
+
+@pytest.fixture(scope="module")
+def transcriber() -> Iterator[Transcriber]:
+    loaded = Transcriber(TranscriberSettings(device="cpu", threads=1))
+    yield loaded
+    loaded.close()
+
+
+def test_speech_becomes_words_with_media_times(transcriber: Transcriber) -> None:
+    samples = read_sound(ONE_SENTENCE)
+    transcript = transcriber.submit(samples, 5_000.0).result()
+    assert transcript.rejected is None
+    assert {"white", "please"} <= set(transcript.text.lower().strip(".").split())
+    assert text_of(transcript.words) == transcript.text
+    times = [time for word in transcript.words for time in (word.start_ms, word.end_ms)]
+    assert times == sorted(times)
+    assert times[0] >= 5_000
+    assert times[-1] <= 5_000 + len(samples) / SAMPLES_PER_MS
+    white = next(word for word in transcript.words if word.text == "white")
+    assert 5_600 < white.start_ms < 6_200
+
+
+@pytest.mark.parametrize(
+    "samples", [silence(0), silence(0.01), silence(3), noise(3, 0.001), noise(3, 0.03)], ids=lambda x: f"{len(x)}"
+)
+def test_sound_without_speech_has_no_words_and_says_why(transcriber: Transcriber, samples: Samples) -> None:
+    transcript = transcriber.submit(samples, 0.0).result()
+    assert (transcript.text, transcript.words) == ("", ())
+    assert transcript.rejected in {"no words", "no speech"}
+
+
+def test_more_than_thirty_seconds_are_transcribed_to_the_end(transcriber: Transcriber) -> None:
+    dialog, sentence = read_sound(TWO_SPEAKERS), read_sound(ONE_SENTENCE)
+    samples = np.concatenate([dialog, silence(10), sentence, silence(9), dialog])
+    transcript = transcriber.submit(samples, 1_000.0).result()
+    last = tuple(word for word in transcript.words if word.start_ms > 1_000 + 30_000)
+    assert word_error_rate(TWO_SPEAKERS_WORDS, text_of(last)) < 0.3
+    assert transcript.text.lower().count("chicago") == 4
+    assert "white" in transcript.text
+
+
+def test_a_failing_job_fails_its_own_future_only(transcriber: Transcriber) -> None:
+    broken = transcriber.submit(np.zeros((2, 16_000), np.float32), 0.0)
+    whole = transcriber.submit(read_sound(ONE_SENTENCE), 0.0)
+    with pytest.raises(ValueError, match=r"sound is \(n,\) samples"):
+        broken.result()
+    assert whole.result().text
+
+
+def test_partial_jobs_are_dropped_and_counted_when_too_many_wait() -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, queue=1))
+    samples = silence(1)
+    jobs = [transcriber.submit(samples, float(i), partial=True) for i in range(8)]
+    final = transcriber.submit(samples, 0.0)
+    assert final.result().rejected
+    transcriber.close()
+    assert transcriber.dropped_partials >= 1
+    assert sum(job.cancelled() for job in jobs) == transcriber.dropped_partials
+
+
+def test_closing_cancels_what_waits_and_takes_no_more() -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1))
+    waiting = [transcriber.submit(silence(1), 0.0) for _ in range(6)]
+    transcriber.close()
+    transcriber.close()
+    assert all(job.done() for job in waiting)
+    with pytest.raises(CancelledError):
+        waiting[-1].result()
+    with pytest.raises(RuntimeError, match="closed"):
+        transcriber.submit(silence(1), 0.0)
+
+
+def test_a_language_the_model_does_not_know_is_refused(transcriber: Transcriber) -> None:
+    with pytest.raises(ValueError, match=r"'de' .*only English.*multilingual"):
+        transcriber.submit(silence(1), 0.0, language="de")
+    with pytest.raises(AsrModelError, match="only English"):
+        Transcriber(TranscriberSettings(device="cpu", language="de"))
+
+
+def test_a_compute_type_that_is_none_is_refused() -> None:
+    with pytest.raises(AsrModelError, match="does not run on cpu as int3"):
+        Transcriber(TranscriberSettings(device="cpu", compute_type="int3"))
+
+
+def test_the_name_says_what_runs_where(transcriber: Transcriber) -> None:
+    assert transcriber.name == "whisper tiny.en on cpu"
