@@ -25,7 +25,7 @@ def encode_picture(image: Image) -> bytes:
 
 
 class Previewer:
-    """Takes what a source yields and gives watchers at most ``fps`` pictures a second of it.
+    """Takes what a source yields and gives watchers at most ``fps`` pictures a second of it, none at 0.
 
     Pictures are encoded in ``executor``, one at a time: while one is being made, others are passed over, so
     the source's thread never waits.
@@ -33,7 +33,7 @@ class Previewer:
 
     def __init__(self, channel: Channel, fps: float, executor: Executor) -> None:
         self._channel = channel
-        self._interval_ms = 1000 / fps if fps else float("inf")
+        self._fps = fps
         self._executor = executor
         self._last_ms: float | None = None
         self._encoding: Future[None] | None = None
@@ -50,10 +50,10 @@ class Previewer:
                 pass
 
     def _due(self, time_ms: float) -> bool:
-        if self._encoding is not None and not self._encoding.done():
+        if not self._fps or (self._encoding is not None and not self._encoding.done()):
             return False
         # A time before the last one is that of a source that started again.
-        return self._last_ms is None or not self._last_ms <= time_ms < self._last_ms + self._interval_ms
+        return self._last_ms is None or not self._last_ms <= time_ms < self._last_ms + 1000 / self._fps
 
     def _encode(self, frame: VideoFrame) -> None:
         self._channel.preview(MediaKind.JPEG, frame.time_ms, encode_picture(frame.image))

@@ -1,0 +1,205 @@
+"""A real server on a free port, and what tests need to talk to it."""
+
+import asyncio
+import contextlib
+import io
+import json
+import wave
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
+
+import server
+from serving.hub import MakeSession
+from serving.live import LiveServer, Plan
+from stream import events
+from stream.events import Event, Totals
+from stream.media import AudioChunk, VideoFrame
+from stream.protocol import MediaKind, MediaMessage, encode_media
+from stream.settings import ServerSettings, Settings
+
+Emit = Callable[[Event], None]
+Message = dict[str, Any]
+LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
+SECOND = bytes(2 * 16_000)
+
+
+@dataclass(frozen=True)
+class Names:
+    labels: tuple[str, ...] = ("neutral", "joy")
+    engine_name: str = "none"
+    bundle_name: str = "test"
+    asr_name: str = "test"
+
+
+class EverySound:
+    """A session for which each chunk of sound is an utterance; what the server does with it is what is tested."""
+
+    def __init__(self, settings: Settings, emit: Emit, speaker: str) -> None:
+        self.settings, self.emit, self.speaker = settings, emit, speaker
+        self.sounds = self.pictures = 0
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        if isinstance(media, VideoFrame):
+            self.pictures += 1
+            height, width = media.image.shape[:2]
+            self.emit(events.Faces(time_ms=int(media.time_ms), width=width, height=height, faces=[]))
+            return
+        self.sounds += 1
+        start, end = int(media.time_ms), int(media.end_ms)
+        self.emit(events.TranscriptPartial(utterance=self.sounds, speaker=self.speaker, start_ms=start, text="so"))
+        self.emit(self.emotion(start, end))
+
+    def emotion(self, start_ms: int, end_ms: int) -> events.Emotion:
+        return events.Emotion(
+            utterance=self.sounds,
+            revision=0,
+            final=True,
+            speaker=self.speaker,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            text="so it is",
+            label="joy",
+            probabilities={"neutral": 0.25, "joy": 0.75},
+            modalities=["audio"],
+            latency=LATENCY,
+        )
+
+    def poll(self) -> None:
+        pass
+
+    def finish(self) -> Totals:
+        return Totals(utterances=self.sounds, audio_chunks=self.sounds, video_frames=self.pictures)
+
+
+@dataclass
+class Running:
+    port: int
+    stop: asyncio.Event
+    ended: asyncio.Task[None]
+    tasks: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def open(
+        self,
+        path: str = "/v1/stream",
+        *,
+        origin: str | None = None,
+        max_queue: int = 16,
+        ping_interval: float | None = 20,
+    ) -> ClientConnection:
+        address = f"ws://127.0.0.1:{self.port}{path}"
+        opening = connect(
+            address, origin=Origin(origin) if origin else None, max_queue=max_queue, ping_interval=ping_interval
+        )
+        return await self.tasks.enter_async_context(opening)
+
+    async def health(self) -> Message:
+        status, _, body = await get(self.port, "/healthz")
+        assert status == 200
+        return json.loads(body)
+
+    async def until(self, holds: Callable[[Message], bool]) -> Message:
+        """Ask for the health figures until they are so; the test's time limit ends it otherwise."""
+        while not holds(health := await self.health()):
+            pass
+        return health
+
+
+@contextlib.asynccontextmanager
+async def running(
+    make_session: MakeSession = EverySound,  # type: ignore[assignment] # behaves as one, and says so by its methods
+    plan: Plan | None = None,
+    **limits: float | str,
+) -> AsyncIterator[Running]:
+    settings = Settings(server=ServerSettings(port=0, **limits))
+    ready, stop = asyncio.Event(), asyncio.Event()
+    plan = plan or Plan()
+    plan = Plan(plan.sources, plan.wait_for_watcher, plan.exit_when_done, ready.set)
+    with server.listen("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+        ended = asyncio.create_task(LiveServer(settings, Names(), make_session).serve(sock, stop, plan))
+        started = asyncio.create_task(ready.wait())
+        await asyncio.wait([ended, started], return_when=asyncio.FIRST_COMPLETED)
+        run = Running(port, stop, ended)
+        try:
+            async with run.tasks:
+                yield run
+        finally:
+            stop.set()
+            await ended
+
+
+async def get(port: int, target: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Do a plain request, with the target exactly as given."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    sent = {"Host": f"127.0.0.1:{port}"} | headers
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
+    writer.write("\r\n".join(lines).encode())
+    answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in fields), body
+
+
+def sound(time_ms: int = 0, payload: bytes = SECOND) -> bytes:
+    return encode_media(MediaMessage(MediaKind.PCM_S16, time_ms, payload))
+
+
+def picture(time_ms: int = 0) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(file, "JPEG")
+    return encode_media(MediaMessage(MediaKind.JPEG, time_ms, file.getvalue()))
+
+
+def control(kind: str, **fields: object) -> str:
+    return json.dumps({"type": kind} | fields)
+
+
+async def event(connection: ClientConnection) -> Message:
+    text = await connection.recv()
+    assert isinstance(text, str)
+    return json.loads(text)
+
+
+async def until(connection: ClientConnection, kind: str) -> list[Message]:
+    """Return the events up to and with the first of a kind."""
+    got = [await event(connection)]
+    while got[-1]["type"] != kind:
+        got.append(await event(connection))
+    return got
+
+
+async def closing(connection: ClientConnection) -> tuple[list[Message], int, str]:
+    """Return all that is left, the close code and its reason."""
+    got = [json.loads(message) async for message in quietly(connection)]
+    assert connection.close_code is not None
+    return got, connection.close_code, connection.close_reason or ""
+
+
+async def quietly(connection: ClientConnection) -> AsyncIterator[str | bytes]:
+    """Yield messages until the connection ends, however it ends."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            yield await connection.recv()
+
+
+def kinds(messages: list[Message]) -> list[str]:
+    return [message["type"] for message in messages]
+
+
+def tone(path: Path) -> Path:
+    """Write half a second of sound."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.full(8_000, 1_000, "<i2").tobytes())
+    return path

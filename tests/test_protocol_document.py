@@ -1,0 +1,118 @@
+"""What docs/protocol.md says is compared with the code, and its client is run."""
+
+import asyncio
+import json
+import re
+import sys
+import types
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel, TypeAdapter
+from running_server import running, tone
+
+from serving.connections import CLOSE_CODES
+from stream import broadcast, events, protocol
+from stream.protocol import CONTROL_TYPES, HEADER, ErrorCode, MediaKind, parse_control
+from stream.settings import ClientSettings, SegmenterSettings, ServerSettings
+
+DOCUMENT = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+EVENTS: tuple[type[events.EventBase], ...] = get_args(get_args(events.Event)[0])
+EVENT_TYPES = {event.model_fields["type"].default: event for event in EVENTS}
+
+
+def section(title: str) -> str:
+    """Return the text under a heading."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/protocol.md has no heading {title!r}"
+    return found[1]
+
+
+def nested(model: type[BaseModel]) -> set[str]:
+    """Return the names of the fields of a model and of the models in it."""
+    inner = {part for field in model.model_fields.values() for part in (field.annotation, *get_args(field.annotation))}
+    models = [part for part in inner if isinstance(part, type) and not isinstance(part, types.GenericAlias)]
+    deeper = [nested(part) for part in models if issubclass(part, BaseModel)]
+    return set(model.model_fields).union(*deeper)
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+def test_every_event_and_each_of_its_fields_is_described(name: str) -> None:
+    described = section(f"`{name}`")
+    for field in nested(EVENT_TYPES[name]) - {"type", "session", "seq"}:
+        assert f"`{field}`" in described, f"{name} has a field {field}"
+
+
+def test_no_event_is_described_that_does_not_exist() -> None:
+    assert set(re.findall(r"^### `(.+)`$", DOCUMENT, re.MULTILINE)) == {*EVENT_TYPES, *CONTROL_TYPES}
+
+
+def test_every_client_setting_is_described() -> None:
+    described = section("`session.update`")
+    rows = re.findall(r"^\| `(\w+)` \|", described, re.MULTILINE)
+    assert rows == [*ClientSettings.model_fields, *SegmenterSettings.model_fields]
+
+
+def test_every_error_code_is_described_and_no_other() -> None:
+    table = section("Codes").split("Of `error` events:")[1].split("Besides")[0]
+    rows = [code for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for code in re.findall(r"`(.+?)`", row)]
+    assert sorted(rows) == sorted(ErrorCode)
+
+
+def test_the_close_codes_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| [^|]+ \| (\d+) \|$", section("Codes"), re.MULTILINE)
+    assert {reason: int(code) for reason, code in rows} == {"client": 1000, **CLOSE_CODES}
+
+
+def test_the_numbers_are_those_of_the_code() -> None:
+    server, waiting = ServerSettings(), broadcast.WAITING_PREVIEWS
+    for number in (
+        f"A binary message is a header of {HEADER.size} bytes",
+        f"`{HEADER.format}`",
+        f"longer than {protocol.MAX_TEXT:,} characters",
+        f"{protocol.MAX_ERRORS_IN_A_ROW} messages in a row",
+        f"the last {broadcast.KEPT_ENDED_SESSIONS} that have ended",
+        f"the last {broadcast.KEPT_EMOTIONS} utterances",
+        f"({server.watcher_queue} unless set)",
+        f"({server.watcher_patience_s:.0f} s\nunless set)",
+        f"({server.max_message_bytes // 1_000_000} MB unless set)",
+        f"at most {waiting[MediaKind.JPEG]} pictures and {waiting[MediaKind.PCM_S16]} pieces of sound",
+        f"(default `{server.host}:{server.port}`)",
+    ):
+        assert number in DOCUMENT
+
+
+def test_the_conversation_is_one_that_can_be_had() -> None:
+    lines = [line for line in section("A conversation").splitlines() if line[:1] in {"<", ">"} and line[2] == "{"]
+    told = [TypeAdapter(events.Event).validate_json(line[2:]) for line in lines if line[0] == "<"]
+    sent = [line[2:] for line in lines if line[0] == ">"]
+    assert [event.seq for event in told] == list(range(1, len(told) + 1))
+    for line, event in zip([line for line in lines if line[0] == "<"], told, strict=True):
+        assert json.loads(line[2:]).keys() == event.model_dump().keys()
+    assert parse_control(sent[0]).type == "session.update"
+    assert parse_control(sent[-1]).type == "session.close"
+    with pytest.raises(protocol.ProtocolError) as refused:
+        parse_control(sent[1])
+    (error,) = [event for event in told if isinstance(event, events.Error)]
+    assert (error.code, error.message) == (refused.value.code, str(refused.value))
+
+
+async def test_the_client_works(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", section("A client in Python"), re.DOTALL)
+    assert code
+    client = tmp_path / "client.py"
+    client.write_text(code[1])
+    async with running() as run:
+        address = f"ws://127.0.0.1:{run.port}/v1/stream"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            client,
+            tone(tmp_path / "tone.wav"),
+            address,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        told, complaints = await process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
+    assert told.decode().splitlines() == [f"{start} joy so it is" for start in range(0, 500, 100)]
