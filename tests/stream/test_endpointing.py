@@ -1,7 +1,7 @@
 from itertools import groupby, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.endpointing import Decision, Endpointer
@@ -185,6 +185,7 @@ def driven(
 cut_plans = st.dictionaries(st.integers(0, 400), st.integers(-1_000, 400 * WINDOW), max_size=20)
 
 
+@settings(deadline=None)  # timing is nothing a test should judge
 @given(valid_settings(), sequences, cut_plans)
 def test_utterances_are_in_order_and_never_overlap(
     settings: SegmenterSettings, pattern: list[tuple[float, int]], cuts: dict[int, int]
@@ -199,6 +200,7 @@ def test_utterances_are_in_order_and_never_overlap(
     assert all(d.end - d.start <= settings.max_utterance_ms * SAMPLES_PER_MS + WINDOW for d in closed)
 
 
+@settings(deadline=None)  # timing is nothing a test should judge
 @given(valid_settings(), sequences, cut_plans)
 def test_no_speech_is_lost(settings: SegmenterSettings, pattern: list[tuple[float, int]], cuts: dict[int, int]) -> None:
     probabilities, decisions = driven(settings, pattern, cuts)
@@ -212,6 +214,7 @@ def test_no_speech_is_lost(settings: SegmenterSettings, pattern: list[tuple[floa
             assert sum(max(0, min(end, e) - max(start, s)) for s, e in owned) == end - start
 
 
+@settings(deadline=None)  # timing is nothing a test should judge
 @given(valid_settings(), sequences, cut_plans)
 def test_each_utterance_is_told_in_a_sensible_order(
     settings: SegmenterSettings, pattern: list[tuple[float, int]], cuts: dict[int, int]

@@ -3,7 +3,7 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.job_queue import ClosedError, Job, JobQueue
@@ -111,6 +111,7 @@ def test_a_callback_may_use_the_queue() -> None:
     assert queue.dropped == 2
 
 
+@settings(deadline=None)  # timing is nothing a test should judge
 @given(st.integers(1, 4), st.lists(st.sampled_from(["partial", "urgent", "take", "cancel"]), max_size=40))
 def test_every_job_is_taken_dropped_or_waiting(size: int, steps: list[str]) -> None:
     queue = JobQueue(size)

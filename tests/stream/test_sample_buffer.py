@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sample_buffer import SampleBuffer
 
 
+@settings(deadline=None)  # timing is nothing a test should judge
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 60_000)), max_size=12))
 def test_it_holds_what_came_and_was_not_forgotten(steps: list[tuple[int, int]]) -> None:
     buffer = SampleBuffer()

@@ -233,6 +233,7 @@ tidy_words = st.lists(texts, max_size=12).flatmap(
 )
 
 
+@settings(deadline=None)  # timing is nothing a test should judge
 @given(parts, splits)
 def test_any_chunking_gives_the_same(pieces: list[tuple[float, int]], sizes: list[int]) -> None:
     samples = sound(*pieces)
@@ -255,7 +256,7 @@ def listened(samples: Samples, said: dict[int, list[Word]], during: Callable[[Se
     return events + segmenter.finish()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(parts, st.dictionaries(st.integers(0, 400), some_words | tidy_words, max_size=15))
 def test_words_never_break_the_order_or_lose_speech(
     pieces: list[tuple[float, int]], said: dict[int, list[Word]]
