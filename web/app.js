@@ -114,11 +114,11 @@ function take(event) {
   showChange(change);
 }
 
-function showChange({ session, utterance, removed }) {
+function showChange({ session, utterances, removed }) {
   for (const id of removed) {
     for (const view of [rows, captions, timeline]) view.remove(id);
   }
-  if (utterance && !removed.includes(utterance.id)) {
+  for (const utterance of utterances.filter(({ id }) => !removed.includes(id))) {
     for (const view of [rows, captions, timeline]) view.update(utterance);
   }
   rows.forgotten(session.removed);

@@ -28,10 +28,11 @@ export class Captions {
   }
 
   update(utterance) {
+    if (!utterance.text) return;
     if (!this.#lines.has(utterance.id)) this.#lines.set(utterance.id, this.#makeLine());
     const line = this.#lines.get(utterance.id);
     line.children[0].textContent = utterance.speaker;
-    line.children[1].textContent = utterance.text || "…";
+    line.children[1].textContent = utterance.text;
     const list = utterance.status === Status.FINAL ? this.#finished : this.#open;
     if (line.parentNode !== list) list.append(line);
     this.#trim();

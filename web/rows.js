@@ -50,7 +50,8 @@ function modalities(utterance) {
 
 function emotion(utterance) {
   const { label, probabilities, withdrawn, status } = utterance;
-  if (label === null) return element("p", { className: "emotion pending", text: "listening…" });
+  const pending = status === Status.WAITING ? "working…" : "listening…";
+  if (label === null) return element("p", { className: "emotion pending", text: pending });
   const name = element("b", { text: label });
   const line = element("p", { className: "emotion" }, element("span", { text: sign(label), attributes: { "aria-hidden": "true" } }), name);
   if (withdrawn) {

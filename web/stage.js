@@ -128,7 +128,7 @@ export class Stage {
     this.#announce(faces);
   }
 
-  #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height }) {
+  #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height, late }) {
     if (!this.#boxes.has(id)) {
       const box = element("div", {}, element("span"));
       this.#boxes.set(id, box);
@@ -138,6 +138,7 @@ export class Stage {
     const best = likeliest(expression);
     const start = this.#mirrored ? width - right : left;
     box.className = `face ${emotionClass(best?.[0])}`;
+    box.classList.toggle("late", late);
     box.classList.toggle("label-below", top / height < 0.09);
     box.style.left = `${(100 * start) / width}%`;
     box.style.top = `${(100 * top) / height}%`;

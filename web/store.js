@@ -3,8 +3,8 @@
 export const UTTERANCE_LIMIT = 300;
 export const SESSION_LIMIT = 32;
 
-/** Where an utterance stands: `speaking` until its first emotion, `early` while it may be withdrawn, `final`. */
-export const Status = Object.freeze({ SPEAKING: "speaking", EARLY: "early", FINAL: "final" });
+/** Where an utterance stands: `waiting` for its emotion when the next has begun, `early` while it may be withdrawn. */
+export const Status = Object.freeze({ SPEAKING: "speaking", WAITING: "waiting", EARLY: "early", FINAL: "final" });
 
 function newSession(id) {
   return {
@@ -60,11 +60,11 @@ export class Store {
   }
 
   /**
-   * Take one event. Returns `{ session, sessionChanged, utterance, removed }`: the session it concerns (null when
-   * none), whether the session itself changed, the utterance that did, and the ids of those that are no more.
+   * Take one event. Returns `{ session, sessionChanged, utterances, removed }`: the session it concerns (null when
+   * none), whether the session itself changed, the utterances that did, and the ids of those that are no more.
    */
   apply(event) {
-    const change = { session: null, sessionChanged: false, utterance: null, removed: [] };
+    const change = { session: null, sessionChanged: false, utterances: [], removed: [] };
     if (!event.session) return change;
     change.session = this.#session(event.session, change);
     this.#handlers[event.type]?.(change, event);
@@ -93,18 +93,21 @@ export class Store {
       Object.assign(change.session, { open: false, reason, totals });
       change.sessionChanged = true;
       for (const { id, status } of change.session.utterances.values())
-        if (status === Status.SPEAKING) this.#remove(change, id);
+        if (status === Status.SPEAKING || status === Status.WAITING) this.#remove(change, id);
     },
-    "speech.started": (change, event) => this.#utterance(change, event),
+    "speech.started": (change, event) => {
+      this.#endOthers(change, event);
+      this.#utterance(change, event);
+    },
     "transcript.partial": (change, event) => {
       const utterance = this.#utterance(change, event);
-      if (utterance.status === Status.SPEAKING) utterance.text = event.text;
+      if (utterance.status !== Status.FINAL) utterance.text = event.text;
     },
     "utterance.resumed": (change, event) => {
       const utterance = change.session.utterances.get(event.utterance);
       if (!utterance || utterance.status === Status.FINAL) return;
       Object.assign(utterance, { status: Status.SPEAKING, withdrawn: utterance.label !== null });
-      change.utterance = utterance;
+      change.utterances.push(utterance);
     },
     "utterance.discarded": (change, event) => this.#remove(change, event.utterance),
     emotion: (change, event) => this.#emotion(change, event),
@@ -129,10 +132,20 @@ export class Store {
   #utterance(change, event) {
     const { utterances } = change.session;
     if (!utterances.has(event.utterance)) insertByStart(utterances, newUtterance(event));
-    change.utterance = utterances.get(event.utterance);
+    const utterance = utterances.get(event.utterance);
+    change.utterances.push(utterance);
     this.#reached(change.session, event.end_ms ?? event.start_ms);
     this.#forgetUtterances(change);
-    return change.utterance;
+    return utterance;
+  }
+
+  /** One speaks at a time: who was speaking has ended where the next begins. */
+  #endOthers(change, { utterance, start_ms: startMs }) {
+    for (const other of change.session.utterances.values()) {
+      if (other.status !== Status.SPEAKING || other.id === utterance || other.startMs > startMs) continue;
+      Object.assign(other, { status: Status.WAITING, endMs: startMs });
+      change.utterances.push(other);
+    }
   }
 
   #forgetUtterances(change) {

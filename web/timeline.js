@@ -2,6 +2,7 @@
 
 import { clockTime, element, percent } from "./dom.js";
 import { emotionClass, sign } from "./emotions.js";
+import { Status } from "./store.js";
 
 const SHORTEST_MS = 30_000; // what the strip shows at least
 const PIXELS_PER_SECOND = 8;
@@ -45,9 +46,10 @@ export class Timeline {
 
   update(utterance) {
     const piece = this.#pieces.get(utterance.id) ?? this.#insert(utterance.id);
-    Object.assign(piece, { startMs: utterance.startMs, endMs: utterance.endMs });
+    const open = utterance.status === Status.SPEAKING;
+    Object.assign(piece, { startMs: utterance.startMs, endMs: utterance.endMs, open });
     const { button } = piece;
-    button.className = utterance.label ? emotionClass(utterance.label) : "open";
+    button.className = utterance.label ? emotionClass(utterance.label) : "pending";
     button.classList.toggle("is-withdrawn", utterance.withdrawn);
     button.textContent = utterance.label ? sign(utterance.label) : "";
     button.title = describe(utterance);
@@ -70,7 +72,7 @@ export class Timeline {
     if (origin !== this.#originMs || needed > this.#spanMs || this.#spanMs === 0) this.#rescale(origin, needed);
     const end = this.#share(timeMs);
     this.#now.style.left = `${end}%`;
-    for (const piece of this.#pieces.values()) if (piece.button.classList.contains("open")) this.#place(piece);
+    for (const piece of this.#pieces.values()) if (piece.open) this.#place(piece);
   }
 
   #reachedMs = 0;
@@ -100,14 +102,14 @@ export class Timeline {
     const button = element("button", { type: "button", tabIndex: -1 });
     button.dataset.utterance = id;
     this.#strip.append(button);
-    const piece = { button, startMs: 0, endMs: 0 };
+    const piece = { button, startMs: 0, endMs: 0, open: true };
     this.#pieces.set(id, piece);
     this.#makeReachable();
     return piece;
   }
 
-  #place({ button, startMs, endMs }) {
-    const end = button.classList.contains("open") ? Math.max(this.#reachedMs, startMs + 300) : endMs;
+  #place({ button, startMs, endMs, open }) {
+    const end = open ? Math.max(this.#reachedMs, startMs + 300) : endMs;
     button.style.left = `${this.#share(startMs)}%`;
     button.style.width = `${(100 * (end - startMs)) / this.#spanMs}%`;
   }

@@ -60,6 +60,16 @@ def test_resumed_speech_shows_the_early_result_as_withdrawn(scripted: ScriptedSe
     expect(line).to_have_text("😠\ufe0fanger70%")
 
 
+def test_who_spoke_before_has_ended_when_the_next_begins(scripted: ScriptedServer) -> None:
+    scripted.session()
+    for utterance in (1, 2):
+        scripted.tell(started(utterance))
+    expect(scripted.page.locator("#dialog .emotion")).to_have_text(["working…", "listening…"])
+    expect(scripted.page.locator("#captions p:not(.empty)")).to_have_count(0)
+    piece = scripted.page.locator("#timeline .strip button").first
+    expect(piece).to_have_attribute("style", "left: 10%; width: 10%;")
+
+
 def test_discarded_utterance_leaves_nothing_behind(scripted: ScriptedServer) -> None:
     scripted.session()
     scripted.tell(started(1))
