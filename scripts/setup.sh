@@ -40,7 +40,9 @@ main() {
         "$python" -m venv "$venv"
     fi
     say "installing m2fnet and what it needs into $venv: several GB the first time, minutes"
-    (cd "$here" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60 \
+    local quiet=(-qq)
+    [ -t 1 ] && quiet=() # somebody who waits wants to see it move
+    (cd "$here" && "$venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --retries 10 --timeout 60 \
         -c constraints.txt -e '.[train,dev]') || fail "pip could not install everything; see its message above"
     # Microphones need PortAudio; files, cameras and browsers do not, so going on without it is right.
     "$here/scripts/system_packages.sh" audio || true

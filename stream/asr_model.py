@@ -23,11 +23,11 @@ class ModelNotFoundError(AsrModelError):
     """The speech model is nowhere, or damaged."""
 
 
-def find_model(model: str | None) -> Path:
+def find_model(model: str | None, *, download: bool = True) -> Path:
     """Return the folder of a model named by folder, size (``tiny.en`` … ``large-v3``) or hub id.
 
     Looked for in this order: as a folder, in the Hugging Face cache, in the installed offline package, on the
-    Hugging Face hub. None is the offline package's model and never looks at the network.
+    Hugging Face hub, unless ``download`` is False. None is the offline package's model and never looks at the network.
 
     Raises:
         ModelNotFoundError: it is nowhere, or what is there is damaged.
@@ -40,7 +40,11 @@ def find_model(model: str | None) -> Path:
     if "/" not in model and model not in available_models():
         message = f"no speech model {model!r}: give a folder, a hub id (owner/name) or one of {_sizes()}"
         raise ModelNotFoundError(message)
-    return _cached(model) or _packaged(model) or _downloaded(model)
+    found = _cached(model) or _packaged(model)
+    if found is None and not download:
+        message = f"the speech model {model!r} is not on this machine; it will be downloaded when it is first used"
+        raise ModelNotFoundError(message)
+    return found or _downloaded(model)
 
 
 def _sizes() -> str:

@@ -128,7 +128,7 @@ def _recognition(settings: Settings) -> Iterator[Finding]:
     from stream.asr_model import OFFLINE_MODEL, ModelNotFoundError, find_model  # noqa: PLC0415 - see _torch
 
     try:
-        folder = find_model(settings.transcriber.model)
+        folder = find_model(settings.transcriber.model, download=False)
     except ModelNotFoundError as error:
         yield Finding("speech recognition", "missing", str(error), needed=True)
         return

@@ -9,7 +9,7 @@ from stream.settings import RuntimeSettings, Settings, TranscriberSettings
 
 
 def found(settings: Settings, subject: str) -> list[Finding]:
-    return [finding for finding in diagnose(settings) if finding.subject == subject]
+    return list(diagnostics.PROBES[subject](settings))
 
 
 def test_every_finding_says_something_and_what_is_not_there_says_what_to_do() -> None:
@@ -21,7 +21,7 @@ def test_every_finding_says_something_and_what_is_not_there_says_what_to_do() ->
 
 
 def test_what_the_packages_bring_is_there() -> None:
-    for subject in ("python", "torch", "media decoding", "speech detector", "speech recognition", "face detector"):
+    for subject in ("python", "media decoding", "speech detector", "speech recognition", "face detector"):
         (finding,) = found(Settings(), subject)
         assert (finding.state, finding.needed) == ("ok", True)
 
@@ -31,7 +31,7 @@ def test_missing_bundle_is_needed_and_named(tmp_path: Path) -> None:
     (finding,) = found(settings, "bundle")
     assert finding.state != "ok"
     assert str(tmp_path / "none") in finding.detail
-    assert not can_run(diagnose(settings))
+    assert not can_run([finding])
 
 
 def test_speech_model_that_is_none_is_told(tmp_path: Path) -> None:
@@ -41,15 +41,27 @@ def test_speech_model_that_is_none_is_told(tmp_path: Path) -> None:
     assert "model.bin" in finding.detail
 
 
+def test_speech_model_is_not_downloaded_to_see_whether_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    settings = Settings(transcriber=TranscriberSettings(model="nobody/no-such-model"))
+    (finding,) = found(settings, "speech recognition")
+    assert finding.state == "missing"
+    assert "when it is first used" in finding.detail
+
+
 def test_probe_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(_: Settings) -> Iterator[Finding]:
         message = "driver\nlost"
         raise RuntimeError(message)
 
-    monkeypatch.setitem(diagnostics.PROBES, "camera", breaks)
-    findings = diagnose(Settings())
-    assert Finding("camera", "broken", "RuntimeError: driver lost") in findings
-    assert findings[-1].subject == "training"
+    probes = {"camera": breaks, "torch": breaks, "training": diagnostics.PROBES["training"]}
+    monkeypatch.setattr(diagnostics, "PROBES", probes)
+    camera, torch, training = diagnose(Settings())
+    assert camera == Finding("camera", "broken", "RuntimeError: driver lost")
+    assert (torch.state, torch.needed) == ("broken", True)
+    assert training.subject == "training"
 
 
 @pytest.mark.parametrize(
