@@ -51,7 +51,7 @@ def cached(network: nn.Module, layout: str, convert: Callable[[], ov.Model], cor
 
 def _key(network: nn.Module, layout: str) -> str:
     digest = hashlib.sha256()
-    sources = sorted({inspect.getsource(type(module)) for module in network.modules()})
+    sources = sorted(inspect.getsource(kind) for kind in {type(module) for module in network.modules()})
     versions = [f"{package} {version(package)}" for package in _CONVERTERS]
     for text in (*versions, platform.machine(), layout, repr(network), *sources):
         digest.update(text.encode())
