@@ -93,6 +93,8 @@ class SessionWorker:
         return True
 
     def _emit(self, event: Event) -> None:
+        if self.done.done():  # given up: its session is closed for everyone else
+            return
         if isinstance(event, events.Warning | events.Error):
             log.warning("session %d: %s", self._channel.number, event.message)
         if wanted(event, self._client):
