@@ -10,7 +10,6 @@ import sys
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -20,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.config import load_settings
+from stream.formats import Format
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,15 +78,6 @@ Data = Annotated[
         help="Folder with meld/, fer2013/, ravdess/, emodb/, nemo/, emovo/, crema_d/.",
     ),
 ]
-
-
-class ResultFormat(StrEnum):
-    """How results are written."""
-
-    JSON = "json"
-    CSV = "csv"
-    VTT = "vtt"
-    TEXT = "text"
 
 
 @contextmanager
@@ -213,7 +204,7 @@ def analyze(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Media files of any kind.", show_default=False)
     ],
-    format_: Annotated[ResultFormat, typer.Option("--format", "-f", help="Form of the results.")] = ResultFormat.TEXT,
+    format_: Annotated[Format, typer.Option("--format", "-f", help="Form of the results.")] = "text",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="File to write; standard output if not given.")
     ] = None,
@@ -237,7 +228,7 @@ def analyze(
         settings = load_settings(config, set_ or [])
         from stream.analysis import analyze_command  # noqa: PLC0415 - see the module's docstring
 
-        raise typer.Exit(analyze_command(files, format_.value, output, settings, progress=err.is_terminal))
+        raise typer.Exit(analyze_command(files, format_, output, settings, progress=err.is_terminal))
 
 
 @app.command()

@@ -180,7 +180,9 @@ def save_bundle(folder: Path, bundle: Bundle, card: str, max_file_bytes: int = M
 
 def _write(folder: Path, bundle: Bundle, card: str) -> BundleConfig:
     for name, network in bundle.networks().items():
-        save_file(_compact(name, network.state_dict()), folder / f"{name}.safetensors")
+        weights = folder / f"{name}.safetensors"
+        save_file(_compact(name, network.state_dict()), weights)
+        weights.chmod(0o644)  # safetensors leaves them to their owner alone
     bundle.text.encoder.config.save_pretrained(folder / _ENCODER)
     bundle.tokenizer.save_pretrained(folder / _ENCODER)
     (folder / _CARD).write_text(card, encoding="utf-8")

@@ -193,7 +193,7 @@ class M2FNet(nn.Module):
             nn.Linear(config.text_dim, config.classes),
         )
 
-    def forward(  # noqa: PLR0917 - positional because tracing passes them so
+    def forward(
         self,
         text: Tensor,
         audio: Tensor,

@@ -55,8 +55,8 @@ def _distances(anchor: Tensor, positive: Tensor, negative: Tensor) -> tuple[Tens
 def corrected_triplet(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
     """Return mean relu(d_ap - (d_an + d_pn) / 2 + m), m = 0.1 + 0.2 (e^(-4 (1 - d_ap)) + e^(-4 d_an)).
 
-    Args:
-        anchor: ``(triplets, dim)``, and so are ``positive`` and ``negative``; any scale.
+    Shape:
+        each of the three ``(triplets, dim)``, of any scale; the loss is a scalar.
     """
     d_ap, d_an, d_pn = (distance / 2 for distance in _distances(anchor, positive, negative))
     margin = 0.1 + 0.2 * (torch.exp(-4 * (1 - d_ap)) + torch.exp(-4 * d_an))
@@ -142,15 +142,14 @@ def _hardest(distances: Tensor, positives: Tensor, negatives: Tensor) -> tuple[T
 def extractor_loss(
     embeddings: Tensor,
     labels: Tensor,
-    weights: ExtractorLossWeights = ExtractorLossWeights(),  # noqa: B008 - frozen, so safely shared
+    weights: ExtractorLossWeights = ExtractorLossWeights(),
     form: TripletForm = "corrected",
     mining: Mining = "semi-hard",
 ) -> Tensor:
     """Return λ1 L_AMT + λ2 L_Cov + λ3 L_Var (equation 14) over triplets mined in the batch, 1,024 drawn at random.
 
-    Args:
-        embeddings: ``(batch, dim)``, un-normalised.
-        labels: ``(batch,)`` integers.
+    Shape:
+        ``embeddings``: ``(batch, dim)``, un-normalised; ``labels``: ``(batch,)`` integers; the loss is a scalar.
     """
     triplets = torch.stack(mine_triplets(embeddings, labels, mining))
     if triplets.shape[1] > MAX_TRIPLETS:

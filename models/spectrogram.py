@@ -1,5 +1,6 @@
 """Log-mel spectrograms as three-channel images (paper, section 4.2), with the training augmentation."""
 
+import warnings
 from typing import Final
 
 import torch
@@ -29,7 +30,10 @@ class LogMelImage(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mel = MelSpectrogram(SAMPLE_RATE, n_fft=WINDOW, win_length=WINDOW, hop_length=HOP, n_mels=MEL_BANDS)
+        with warnings.catch_warnings():
+            # 128 bands on 201 frequencies, as the paper has it, leave the lowest bands empty; torchaudio says so.
+            warnings.filterwarnings("ignore", message="At least one mel filterbank")
+            self.mel = MelSpectrogram(SAMPLE_RATE, n_fft=WINDOW, win_length=WINDOW, hop_length=HOP, n_mels=MEL_BANDS)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Return the images of a batch of equally long sounds."""

@@ -33,7 +33,7 @@ from stream.segmenter import (
 from stream.settings import Settings
 from stream.transcript import Transcript, Word
 from stream.vad import SpeechDetector
-from stream.vision import FaceAnalyzer, LiveVision, Vision
+from stream.vision import FaceAnalyzer, Vision
 
 log = logging.getLogger("m2fnet.session")
 
@@ -74,11 +74,7 @@ class Session:
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
         self._recognizer = Recognizer(models.runtime, settings.dialog.window)
         analyzer = FaceAnalyzer(models.detector, models.runtime)
-        self._vision = (
-            LiveVision(analyzer, settings.vision, emit, self._vision_failed)
-            if live
-            else Vision(analyzer, settings.vision, emit)
-        )
+        self._vision = Vision(analyzer, settings.vision, emit, self._vision_failed, live=live)
         self._pending: deque[_Pending] = deque()
         self._partial: tuple[int, Future[Transcript]] | None = None
         self._open: SpeechStart | None = None
@@ -151,7 +147,7 @@ class Session:
 
     def _started(self, event: SpeechStart) -> None:
         self._open = event
-        self._partial_due_ms = event.start_ms + self._settings.transcriber.partial_interval_ms
+        self._partial_due_ms = event.start_ms + self._partial_interval_ms
         self.emit(
             events.SpeechStarted(utterance=event.utterance, speaker=self._speaker, start_ms=round(event.start_ms))
         )
@@ -194,7 +190,9 @@ class Session:
             self._drop_partial()
         self.emit(events.UtteranceDiscarded(utterance=utterance, reason=reason))
 
-    def _begin(self, segment: Segment, words: tuple[Word, ...] | None, silence_ms: float | None, *, final: bool) -> None:
+    def _begin(
+        self, segment: Segment, words: tuple[Word, ...] | None, silence_ms: float | None, *, final: bool
+    ) -> None:
         """Start recognition; ``silence_ms`` is what the endpoint waited for, None where there was no silence."""
         now = time.perf_counter()
         waited = silence_ms if silence_ms is not None else max(0.0, self._now_ms - segment.end_ms)
@@ -211,6 +209,12 @@ class Session:
         )
 
     # -------------------------------------------------------------------------------- transcripts
+
+    @property
+    def _partial_interval_ms(self) -> int:
+        """Offline, partial transcripts serve only to find the ends of sentences."""
+        settings = self._settings.transcriber
+        return settings.partial_interval_ms if self._live else settings.offline_partial_interval_ms
 
     @property
     def _language(self) -> str | None:
@@ -230,7 +234,7 @@ class Session:
         segment = self._segmenter.open_segment()
         if segment is None:
             return
-        self._partial_due_ms = self._now_ms + self._settings.transcriber.partial_interval_ms
+        self._partial_due_ms = self._now_ms + self._partial_interval_ms
         self._partial = (segment.utterance, self._transcribe(segment, partial=True))
 
     def _take_partial(self) -> None:
@@ -293,7 +297,7 @@ class Session:
             segment.start_ms,
             segment.end_ms,
             pending.heard.text,
-            face=self._vision.analyzer.face_between(segment.start_ms, segment.end_ms),
+            face=self._vision.face_between(segment.start_ms, segment.end_ms),
         )
         pending.recognition = self._recognizer.recognize(utterance, pending.audio.result())
         if not pending.final:
@@ -303,7 +307,7 @@ class Session:
         """Return the transcript; one that failed is an absent modality, and said so."""
         try:
             return pending.transcript.result()
-        except Exception as error:  # noqa: BLE001 - whatever broke the recogniser, voice and face remain
+        except Exception as error:
             log.debug("transcription failed", exc_info=True)
             message = f"utterance {pending.segment.utterance} has no transcript: {error}"
             self.emit(events.Warning(code="transcript.failed", message=message))

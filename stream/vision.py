@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -22,6 +23,7 @@ from stream.tracker import FaceTracker
 Floats = npt.NDArray[np.float32]
 
 _STOP_TIMEOUT_S: Final = 5.0
+_IN_LINE: Final = 4
 
 
 class Detector(Protocol):
@@ -77,30 +79,10 @@ class FaceAnalyzer:
 
 
 class Vision:
-    """Offline: every admitted picture is analyzed before the call returns, so results repeat exactly."""
+    """One thread analyzes a session's pictures; sound never waits for it.
 
-    def __init__(self, analyzer: FaceAnalyzer, settings: VisionSettings, emit: Callable[[Faces], None]) -> None:
-        self.analyzer, self._emit = analyzer, emit
-        self._rate = FrameRate(settings.max_fps, None)
-        self._analyzed = 0
-
-    def push(self, frame: VideoFrame) -> None:
-        """Take the next picture."""
-        if self._rate.admits(frame.time_ms):
-            self._emit(self.analyzer.analyze(frame))
-            self._analyzed += 1
-
-    @property
-    def counts(self) -> VisionCounts:
-        """Return what was done so far."""
-        return VisionCounts(self._analyzed)
-
-    def close(self) -> None:
-        """Nothing runs beside the caller."""
-
-
-class LiveVision:
-    """Live: one thread works on the newest picture; sound never waits for it.
+    Live, the newest picture replaces one that still waits, which is counted. Otherwise every admitted picture
+    is analyzed, and whoever pushes waits while a few are in line, so that results repeat exactly.
 
     Args:
         failed: told, in the vision thread, why a picture could not be analyzed.
@@ -112,50 +94,69 @@ class LiveVision:
         settings: VisionSettings,
         emit: Callable[[Faces], None],
         failed: Callable[[Exception], None],
+        *,
+        live: bool,
     ) -> None:
-        self.analyzer, self._emit, self._failed = analyzer, emit, failed
-        self._rate = FrameRate(settings.max_fps, settings.processor_share)
-        self._ready = threading.Condition()
-        self._newest: VideoFrame | None = None
-        self._stopped = False
+        self._analyzer, self._emit, self._failed, self._live = analyzer, emit, failed, live
+        self._rate = FrameRate(settings.max_fps, settings.processor_share if live else None)
+        self._changed = threading.Condition()
+        self._waiting: deque[VideoFrame] = deque()
+        self._busy = self._closed = False
         self._analyzed = self._skipped = 0
         self._thread = threading.Thread(target=self._work, name="vision", daemon=True)
         self._thread.start()
 
     def push(self, frame: VideoFrame) -> None:
-        """Offer the next picture; one still waiting is replaced and counted."""
-        with self._ready:
-            if self._rate.admits(frame.time_ms):
-                self._skipped += self._newest is not None
-                self._newest = frame
-                self._ready.notify()
+        """Offer the next picture; whether it is looked at depends on how long ago the last was."""
+        with self._changed:
+            if self._closed or not self._rate.admits(frame.time_ms):
+                return
+            if self._live:
+                self._skipped += len(self._waiting)
+                self._waiting.clear()
+            else:
+                self._changed.wait_for(lambda: self._closed or len(self._waiting) < _IN_LINE)
+            self._waiting.append(frame)
+            self._changed.notify_all()
+
+    def face_between(self, start_ms: float, end_ms: float) -> Floats | None:
+        """Return the face vector of an utterance, None if no face was seen; not live, pictures in line come first."""
+        if not self._live:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._waiting and not self._busy)
+        return self._analyzer.face_between(start_ms, end_ms)
 
     @property
     def counts(self) -> VisionCounts:
         """Return what was done so far."""
-        with self._ready:
+        with self._changed:
             return VisionCounts(self._analyzed, self._skipped)
 
     def close(self) -> None:
-        """Finish the picture in work and stop; safe to call twice."""
-        with self._ready:
-            self._stopped = True
-            self._ready.notify()
+        """Finish what waits and stop; safe to call twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join(_STOP_TIMEOUT_S)
-
-    def _next(self) -> VideoFrame | None:
-        with self._ready:
-            self._ready.wait_for(lambda: self._stopped or self._newest is not None)
-            frame, self._newest = self._newest, None
-            return frame
 
     def _work(self) -> None:
         while (frame := self._next()) is not None:
             start = time.perf_counter()
             try:
-                self._emit(self.analyzer.analyze(frame))
+                self._emit(self._analyzer.analyze(frame))
             except Exception as error:  # noqa: BLE001 - one bad picture must not end the session's vision
                 self._failed(error)
-            with self._ready:
-                self._analyzed += 1
-                self._rate.spent((time.perf_counter() - start) * 1000)
+            self._done((time.perf_counter() - start) * 1000)
+
+    def _next(self) -> VideoFrame | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting)
+            self._busy = bool(self._waiting)
+            return self._waiting.popleft() if self._waiting else None
+
+    def _done(self, cost_ms: float) -> None:
+        with self._changed:
+            self._busy = False
+            self._analyzed += 1
+            self._rate.spent(cost_ms)
+            self._changed.notify_all()

@@ -12,7 +12,7 @@ from torch.nn import functional
 from models.fusion import DialogBatch, FusionConfig, M2FNet
 from models.labels import LABELS
 from trainer.feature_bank import FeatureBank, Floats
-from trainer.loop import FitSettings, Metrics
+from trainer.loop import FitSettings, Metrics, one_group
 from trainer.metrics import Ints, unweighted_accuracy, weighted_f1
 from trainer.pairing import Pairing, PairingSettings, pair_dialog
 
@@ -84,7 +84,7 @@ class FusionStage:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group."""
-        return [{"params": self.model.parameters(), "lr": self.settings.rate, "weight_decay": self.settings.weight_decay}]
+        return one_group(self.model, self.settings.rate, self.settings.weight_decay)
 
     def steps(self) -> int:
         """Return the batches of one pass over the dialogs."""

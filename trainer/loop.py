@@ -56,6 +56,11 @@ class Stage(Protocol):
         """Return the dev metrics of ``model``."""
 
 
+def one_group(model: nn.Module, rate: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Return all parameters of a model as one group of the optimizer."""
+    return [{"params": model.parameters(), "lr": rate, "weight_decay": weight_decay}]
+
+
 def fit(stage: Stage, settings: FitSettings, folder: Path) -> Metrics:
     """Train a stage, or go on where an interrupted run stopped, and load its best weights.
 

@@ -35,7 +35,8 @@ def _figures(report: StarterReport, seed: int) -> str:
         for name, entry in report.calibration.items()
     )
     demands = "\n".join(
-        f"- {check.demand}: {'met' if check.met else 'NOT met'} ({_percent(check.value)}, bound {_percent(check.bound)})"
+        f"- {check.demand}: {'met' if check.met else 'NOT met'}"
+        f" ({_percent(check.value)}, bound {_percent(check.bound)})"
         for check in report.checks()
     )
     return dedent(
@@ -70,10 +71,10 @@ _ABOUT = dedent(
 
     | part | network | trained on |
     | --- | --- | --- |
-    | text | MiniLM-L6 (22 M parameters), mean over the utterance's tokens; 2 past turns and speaker names | MELD train transcripts |
-    | audio | ResNet18 + projector to 300 on 128-band log-mel images | RAVDESS, EMO-DB, nEMO, EMOVO, part of CREMA-D, split by speaker |
+    | text | MiniLM-L6 (22 M parameters), mean over the utterance's tokens; 2 past turns, names | MELD train |
+    | audio | ResNet18 + projector to 300 on 128-band log-mel images | five speech corpora (below), split by speaker |
     | face | ResNet18 + projector to 300 on grey 48 x 48 faces | FER2013 train |
-    | fusion | M2FNet, causal, 1 encoder a modality, 5 fusion layers | MELD train dialogs with label-matched voices and faces |
+    | fusion | M2FNet, causal, 1 encoder a modality, 5 fusion layers | MELD train, label-matched voices and faces |
 
     ## This is not a MELD result
 

@@ -19,7 +19,7 @@ from models.losses import ExtractorLossWeights, TripletForm, extractor_loss
 from models.sound import Samples, read_sound
 from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
 from trainer.data.speech import SpeechClip
-from trainer.loop import FitSettings, Metrics
+from trainer.loop import FitSettings, Metrics, one_group
 from trainer.metrics import Ints, macro_f1, unweighted_accuracy
 from trainer.outputs import BranchOutput
 
@@ -27,6 +27,7 @@ _log: Final = logging.getLogger(__name__)
 _FAR: Final = -1e4  # added to the logits of labels a corpus does not have
 _QUIET: Final = 0.02  # of the peak: below it the ends of a clip are silence
 _MAX_SECONDS: Final = 8
+_NOISY: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class AudioStage:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group."""
-        return [{"params": self.model.parameters(), "lr": self.settings.rate, "weight_decay": self.settings.weight_decay}]
+        return one_group(self.model, self.settings.rate, self.settings.weight_decay)
 
     def steps(self) -> int:
         """Return as many batches as there are clips for."""
@@ -137,7 +138,7 @@ class AudioStage:
         else:
             start = generator.integers(0, size - len(samples) + 1)
             crop[start : start + len(samples)] += samples
-        if generator.random() < 0.5:
+        if generator.random() < _NOISY:
             noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
             crop = white_noise(torch.from_numpy(crop), generator.uniform(5, 35), noise).numpy()
         return crop

@@ -14,11 +14,12 @@ from models.face_image import face_input
 from models.labels import LABELS
 from models.losses import ExtractorLossWeights, TripletForm, extractor_loss
 from trainer.data.fer2013 import FaceSet
-from trainer.loop import FitSettings, Metrics
+from trainer.loop import FitSettings, Metrics, one_group
 from trainer.metrics import accuracy, macro_f1, unweighted_accuracy
 from trainer.outputs import BranchOutput
 
 _EVAL_BATCH: Final = 256
+_ERASED: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class VisualStage:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group."""
-        return [{"params": self.model.parameters(), "lr": self.settings.rate, "weight_decay": self.settings.weight_decay}]
+        return one_group(self.model, self.settings.rate, self.settings.weight_decay)
 
     def steps(self) -> int:
         """Return the whole batches of one pass over the faces."""
@@ -79,9 +80,7 @@ class VisualStage:
     def loss(self, batch: FaceBatch) -> Tensor:
         """Return cross-entropy plus the weighted extractor losses."""
         embedding, logits = self.model(batch.images)
-        metric = extractor_loss(
-            embedding.float(), batch.labels, ExtractorLossWeights(), self.settings.triplet_form
-        )
+        metric = extractor_loss(embedding.float(), batch.labels, ExtractorLossWeights(), self.settings.triplet_form)
         smoothing = self.settings.label_smoothing
         classification = functional.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing)
         return classification + self.settings.metric_weight * metric
@@ -130,7 +129,7 @@ def _erase(images: Tensor, generator: np.random.Generator) -> Tensor:
     """Blank a random rectangle of half the images."""
     side = images.shape[-1]
     for image in images:
-        if generator.random() < 0.5:
+        if generator.random() < _ERASED:
             height, width = generator.integers(side // 8, side // 3, 2)
             top, left = generator.integers(0, side - height), generator.integers(0, side - width)
             image[:, top : top + height, left : left + width] = 0.0

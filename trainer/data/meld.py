@@ -12,7 +12,12 @@ from trainer.data.errors import DatasetError, require
 Split = Literal["train", "dev", "test"]
 
 _COLUMNS: Final = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
-_TYPOGRAPHY: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "–": "-", "—": "-", "\x92": "'"})
+_TYPOGRAPHY: Final = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\x92": "'", "\u201c": '"', "\u201d": '"',
+        "\u2026": "...", "\u2013": "-", "\u2014": "-",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,9 @@ def load_speech(root: Path, split: Split) -> tuple[SpeechClip, ...]:
     Raises:
         DatasetError: a corpus is missing, or a file is not named as the corpus names its files.
     """
-    return tuple(clip for corpus in CORPORA for clip in _clips(root, corpus) if corpus.is_dev(clip.speaker) == (split == "dev"))
+    return tuple(
+        clip for corpus in CORPORA for clip in _clips(root, corpus) if corpus.is_dev(clip.speaker) == (split == "dev")
+    )
 
 
 def _clips(root: Path, corpus: Corpus) -> Iterator[SpeechClip]:
