@@ -201,9 +201,7 @@ def serve(
 
 @app.command()
 def analyze(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Media files of any kind.", show_default=False)
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Media files of any kind.", show_default=False)],
     format_: Annotated[Format, typer.Option("--format", "-f", help="Form of the results.")] = "text",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="File to write; standard output if not given.")
