@@ -32,8 +32,8 @@ def crop_face(image: Image, box: Box) -> Image:
     size = max(2, round(side))
     padded = _window(image, left, top, size)
     grey = cv2.cvtColor(padded, cv2.COLOR_RGB2GRAY)
-    resized: Image = cv2.resize(grey, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
-    return resized
+    resized = cv2.resize(grey, (FACE_SIZE, FACE_SIZE), interpolation=cv2.INTER_AREA)
+    return resized.astype(np.uint8, copy=False)
 
 
 def _window(image: Image, left: int, top: int, size: int) -> Image:
@@ -43,8 +43,8 @@ def _window(image: Image, left: int, top: int, size: int) -> Image:
     after = (max(0, top + size - height), max(0, left + size - width))
     if not any((*before, *after)):
         return inside
-    window: Image = cv2.copyMakeBorder(inside, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
-    return window
+    window = cv2.copyMakeBorder(inside, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
+    return window.astype(np.uint8, copy=False)
 
 
 def face_input(faces: Tensor) -> Tensor:

@@ -39,9 +39,7 @@ class SessionOutcome:
     failure: SourceStatus | None = None
 
 
-def run_session(
-    source: Readable, session: Session, stop: threading.Event
-) -> SessionOutcome:
+def run_session(source: Readable, session: Session, stop: threading.Event) -> SessionOutcome:
     """Read ``source`` until it ends or ``stop`` is set, then finish the session.
 
     Statuses of the source become ``warning`` events; a failure becomes an ``error`` that ends the session.

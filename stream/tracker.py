@@ -51,11 +51,7 @@ class FaceTracker:
 
     def _match(self, tracks: Sequence[Track], boxes: Sequence[Box]) -> list[int]:
         pairs = sorted(
-            (
-                (similarity(track.box, box), track.id, index)
-                for track in tracks
-                for index, box in enumerate(boxes)
-            ),
+            ((similarity(track.box, box), track.id, index) for track in tracks for index, box in enumerate(boxes)),
             key=lambda pair: (-pair[0], pair[1], pair[2]),
         )
         assigned: dict[int, int] = {}

@@ -44,7 +44,7 @@ class FeatureBank:
     @property
     def dim(self) -> int:
         """Return the width of an embedding."""
-        return self.views.shape[-1]
+        return int(self.views.shape[-1])
 
     def draw(self, label: int, generator: np.random.Generator) -> Floats:
         """Return ``(dim,)``: one view of an example of the label."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +20,7 @@ from models.losses import ExtractorLossWeights, TripletForm, extractor_loss
 from models.sound import Samples, read_sound
 from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
 from trainer.data.speech import SpeechClip
-from trainer.loop import FitSettings, Metrics, one_group
+from trainer.loop import FitSettings, Metrics, channels_last, one_group
 from trainer.metrics import Ints, macro_f1, unweighted_accuracy
 from trainer.outputs import BranchOutput
 
@@ -102,7 +103,7 @@ class AudioStage:
     def __init__(self, train: Sounds, dev: Sounds, settings: AudioSettings) -> None:
         torch.manual_seed(settings.fit.seed)
         self.network = EmotionExtractor(len(LABELS), dropout=0.3)
-        self.model: nn.Module = self.network.to(memory_format=torch.channels_last)
+        self.model: nn.Module = channels_last(self.network)
         self.train, self.dev, self.settings = train, dev, settings
         self.spectrogram = LogMelImage()
         self.masks = corpus_masks(train)
@@ -187,12 +188,13 @@ def corpus_masks(sounds: Sounds) -> dict[str, Tensor]:
     return masks
 
 
-def sampling_weights(sounds: Sounds, balance: float) -> np.ndarray:
+def sampling_weights(sounds: Sounds, balance: float) -> npt.NDArray[np.float64]:
     """Return ``(n,)`` probabilities: each (corpus, label) cell weighs its size to the power 1 - balance."""
     cells = list(zip(sounds.corpora, sounds.labels.tolist(), strict=True))
     sizes = Counter(cells)
-    weights = np.array([sizes[cell] ** -balance for cell in cells])
-    return weights / weights.sum()
+    weights = np.array([sizes[cell] ** -balance for cell in cells], np.float64)
+    total: np.float64 = weights.sum()
+    return weights / total
 
 
 def augment(images: Tensor, generator: np.random.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from models.face_image import face_input
 from models.labels import LABELS
 from models.losses import ExtractorLossWeights, TripletForm, extractor_loss
 from trainer.data.fer2013 import FaceSet
-from trainer.loop import FitSettings, Metrics, one_group
+from trainer.loop import FitSettings, Metrics, channels_last, one_group
 from trainer.metrics import accuracy, macro_f1, unweighted_accuracy
 from trainer.outputs import BranchOutput
 
@@ -55,7 +55,7 @@ class VisualStage:
     def __init__(self, train: FaceSet, dev: FaceSet, settings: VisualSettings) -> None:
         torch.manual_seed(settings.fit.seed)
         self.network = EmotionExtractor(len(LABELS), dropout=0.3)
-        self.model: nn.Module = self.network.to(memory_format=torch.channels_last)
+        self.model: nn.Module = channels_last(self.network)
         self.train, self.dev, self.settings = train, dev, settings
 
     def parameter_groups(self) -> list[dict[str, Any]]:
