@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_TOKENS: Final = 128
+_SPECIAL_TOKENS: Final = 8  # room for the marks around and between context and utterance
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,13 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TextPair], max_
 
 
 def _clip(tokenizer: PreTrainedTokenizerBase, text: str, max_tokens: int) -> str:
-    """Return the last ``max_tokens`` - 8 tokens' worth of an utterance too long to fit beside any context."""
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return text if len(ids) <= max_tokens - 8 else str(tokenizer.decode(ids[-(max_tokens - 8) :]))
+    """Return the end of an utterance too long to fit beside any context, cut between words where it has some."""
+    budget = max_tokens - _SPECIAL_TOKENS
+    while (count := len(tokenizer(text, add_special_tokens=False)["input_ids"])) > budget:
+        kept = text[-max(1, len(text) * budget // count) :]
+        _, blank, rest = kept.partition(" ")
+        text = rest if blank and rest else kept[len(kept) == len(text) :]
+    return text
 
 
 class TextEncoder(nn.Module):

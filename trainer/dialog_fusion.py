@@ -23,7 +23,7 @@ _SKIP: Final = -100  # cross_entropy's mark for rows that don't count
 class FusionSettings:
     """Hyper-parameters of the fusion stage: the paper's for MELD where it gives them (section 4.3)."""
 
-    fit: FitSettings = FitSettings(epochs=20, select="mean", ema_decay=0.99, bf16=False)
+    fit: FitSettings = FitSettings(epochs=12, select="mean", ema_decay=0.99)
     pairing: PairingSettings = PairingSettings()
     batch: int = 16
     rate: float = 5e-4

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -59,6 +60,11 @@ class Stage(Protocol):
 def channels_last(model: nn.Module) -> nn.Module:
     """Return the model with its weights laid out as CPUs convolve fastest."""
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return] # torch's stub lacks it
+
+
+def half_precision(*, enabled: bool = True) -> AbstractContextManager[object]:
+    """Compute in bfloat16 where that is safe: twice as fast on recent CPUs."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
 
 
 def one_group(model: nn.Module, rate: float, weight_decay: float) -> list[dict[str, Any]]:
@@ -118,7 +124,7 @@ class _Run:
             self.stage.batches(epoch, generator), total=self.stage.steps(), desc=f"{self.stage.name} epoch {epoch + 1}"
         )
         for batch in bar:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
+            with half_precision(enabled=self.settings.bf16):
                 loss = self.stage.loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call] # torch's own

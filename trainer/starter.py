@@ -20,10 +20,10 @@ from trainer.data.fer2013 import FaceSet
 from trainer.dev_features import Branches, DevFeatures, text_dialogs
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
 from trainer.feature_bank import FeatureBank
-from trainer.loop import Metrics, Stage, fit
-from trainer.meld_text import TextSettings, TextStage
+from trainer.loop import Metrics, Stage, channels_last, fit, half_precision
+from trainer.meld_text import TextSettings, TextStage, text_outputs
 from trainer.model_card import model_card
-from trainer.outputs import Floats
+from trainer.outputs import BranchOutput, Floats
 from trainer.speech_emotion import AudioSettings, AudioStage, Sounds
 from trainer.starter_data import StarterData
 from trainer.starter_report import StarterReport, Transcribe, evaluate_bundle
@@ -33,7 +33,7 @@ AnyStage = TypeVar("AnyStage", bound=Stage)
 StageName = Literal["text", "visual", "audio", "fusion"]
 
 _FACE_VIEWS: Final = 3
-_FACES_PER_LABEL: Final = 1200
+_FACES_PER_LABEL: Final = 800
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,17 @@ class StarterTraining:
         spoken = self.dev.spoken(self.data.ravdess_script)
         train = self.data.meld_train
         return FusionData(
-            text_dialogs(train, self.branches.read(train).embeddings),
+            text_dialogs(train, self._cached("text", lambda: self._read_train().embeddings)),
             self.dev.dialogs,
             self._audio_bank(),
             self._face_bank(),
             spoken,
             self.dev.seen(spoken),
         )
+
+    def _read_train(self) -> BranchOutput:
+        stage = self.text
+        return text_outputs(stage.model, stage.tokenizer, stage.train)
 
     def _audio_bank(self) -> FeatureBank:
         stage, sounds = self.audio, self.data.sounds_train
@@ -204,8 +208,9 @@ def _voice_views(stage: AudioStage, sounds: Sounds) -> Floats:
     for samples in tqdm(sounds.samples, desc="voices for the fusion"):
         whole = spectrogram(torch.from_numpy(samples)[None])
         crop = spectrogram(torch.from_numpy(stage.crop(samples, generator))[None])
-        pair = [stage.model(whole)[0], stage.model(speech_emotion.augment(crop, generator))[0]]
-        views.append(torch.cat(pair).numpy())
+        with half_precision():
+            pair = [stage.model(whole)[0], stage.model(speech_emotion.augment(crop, generator))[0]]
+        views.append(torch.cat(pair).float().numpy())
     return np.stack(views)
 
 
@@ -214,10 +219,12 @@ def _face_views(model: torch.nn.Module, faces: FaceSet, batch: int = 128) -> Flo
     """Return ``(faces, 3, dim)``: each face three times, differently augmented."""
     generator = np.random.default_rng(0)
     rows = []
+    model = channels_last(model)
     for start in tqdm(range(0, len(faces.labels), batch), desc="faces for the fusion"):
         images = face_input(torch.from_numpy(faces.pixels[start : start + batch]))
-        views = [model(visual.augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
-        rows.append(torch.stack(views, dim=1).numpy())
+        with half_precision():
+            views = [model(visual.augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
+        rows.append(torch.stack(views, dim=1).float().numpy())
     return np.concatenate(rows)
 
 

@@ -1,9 +1,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tiny_bundle import tiny_bundle
 
 from models.bundle import Bundle, load_bundle, save_bundle
+
+# No time limits: the machine may be busy.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,44 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.dialog import Dialog, DialogUtterance
+
+
+def said(identity: int, start_ms: float, words: str = "", speaker: str = "A") -> DialogUtterance:
+    return DialogUtterance(identity, speaker, start_ms, start_ms + 500, words)
+
+
+def test_utterances_stand_in_the_order_of_their_start() -> None:
+    dialog = Dialog(4).with_utterance(said(1, 2000)).with_utterance(said(0, 1000, speaker="B"))
+    assert [item.id for item in dialog.utterances] == [0, 1]
+
+
+def test_trying_an_utterance_leaves_the_dialog_as_it_was() -> None:
+    dialog = Dialog(4).with_utterance(said(0, 0))
+    dialog.with_utterance(said(1, 1000))
+    assert len(dialog.utterances) == 1
+
+
+def test_the_same_utterance_is_replaced_and_one_of_another_speaker_is_not() -> None:
+    dialog = Dialog(4).with_utterance(said(0, 0, "one")).with_utterance(said(0, 0, "two"))
+    assert [turn.text for turn in dialog.turns()] == ["two"]
+    assert len(dialog.with_utterance(said(0, 0, speaker="B")).utterances) == 2
+
+
+def test_what_is_absent_is_none_in_the_window() -> None:
+    voice = np.ones(3, np.float32)
+    window = Dialog(4).with_utterance(DialogUtterance(0, "A", 0, 1, "hi", audio=voice)).window()
+    assert window.audio == [voice]
+    assert window.text == window.face == window.scene == [None]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1e5)), max_size=40), st.integers(1, 8))
+def test_the_window_rolls_and_stays_in_order(utterances: list[tuple[int, float]], size: int) -> None:
+    dialog = Dialog(size)
+    for identity, start in utterances:
+        dialog = dialog.with_utterance(said(identity, start))
+    starts = [item.start_ms for item in dialog.utterances]
+    assert len(starts) <= size
+    assert starts == sorted(starts)
+    assert len({item.id for item in dialog.utterances}) == len(starts)

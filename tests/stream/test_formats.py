@@ -1,0 +1,89 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from models.labels import LABELS
+from stream.formats import render
+from stream.results import ANALYSIS, AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "analysis.schema.json"
+PROBABILITIES = {label: 0.4 if label == "joy" else 0.1 for label in LABELS}
+
+
+def result(file: str = "talk.mp4", text: str = "Hello there.") -> AnalysisResult:
+    return AnalysisResult(
+        file=file,
+        duration_ms=61_000,
+        utterances=[
+            UtteranceResult(
+                id=0,
+                speaker="Ann",
+                start_ms=500,
+                end_ms=3_661_042,
+                text=text,
+                label="joy",
+                probabilities=PROBABILITIES,
+                modalities=["text", "audio"],
+            )
+        ],
+        faces=[PictureResult(time_ms=0, faces=[FaceResult(id=1, box=(0, 0, 10, 10), expression=PROBABILITIES)])],
+        warnings=[WarningResult(code="file.truncated", message="the file is cut off")],
+    )
+
+
+def test_json_of_one_file_is_an_object_and_of_several_a_list() -> None:
+    assert json.loads(render([result()], "json", several=False))["utterances"][0]["text"] == "Hello there."
+    assert [entry["file"] for entry in json.loads(render([result("a"), result("b")], "json", several=True))] == [
+        "a",
+        "b",
+    ]
+
+
+def test_one_readable_file_of_several_is_still_a_list() -> None:
+    assert isinstance(json.loads(render([result()], "json", several=True)), list)
+
+
+def test_the_schema_in_docs_is_that_of_the_code() -> None:
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == ANALYSIS.json_schema()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_json_fits_the_schema(several: bool) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads(render([result()], "json", several=several)), schema)
+
+
+def test_the_schema_refuses_what_lacks_a_field() -> None:
+    broken = json.loads(render([result()], "json", several=False))
+    del broken["utterances"][0]["label"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def test_csv_reads_back_whatever_was_said() -> None:
+    said = 'He said "no", twice,\nand left'
+    rows = list(csv.DictReader(io.StringIO(render([result(text=said)], "csv", several=False))))
+    assert rows[0]["text"] == said
+    assert float(rows[0]["joy"]) == pytest.approx(0.4)
+
+
+def test_vtt_times_pass_the_hour_and_markup_is_escaped() -> None:
+    vtt = render([result(text="a <b> & --> c\nd")], "vtt", several=False)
+    assert vtt.startswith("WEBVTT\n\n00:00:00.500 --> 01:01:01.042\n<v Ann>")
+    assert "a &lt;b&gt; &amp; --&gt; c d [joy]" in vtt
+
+
+def test_text_names_the_emotion_and_the_warnings() -> None:
+    text = render([result()], "text", several=False)
+    assert "joy" in text
+    assert "40%" in text
+    assert "the file is cut off" in text
+
+
+def test_text_says_so_when_nobody_spoke() -> None:
+    quiet = result().model_copy(update={"utterances": []})
+    assert "no utterances" in render([quiet], "text", several=False)

@@ -1,0 +1,126 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from models.labels import LABELS
+from trainer.dialog_fusion import (
+    Example,
+    FusionData,
+    FusionSettings,
+    FusionStage,
+    TextDialog,
+    collate,
+    fusion_logits,
+    text_only,
+)
+from trainer.feature_bank import FeatureBank
+from trainer.speech_emotion import Sounds, corpus_masks, masked_cross_entropy, sampling_weights, trim
+
+DIM = 16
+
+
+def bank(seed: int) -> FeatureBank:
+    generator = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(LABELS)), 4)
+    return FeatureBank.of(generator.standard_normal((28, 2, DIM)).astype(np.float32), labels, ["a", "b"] * 14)
+
+
+def dialogs(count: int) -> list[TextDialog]:
+    generator = np.random.default_rng(1)
+    lengths = generator.integers(1, 6, count)
+    return [
+        TextDialog(generator.standard_normal((n, DIM)).astype(np.float32), generator.integers(0, 7, n)) for n in lengths
+    ]
+
+
+@pytest.fixture
+def stage() -> FusionStage:
+    spoken = [Example([None], [np.ones(DIM, np.float32)], [None], [label]) for label in range(7)]
+    data = FusionData(dialogs(9), dialogs(3), bank(0), bank(1), spoken, spoken)
+    return FusionStage(data, FusionSettings(batch=4))
+
+
+def test_an_epoch_has_every_dialog_and_finite_losses(stage: FusionStage) -> None:
+    batches = list(stage.batches(0, np.random.default_rng(0)))
+    assert len(batches) == stage.steps() == 3
+    assert sum(len(labels) for _, labels in batches) == 9
+    assert all(torch.isfinite(stage.loss(batch)) for batch in batches)
+
+
+def test_the_same_seed_draws_the_same_batches(stage: FusionStage) -> None:
+    one, other = (list(stage.batches(0, np.random.default_rng(5))) for _ in range(2))
+    for (left, _), (right, _) in zip(one, other, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(left.inputs(), right.inputs(), strict=True))
+
+
+def test_absent_features_and_padding_are_masked_not_zeros_passed_off_as_data(stage: FusionStage) -> None:
+    voice = np.ones(DIM, np.float32)
+    examples = [Example([voice, None], [None, voice], [None, None], [1, 2]), Example([voice], [voice], [voice], [3])]
+    batch, labels = collate(examples, stage.config)
+    assert batch.valid.tolist() == [[True, True], [True, False]]
+    assert batch.text_present.tolist() == [[True, False], [True, False]]
+    assert batch.audio_present.tolist() == [[False, True], [True, False]]
+    assert batch.face_present.tolist() == [[False, False], [True, False]]
+    assert not batch.scene_present.any()
+    assert labels.tolist() == [[1, 2], [3, -100]]
+
+
+def test_logits_come_back_in_order_whatever_the_batches(stage: FusionStage) -> None:
+    examples = [text_only(dialog) for dialog in stage.data.dev]
+    together = fusion_logits(stage.model, examples, stage.config, batch=8)
+    apart = fusion_logits(stage.model, examples, stage.config, batch=1)
+    assert together.shape == (sum(len(dialog.labels) for dialog in stage.data.dev), 7)
+    assert together == pytest.approx(apart, abs=1e-4)
+
+
+def test_dev_metrics_have_what_the_checkpoint_is_chosen_by(stage: FusionStage) -> None:
+    metrics = stage.evaluate(stage.model)
+    assert metrics["mean"] == pytest.approx(np.mean([value for key, value in metrics.items() if key != "mean"]))
+
+
+def test_a_bank_draws_of_the_label_asked_for() -> None:
+    found = bank(0)
+    generator = np.random.default_rng(0)
+    for label in range(7):
+        allowed = found.views[4 * label : 4 * label + 4].reshape(-1, DIM)
+        drawn = found.draw(label, generator)
+        assert any(np.array_equal(drawn, view) for view in allowed)
+
+
+def test_a_label_without_examples_is_told() -> None:
+    with pytest.raises(ValueError, match="no example of anger"):
+        FeatureBank.of(np.zeros((6, 1, DIM), np.float32), np.arange(6), ["a"] * 6)
+
+
+def sounds(cells: Sequence[tuple[str, int]]) -> Sounds:
+    samples = [np.zeros(160, np.float32)] * len(cells)
+    return Sounds(samples, np.array([label for _, label in cells], np.int64), [corpus for corpus, _ in cells])
+
+
+def test_a_corpus_without_an_emotion_teaches_nothing_about_it() -> None:
+    """No gradient reaches the logits of labels that the clip's corpus lacks."""
+    masks = corpus_masks(sounds([("two", 3), ("two", 4), ("all", 0), ("all", 3), ("all", 4)]))
+    logits = torch.zeros(1, 7, requires_grad=True)
+    loss = masked_cross_entropy(logits, torch.tensor([3]), masks["two"][None], smoothing=0.1)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.nonzero()[:, 1].tolist() == [3, 4]
+    assert loss.item() == pytest.approx(np.log(2))
+
+
+def test_balancing_weighs_corpus_and_label_together() -> None:
+    mixed = sounds([("big", 0)] * 90 + [("small", 0)] * 9 + [("small", 1)])
+    equal = sampling_weights(mixed, balance=1.0)
+    assert equal[:90].sum() == pytest.approx(1 / 3)
+    assert equal[-1] == pytest.approx(1 / 3)
+    assert sampling_weights(mixed, balance=0.0) == pytest.approx(np.full(100, 0.01))
+
+
+def test_trimming_takes_the_silence_off_both_ends_and_nothing_else() -> None:
+    speech = np.sin(np.arange(16_000) / 5).astype(np.float32)
+    silence = np.zeros(16_000, np.float32)
+    trimmed = trim(np.concatenate([silence, speech, silence]))
+    assert 16_000 <= len(trimmed) <= 16_000 + 2 * 1_600
+    assert len(trim(silence)) == 16_000
