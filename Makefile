@@ -32,8 +32,9 @@ lint: $(READY) ## check style, format and types
 	$(BIN)/mypy
 	$(BIN)/mypy --strict $(CODE_BESIDE)
 
-bench: $(READY) ## play the demo clip through the server in real time and print what it took
+bench: $(READY) ## play the demo clip through the server in real time and print what it took; then time the networks
 	$(BIN)/python benchmarks/live.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/engines.py
 
 pins: $(READY) ## write constraints.txt from what is installed
 	@{ sed -n '/^#/p' constraints.txt && $(BIN)/python scripts/pins.py; } > constraints.new && mv constraints.new constraints.txt

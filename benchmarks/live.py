@@ -1,0 +1,297 @@
+"""A clip played through the server on this machine in real time: whether it keeps up, and what it costs.
+
+    python benchmarks/live.py [--clip FILE] [--participants N] [--repeat N] [--engine NAME] [--json OUT]
+
+The server is started as a user starts it, and each participant is a client of ``/v1/stream``, because that is what
+somebody on a call is: 100 ms of 16 kHz sound at a time, each sent when its last sample would have been spoken, and
+8 JPEG pictures a second, at most 640 wide, as the page sends them. The clip is decoded and encoded before the clock
+starts. Several participants start together, so their utterances end together: the worst case.
+
+The latency is that of the first emotion of an utterance that was not taken back because speech went on. It is given
+twice. The server's own figures leave out what waits between the client and the session. The client's begin when the
+participant falls silent by its own clock, so they hold that too, and the sound's waiting for its message to be full.
+"""
+
+import argparse
+import json
+import platform
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from live_client import Clip, Heard, Played, PlayError, compose, play_all, record
+from live_server import ROOT, Load, Meter, Server, ServerError, cores, serving
+from rich.console import Console
+from rich.table import Table
+
+from stream.events import (
+    Emotion,
+    Error,
+    Faces,
+    SessionCreated,
+    SessionUpdated,
+    UtteranceDiscarded,
+    UtteranceResumed,
+    Warning,  # noqa: A004 - the protocol's word
+)
+from stream.settings import SegmenterSettings
+
+
+@dataclass(frozen=True)
+class FirstEmotion:
+    """Where the time from the end of speech to the first emotion went, in milliseconds."""
+
+    text: str
+    label: str
+    client_ms: float
+    server_ms: float
+    endpoint_ms: float
+    transcript_ms: float
+    features_ms: float
+    fusion_ms: float
+
+    @property
+    def work_ms(self) -> float:
+        """Return what the server needed, the endpoint's silence left out."""
+        return self.server_ms - self.endpoint_ms
+
+
+def first_emotions(heard: Sequence[Heard]) -> list[FirstEmotion]:
+    """Return the first emotion of each utterance that was not taken back."""
+    first: dict[int, FirstEmotion] = {}
+    segmenter = SegmenterSettings()
+    for item in heard:
+        match item.event:
+            case SessionUpdated(settings=settings):
+                segmenter = SegmenterSettings.model_validate(settings["segmenter"])
+            case Emotion() as emotion if emotion.utterance not in first:
+                first[emotion.utterance] = first_emotion(emotion, item.at_ms - spoken_until_ms(emotion, segmenter))
+            case UtteranceResumed() | UtteranceDiscarded() as taken_back:
+                first.pop(taken_back.utterance, None)
+    return list(first.values())
+
+
+def first_emotion(emotion: Emotion, client_ms: float) -> FirstEmotion:
+    """Return the figures of an event."""
+    latency = emotion.latency
+    return FirstEmotion(
+        emotion.text,
+        emotion.label,
+        client_ms,
+        latency.total_ms,
+        latency.endpoint_ms,
+        latency.transcript_ms,
+        latency.features_ms,
+        latency.fusion_ms,
+    )
+
+
+def spoken_until_ms(emotion: Emotion, segmenter: SegmenterSettings) -> float:
+    """Return when speech ended: an utterance that ended in silence keeps some of it, one cut in speech has none."""
+    in_silence = emotion.latency.endpoint_ms in {segmenter.likely_end_ms, segmenter.confirmed_end_ms}
+    return emotion.end_ms - (min(segmenter.post_roll_ms, segmenter.likely_end_ms) if in_silence else 0)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was measured: sums over all participants, the worst of their lags."""
+
+    clip: str
+    size: tuple[int, int] | None
+    participants: int
+    media_s: float
+    ready_s: float
+    engine: str
+    real_time_factor: float
+    lag_ms: float
+    send_delay_ms: float
+    dropped_audio_chunks: int
+    dropped_video_frames: int
+    skipped_partials: int
+    lost_events: int
+    sound_per_s: float
+    pictures_per_s: float
+    faces_per_s: float
+    taken_back: int
+    problems: dict[str, int]
+    load: Load
+    emotions: list[FirstEmotion]
+
+
+def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Sequence[Played]) -> Report:
+    """Return the figures of all participants together; raise :class:`PlayError` when a session broke."""
+    totals = [played.closed.totals for played in all_played]
+    events = [heard.event for played in all_played for heard in played.heard]
+    media_s = clip.duration_ms / 1000
+    per_s = 1 / (media_s * len(all_played))
+    return Report(
+        clip=path.name,
+        size=clip.size,
+        participants=len(all_played),
+        media_s=media_s,
+        ready_s=server.ready_s,
+        engine=next(event.engine for event in events if isinstance(event, SessionCreated)),
+        real_time_factor=max(played.heard[-1].at_ms for played in all_played) / clip.duration_ms,
+        lag_ms=max(played.lag_ms for played in all_played),
+        send_delay_ms=max(played.latest_ms for played in all_played),
+        dropped_audio_chunks=sum(each.dropped_audio_chunks for each in totals),
+        dropped_video_frames=sum(each.dropped_video_frames for each in totals),
+        skipped_partials=sum(each.skipped_partials for each in totals),
+        lost_events=sum(lost_events(played.heard) for played in all_played),
+        sound_per_s=sum(each.audio_chunks for each in totals) * per_s,
+        pictures_per_s=sum(each.video_frames for each in totals) * per_s,
+        faces_per_s=sum(isinstance(event, Faces) for event in events) * per_s,
+        taken_back=sum(isinstance(event, UtteranceResumed) for event in events),
+        problems=dict(Counter(event.code for event in events if isinstance(event, Warning | Error))),
+        load=load,
+        emotions=[emotion for played in all_played for emotion in first_emotions(played.heard)],
+    )
+
+
+def lost_events(heard: Sequence[Heard]) -> int:
+    """Return how many numbers are missing in the events of a session: those were dropped on the way."""
+    return max((item.event.seq for item in heard), default=0) - sum(item.event.seq > 0 for item in heard)
+
+
+def measure(path: Path, participants: int, repeat: int, settings: Sequence[str]) -> Report:
+    """Play a clip and return what it took."""
+    tell(f"decoding {path.name}")
+    clip = compose(record(path), repeat)
+    tell("starting the server")
+    with serving([f"server.max_sessions={participants}", *settings]) as server, Meter(server.pid) as meter:
+        tell(f"ready after {server.ready_s:.1f} s; playing {clip.duration_ms / 1000:.1f} s")
+        all_played = play_all(server.address, clip, participants)
+        load = meter.load()
+    return report(path, clip, server, load, all_played)
+
+
+def tell(what: str) -> None:
+    """Say on standard error what is being done."""
+    print(what, file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures hold for."""
+    memory_gib = psutil.virtual_memory().total / 2**30
+    return {
+        "processor": f"{processor_model()}, {cores()} cores",
+        "memory": f"{memory_gib:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def processor_model() -> str:
+    """Return the processor's name, as far as the system tells it."""
+    with suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def play_rows(report: Report) -> list[tuple[str, str]]:
+    """Return what the playing took, as the names and values of a table."""
+    load = report.load
+    rate = "{0.sound_per_s:.1f} pieces of sound, {0.pictures_per_s:.1f} pictures, {0.faces_per_s:.1f} faces events"
+    dropped = "{0.dropped_audio_chunks} pieces of sound, {0.dropped_video_frames} pictures, "
+    left_out = "{0.skipped_partials} partial transcripts, {0.lost_events} events"
+    return [
+        ("real-time factor (1 is keeping up)", f"{report.real_time_factor:.3f}"),
+        ("done after the last media", f"{report.lag_ms:.0f} ms"),
+        ("latest message of the client", f"{report.send_delay_ms:.0f} ms late"),
+        ("dropped", (dropped + left_out).format(report)),
+        ("a second of media", rate.format(report)),
+        ("processor, all cores: server", f"{load.server_share:.0%}"),
+        ("processor, all cores: client, machine", f"{load.client_share:.0%}, {load.machine_share:.0%}"),
+        ("memory of the server, peak", f"{load.peak_bytes / 2**20:.0f} MiB"),
+        ("server ready after", f"{report.ready_s:.1f} s"),
+        ("warnings and errors", ", ".join(f"{code}: {n}" for code, n in report.problems.items()) or "none"),
+    ]
+
+
+def latency_rows(emotions: Sequence[FirstEmotion]) -> list[tuple[str, list[float]]]:
+    """Return the latencies of all utterances, by part."""
+    return [
+        ("as the client sees it", [emotion.client_ms for emotion in emotions]),
+        ("as the server tells it", [emotion.server_ms for emotion in emotions]),
+        ("  the endpoint's silence", [emotion.endpoint_ms for emotion in emotions]),
+        ("  without it", [emotion.work_ms for emotion in emotions]),
+        ("    transcript", [emotion.transcript_ms for emotion in emotions]),
+        ("    text, voice and face", [emotion.features_ms for emotion in emotions]),
+        ("    fusion", [emotion.fusion_ms for emotion in emotions]),
+    ]
+
+
+def play_table(report: Report) -> Table:
+    """Return the table of the playing, headed by what was played."""
+    size = "no pictures" if report.size is None else "{}x{}".format(*report.size)
+    people = f"{report.participants} participant{'s' if report.participants > 1 else ''}"
+    table = Table(f"{report.clip}, {size}, {report.media_s:.1f} s, {people}, {report.engine}", "", box=None)
+    for row in play_rows(report):
+        table.add_row(*row)
+    return table
+
+
+def latency_table(report: Report) -> Table:
+    """Return the table of the first emotions."""
+    heading = f"end of speech to first emotion, {len(report.emotions)} utterances, {report.taken_back} taken back"
+    table = Table(heading, box=None)
+    for name in ("p50", "p95", "longest"):
+        table.add_column(name, justify="right")
+    for name, values in latency_rows(report.emotions):
+        shown = np.percentile(values, [50, 95, 100]).tolist() if values else []
+        table.add_row(name, *(f"{value:.0f} ms" for value in shown))
+    return table
+
+
+def arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path, default=ROOT / "demo" / "clip.mp4", help="a media file (the demo clip)")
+    parser.add_argument("--participants", type=positive, default=1, metavar="N", help="clients at once (1)")
+    parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="play it so often in one session (1)")
+    parser.add_argument("--engine", default="auto", help="what computes the networks, as runtime.engine (auto)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting of the server"
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too, with each utterance's")
+    return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    """Return a number from 1 on."""
+    number = int(text)
+    if number < 1:
+        message = "must be at least 1"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped, too
+    try:
+        measured = measure(
+            options.clip, options.participants, options.repeat, [f"runtime.engine={options.engine}", *options.set]
+        )
+    except (PlayError, ServerError, OSError) as error:
+        sys.exit(f"live.py: {error}")
+    console = Console(highlight=False)
+    for table in (play_table(measured), latency_table(measured)):
+        console.print(table, "")
+    console.print("; ".join(machine().values()), markup=False)
+    if options.json:
+        figures = json.dumps({"machine": machine()} | asdict(measured), indent=2, ensure_ascii=False)
+        options.json.write_text(figures + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The server for benchmarks/live.py, started as a user starts it, and what it uses of the machine."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psutil
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+START_S: Final = 180.0
+STOP_S: Final = 20.0
+SAMPLING_S: Final = 0.1
+ADDRESS: Final = re.compile(r"http://([\w.:\[\]-]+)/")
+
+
+class ServerError(Exception):
+    """The server did not start; the message holds its last words."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its process, its ``host:port``, and how long it took to listen."""
+
+    pid: int
+    address: str
+    ready_s: float
+
+
+class Output:
+    """Reads what the server says, so that it never waits for a reader, and keeps the last lines."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.address: str | None = None
+        self.settled = threading.Event()  # the address is known, or never will be
+        self._lines = lines
+        self._last: deque[str] = deque(maxlen=20)
+        self._thread = threading.Thread(target=self._read, name="server output", daemon=True)
+        self._thread.start()
+
+    @property
+    def tail(self) -> str:
+        """Return the last lines."""
+        return "\n".join(self._last)
+
+    def _read(self) -> None:
+        for line in self._lines:
+            self._last.append(line.rstrip())
+            if self.address is None and (found := ADDRESS.search(line)):
+                self.address = found[1]
+                self.settled.set()
+        self.settled.set()
+
+
+@contextmanager
+def serving(settings: Sequence[str]) -> Iterator[Server]:
+    """Start ``m2fnet serve`` on a free port and stop it afterwards."""
+    options = [part for setting in settings for part in ("--set", setting)]
+    command = [sys.executable, "-m", "cli", "serve", "--port", "0", *options]
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        address = wait_for_address(Output(process.stderr or ()))
+        yield Server(process.pid, address, time.perf_counter() - begun)
+    finally:
+        stop(process)
+
+
+def wait_for_address(output: Output) -> str:
+    """Return where the server listens; raise :class:`ServerError` with its last words if it does not."""
+    in_time = output.settled.wait(START_S)
+    if output.address is None:
+        what = "ended before it listened" if in_time else f"did not listen within {START_S:.0f} s"
+        message = f"the server {what}:\n{output.tail}"
+        raise ServerError(message)
+    return output.address
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stop the server as Ctrl-C does, and kill it when that takes too long."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Load:
+    """What was used while the clip played; shares are of all cores together, 0 to 1."""
+
+    server_share: float
+    client_share: float
+    machine_share: float
+    peak_bytes: int
+
+
+class Meter:
+    """Measures a process with those it started, this one, and the machine, from :meth:`__enter__` to :meth:`load`."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._own = psutil.Process()
+        self._stop = threading.Event()
+        self._peak = 0
+        self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        psutil.cpu_percent()  # counts from here on
+        self._begun = time.perf_counter()
+        self._server_s, self._client_s = processor_s(tree(self._process)), processor_s([self._own])
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Stop sampling."""
+        self._stop.set()
+        self._thread.join()
+
+    def load(self) -> Load:
+        """Return the figures so far."""
+        available = (time.perf_counter() - self._begun) * cores()
+        return Load(
+            server_share=(processor_s(tree(self._process)) - self._server_s) / available,
+            client_share=(processor_s([self._own]) - self._client_s) / available,
+            machine_share=psutil.cpu_percent() / 100,
+            peak_bytes=self._peak,
+        )
+
+    def _sample(self) -> None:
+        while True:
+            self._peak = max(self._peak, memory_bytes(tree(self._process)))
+            if self._stop.wait(SAMPLING_S):
+                return
+
+
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """Return a process and all it started; none once it has ended."""
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def processor_s(processes: Iterable[psutil.Process]) -> float:
+    """Return the processor time used by all of them."""
+
+    def used_s(process: psutil.Process) -> float:
+        times = process.cpu_times()
+        return times.user + times.system
+
+    return sum(over(processes, used_s))
+
+
+def memory_bytes(processes: Iterable[psutil.Process]) -> int:
+    """Return the resident memory of all of them."""
+    return int(sum(over(processes, lambda process: process.memory_info().rss)))
+
+
+def over(processes: Iterable[psutil.Process], figure: Callable[[psutil.Process], float]) -> Iterator[float]:
+    """Yield a figure of each process that is still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            yield figure(process)
+
+
+def cores() -> int:
+    """Return how many cores this process, and what it starts, may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
