@@ -199,14 +199,15 @@ def processor_model() -> str:
 def play_rows(report: Report) -> list[tuple[str, str]]:
     """Return what the playing took, as the names and values of a table."""
     load = report.load
-    rate = "{0.sound_per_s:.1f} pieces of sound, {0.pictures_per_s:.1f} pictures, {0.faces_per_s:.1f} faces events"
-    dropped = "{0.dropped_audio_chunks} pieces of sound, {0.dropped_video_frames} pictures, "
-    left_out = "{0.skipped_partials} partial transcripts, {0.lost_events} events"
+    rate = "sound {0.sound_per_s:.1f}, pictures {0.pictures_per_s:.1f}, faces {0.faces_per_s:.1f}"
+    dropped = "sound {0.dropped_audio_chunks}, pictures {0.dropped_video_frames}"
+    left_out = "partial transcripts {0.skipped_partials}, events {0.lost_events}"
     return [
         ("real-time factor (1 is keeping up)", f"{report.real_time_factor:.3f}"),
         ("done after the last media", f"{report.lag_ms:.0f} ms"),
         ("latest message of the client", f"{report.send_delay_ms:.0f} ms late"),
-        ("dropped", (dropped + left_out).format(report)),
+        ("dropped", dropped.format(report)),
+        ("left out", left_out.format(report)),
         ("a second of media", rate.format(report)),
         ("processor, all cores: server", f"{load.server_share:.0%}"),
         ("processor, all cores: client, machine", f"{load.client_share:.0%}, {load.machine_share:.0%}"),
@@ -229,26 +230,42 @@ def latency_rows(emotions: Sequence[FirstEmotion]) -> list[tuple[str, list[float
     ]
 
 
-def play_table(report: Report) -> Table:
-    """Return the table of the playing, headed by what was played."""
+def play_heading(report: Report) -> str:
+    """Return what was played."""
     size = "no pictures" if report.size is None else "{}x{}".format(*report.size)
-    people = f"{report.participants} participant{'s' if report.participants > 1 else ''}"
-    table = Table(f"{report.clip}, {size}, {report.media_s:.1f} s, {people}, {report.engine}", "", box=None)
+    return f"{report.clip}, {size}, {report.media_s:.1f} s, participants: {report.participants}, {report.engine}"
+
+
+def play_table(report: Report) -> Table:
+    """Return the table of the playing."""
+    table = Table(box=None, show_header=False)
     for row in play_rows(report):
         table.add_row(*row)
     return table
 
 
+def latency_heading(report: Report) -> str:
+    """Return what the latencies are of."""
+    return f"End of speech to first emotion: {len(report.emotions)} utterances, {report.taken_back} taken back"
+
+
 def latency_table(report: Report) -> Table:
     """Return the table of the first emotions."""
-    heading = f"end of speech to first emotion, {len(report.emotions)} utterances, {report.taken_back} taken back"
-    table = Table(heading, box=None)
+    table = Table("", box=None)
     for name in ("p50", "p95", "longest"):
         table.add_column(name, justify="right")
     for name, values in latency_rows(report.emotions):
         shown = np.percentile(values, [50, 95, 100]).tolist() if values else []
         table.add_row(name, *(f"{value:.0f} ms" for value in shown))
     return table
+
+
+def show(report: Report) -> None:
+    """Print the tables and the machine they hold for."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(play_heading(report), play_table(report), "", sep="\n")
+    console.print(latency_heading(report), latency_table(report), "", sep="\n")
+    console.print("; ".join(machine().values()))
 
 
 def arguments() -> argparse.Namespace:
@@ -284,10 +301,7 @@ def main() -> None:
         )
     except (PlayError, ServerError, OSError) as error:
         sys.exit(f"live.py: {error}")
-    console = Console(highlight=False)
-    for table in (play_table(measured), latency_table(measured)):
-        console.print(table, "")
-    console.print("; ".join(machine().values()), markup=False)
+    show(measured)
     if options.json:
         figures = json.dumps({"machine": machine()} | asdict(measured), indent=2, ensure_ascii=False)
         options.json.write_text(figures + "\n", encoding="utf-8")

@@ -154,7 +154,7 @@ class Played:
         if isinstance(last, SessionClosed) and last.reason == "client":
             return last
         errors = [heard.event.message for heard in self.heard if isinstance(heard.event, Error)]
-        why = errors[-1] if errors else getattr(last, "reason", "the connection was lost")
+        why = errors[-1] if errors else getattr(last, "reason", "the connection was lost, or nothing came any more")
         message = f"a session broke: {why}"
         raise PlayError(message)
 
