@@ -22,7 +22,7 @@ from stream.preview import Previewer
 from stream.protocol import Configure, ErrorCode, ProtocolError, WatchRequest, parse_watch
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
-from stream.worker import ShownSource
+from stream.tap import TappedSource
 
 CLOSE_S: Final = 2.0
 
@@ -136,7 +136,8 @@ class LiveServer:
         self._hub.announce(channel)
         configured = Configure(ClientSettings(), self._settings)
         channel.publish(configured.event(speaker_of(channel)))
-        shown = ShownSource(source, Previewer(channel, self._settings.server.preview_fps, self._encoder))
+        previewer = Previewer(channel, self._settings.server.preview_fps, self._encoder)
+        shown = TappedSource(source, previewer.show)
         outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured).done)
         reason = "server.stopped" if self._stopping else outcome.reason
         channel.publish(SessionClosed(reason=reason, totals=outcome.totals))

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from stream import events
 from stream.events import Event
 from stream.formats import Format, render
 from stream.live_models import LiveModels
-from stream.media import DropCounts, Media, SourceStatus
+from stream.media import Media, SourceStatus
 from stream.pipeline import run_session
 from stream.results import (
     AnalysisResult,
@@ -24,6 +25,7 @@ from stream.results import (
 from stream.session import Session
 from stream.settings import Settings
 from stream.sources.file import FileSource
+from stream.tap import TappedSource
 
 SPEAKER: Final = "Speaker"
 
@@ -32,34 +34,19 @@ class AnalysisError(Exception):
     """A file can't be analyzed; the message says why and what to do."""
 
 
-class ShownProgress:
-    """A file source whose media time moves a progress bar."""
+class Progress:
+    """A bar on standard error that follows media time."""
 
-    def __init__(self, source: FileSource, *, shown: bool) -> None:
-        self._source = source
-        self._bar = tqdm(desc=source.name, unit="s", disable=not shown, file=sys.stderr, leave=False)
+    def __init__(self, name: str, *, shown: bool) -> None:
+        self._bar = tqdm(desc=name, unit="s", disable=not shown, file=sys.stderr, leave=False)
 
-    @property
-    def dropped(self) -> DropCounts:
-        """Nothing: files wait."""
-        return self._source.dropped
+    def show(self, media: Media) -> None:
+        """Move to the time of the media just read."""
+        if not isinstance(media, SourceStatus):
+            self._bar.update(max(0, media.time_ms // 1000 - self._bar.n))
 
-    def start(self) -> None:
-        """Start reading the file."""
-        self._source.start()
-
-    def read(self, timeout: float | None = None) -> Media | None:
-        """Return the next media, and show how far they have come."""
-        media = self._source.read(timeout)
-        if media is not None and not isinstance(media, SourceStatus):
-            seconds = media.time_ms // 1000
-            if seconds > self._bar.n:
-                self._bar.update(seconds - self._bar.n)
-        return media
-
-    def stop(self) -> None:
-        """Stop reading, and take the bar away."""
-        self._source.stop()
+    def close(self) -> None:
+        """Take the bar away."""
         self._bar.close()
 
 
@@ -86,8 +73,9 @@ def analyze_file(
     chosen = settings or Settings()
     told: list[Event] = []
     session = Session(models, chosen, told.append, speaker=speaker, live=False)
-    source = ShownProgress(FileSource(path, max_fps=2 * chosen.vision.max_fps), shown=progress)
-    outcome = run_session(source, session, threading.Event())
+    source = FileSource(path, max_fps=2 * chosen.vision.max_fps)
+    with closing(Progress(source.name, shown=progress)) as bar:
+        outcome = run_session(TappedSource(source, bar.show), session, threading.Event())
     if outcome.failure is not None:
         raise AnalysisError(outcome.failure.message)
     return _collected(str(path), outcome.totals.duration_ms, told)

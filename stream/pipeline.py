@@ -17,6 +17,10 @@ class Readable(Protocol):
     """What the pipeline needs of a source."""
 
     @property
+    def name(self) -> str:
+        """What to call it; holds no secret."""
+
+    @property
     def dropped(self) -> DropCounts:
         """What the source threw away."""
 

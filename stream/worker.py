@@ -8,9 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from stream import events
 from stream.broadcast import Channel
 from stream.events import Event, Totals
-from stream.media import DropCounts, Media
 from stream.pipeline import Readable, SessionOutcome, run_session
-from stream.preview import Previewer
 from stream.protocol import ErrorCode, wanted
 from stream.session import Session
 from stream.settings import ClientSettings
@@ -18,34 +16,6 @@ from stream.settings import ClientSettings
 log = logging.getLogger("m2fnet.session")
 
 Emit = Callable[[Event], None]
-
-
-class ShownSource:
-    """A source whose media watchers see and hear, besides the session that reads it."""
-
-    def __init__(self, source: Readable, previewer: Previewer) -> None:
-        self._source = source
-        self._previewer = previewer
-
-    @property
-    def dropped(self) -> DropCounts:
-        """What the source threw away."""
-        return self._source.dropped
-
-    def start(self) -> None:
-        """Start the source."""
-        self._source.start()
-
-    def read(self, timeout: float | None = None) -> Media | None:
-        """Return what the source yields, after showing it."""
-        media = self._source.read(timeout)
-        if media is not None:
-            self._previewer.show(media)
-        return media
-
-    def stop(self) -> None:
-        """Stop the source."""
-        self._source.stop()
 
 
 class SessionWorker:
