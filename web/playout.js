@@ -40,14 +40,14 @@ export function lastNotAfter(items, timeMs) {
 }
 
 const HOLD_MS = 600; // how long faces stay when no newer analysis came
-const LATE_MS = 4_000; // and, marked as late, on a machine that is too slow for its pictures
+const LATE_MS = 15_000; // and, marked with their age, on a machine that is too slow for its pictures
 
 const between = (a, b, share) => a.map((value, i) => value + (b[i] - value) * share);
 
 /**
  * Return the faces of the picture of `timeMs`: those found in it, or, for a picture between two analyzed ones, the
- * boxes in between; `analyses` are `faces` events as `{ timeMs, width, height, faces }`, ascending. `late` faces are
- * those of an older picture. Null: unknown.
+ * boxes in between; `analyses` are `faces` events as `{ timeMs, width, height, faces }`, ascending. `lateMs`
+ * is how much older the picture is that they were found in, 0 where they fit. Null: unknown.
  */
 export function facesAt(analyses, timeMs) {
   const index = lastNotAfter(analyses, timeMs);
@@ -55,11 +55,11 @@ export function facesAt(analyses, timeMs) {
   const [before, after] = [analyses[index], analyses[index + 1]];
   const age = timeMs - before.timeMs;
   if (age > LATE_MS) return null;
-  if (!after || after.timeMs - before.timeMs > HOLD_MS) return { ...before, late: age > HOLD_MS };
+  if (!after || after.timeMs - before.timeMs > HOLD_MS) return { ...before, lateMs: age > HOLD_MS ? age : 0 };
   const share = age / (after.timeMs - before.timeMs);
   const faces = before.faces.map((face) => {
     const later = after.faces.find(({ id }) => id === face.id);
     return later ? { ...face, box: between(face.box, later.box, share) } : face;
   });
-  return { ...before, faces, late: false };
+  return { ...before, faces, lateMs: 0 };
 }

@@ -128,7 +128,7 @@ export class Stage {
     this.#announce(faces);
   }
 
-  #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height, late }) {
+  #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height, lateMs }) {
     if (!this.#boxes.has(id)) {
       const box = element("div", {}, element("span"));
       this.#boxes.set(id, box);
@@ -138,13 +138,13 @@ export class Stage {
     const best = likeliest(expression);
     const start = this.#mirrored ? width - right : left;
     box.className = `face ${emotionClass(best?.[0])}`;
-    box.classList.toggle("late", late);
+    box.classList.toggle("late", lateMs > 0);
     box.classList.toggle("label-below", top / height < 0.09);
     box.style.left = `${(100 * start) / width}%`;
     box.style.top = `${(100 * top) / height}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;
     box.style.height = `${(100 * (bottom - top)) / height}%`;
-    box.firstChild.textContent = faceText(id, best);
+    box.firstChild.textContent = faceText(id, best) + (lateMs > 0 ? ` (${Math.ceil(lateMs / 1000)} s ago)` : "");
   }
 
   #announce(faces) {

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocketRoute, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocketRoute, expect, sync_playwright
 
 from models.labels import LABELS
 from stream import events
@@ -34,6 +34,9 @@ def chromium_path() -> str:
             return path
     pytest.skip("no Chromium on this machine: apt-get install chromium")
 
+
+PATIENCE_MS = 60_000  # for machines that are busy
+expect.set_options(timeout=PATIENCE_MS)
 
 Launch = Callable[..., Browser]
 
@@ -148,7 +151,7 @@ def partial(utterance: int, text: str) -> events.TranscriptPartial:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1360, "height": 900})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

@@ -42,8 +42,12 @@ def write_camera(path: Path) -> None:
                 file.write(cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"))[1].tobytes())
 
 
-def device_arguments(folder: Path) -> list[str]:
-    """Write both files into ``folder`` and return Chromium's arguments that make them its devices."""
+def device_arguments(folder: Path, *, over_and_over: bool = False) -> list[str]:
+    """Write both files into ``folder`` and return Chromium's arguments that make them its devices.
+
+    The microphone gives its sound once, from when it is opened, or again and again for a test that must not
+    depend on how long the page takes to open its connection.
+    """
     camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
     write_camera(camera)
     write_microphone(microphone)
@@ -51,5 +55,5 @@ def device_arguments(folder: Path) -> list[str]:
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={camera}",
-        f"--use-file-for-fake-audio-capture={microphone}%noloop",
+        f"--use-file-for-fake-audio-capture={microphone}{'' if over_and_over else '%noloop'}",
     ]

@@ -126,13 +126,13 @@ def test_boxes_belong_to_the_time_of_the_picture(scripted: ScriptedServer, time_
     assert run(scripted, "playout.js", body, {"faces": FACES, "time": time_ms}) == left
 
 
-@pytest.mark.parametrize(("time_ms", "late"), [(200, False), (700, False), (900, True), (4200, True)])
-def test_boxes_of_an_older_picture_are_marked(scripted: ScriptedServer, time_ms: int, late: bool) -> None:
-    body = "return m.facesAt(x.faces, x.time).late"
-    assert run(scripted, "playout.js", body, {"faces": FACES, "time": time_ms}) is late
+@pytest.mark.parametrize(("time_ms", "late_ms"), [(200, 0), (800, 0), (900, 700), (15_200, 15_000)])
+def test_boxes_of_an_older_picture_tell_their_age(scripted: ScriptedServer, time_ms: int, late_ms: int) -> None:
+    body = "return m.facesAt(x.faces, x.time).lateMs"
+    assert run(scripted, "playout.js", body, {"faces": FACES, "time": time_ms}) == late_ms
 
 
-@pytest.mark.parametrize("time_ms", [-1, 4201])
+@pytest.mark.parametrize("time_ms", [-1, 15_201])
 def test_no_boxes_where_nothing_is_known(scripted: ScriptedServer, time_ms: int) -> None:
     assert run(scripted, "playout.js", "return m.facesAt(x.faces, x.time)", {"faces": FACES, "time": time_ms}) is None
 
