@@ -35,7 +35,7 @@ _NOISY: Final = 0.5
 class AudioSettings:
     """Hyper-parameters of the audio stage."""
 
-    fit: FitSettings = FitSettings(epochs=17, select="mean_unweighted_accuracy", ema_decay=0.997)
+    fit: FitSettings = FitSettings(epochs=15, select="mean_unweighted_accuracy", ema_decay=0.997)
     batch: int = 32
     rate: float = 1e-3
     weight_decay: float = 5e-2

@@ -1,0 +1,147 @@
+"""A live session on real speech: real speech detection and recognition, random emotion weights."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from speech_clips import ONE_SENTENCE, noise, silence
+
+from models.bundle import Bundle
+from models.faces import FaceDetector
+from models.runtime.runtime import Runtime
+from models.runtime.torch_engine import TorchEngine
+from models.sound import read_sound
+from stream import events
+from stream.events import Event
+from stream.live_models import LiveModels
+from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
+from stream.session import Session
+from stream.settings import Settings
+from stream.transcriber import Transcriber
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = Settings()
+CHUNK = 1_600
+_SPEECH_STARTS = 9_000  # samples of silence before the sentence
+
+
+@pytest.fixture(scope="module")
+def models(bundle: Bundle) -> Iterator[LiveModels]:
+    vision = SETTINGS.vision
+    detector = FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces)
+    loaded = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(SETTINGS.transcriber), detector)
+    yield loaded
+    loaded.close()
+
+
+class Talk:
+    """A live session, and the sound that has gone into it so far."""
+
+    def __init__(self, models: LiveModels) -> None:
+        self.told: list[Event] = []
+        self.session = Session(models, SETTINGS, self.told.append, speaker="Ann", live=True)
+        self._position = 0
+
+    def hear(self, samples: Samples) -> None:
+        for start in range(0, len(samples), CHUNK):
+            piece = samples[start : start + CHUNK]
+            self.session.push(AudioChunk(self._position / SAMPLES_PER_MS, piece))
+            self._position += len(piece)
+
+    def hear_until_likely_end(self, samples: Samples) -> None:
+        for start in range(0, len(samples), 512):
+            self.hear(samples[start : start + 512])
+            if self.session._pending:
+                return
+        self.hear_until_likely_end(silence(0.5))
+
+    def wait_for_early_result(self) -> None:
+        self.session._pending[-1].transcript.result(120)
+        self.session.poll()
+
+    def kinds(self) -> list[str]:
+        return [event.type for event in self.told]
+
+    def emotions(self) -> list[events.Emotion]:
+        return [event for event in self.told if isinstance(event, events.Emotion)]
+
+
+@pytest.fixture
+def talk(models: LiveModels) -> Iterator[Talk]:
+    started = Talk(models)
+    yield started
+    started.session.finish()
+
+
+@pytest.fixture(scope="module")
+def sentence() -> Samples:
+    return read_sound(ONE_SENTENCE)
+
+
+def revisions(emotions: Sequence[events.Emotion]) -> list[int]:
+    return [emotion.revision for emotion in emotions]
+
+
+def test_an_early_emotion_is_confirmed_unchanged(talk: Talk, sentence: Samples) -> None:
+    talk.hear_until_likely_end(sentence)
+    talk.wait_for_early_result()
+    early = talk.emotions()
+    assert revisions(early) == [0]
+    assert not early[0].final
+    talk.hear(silence(1))
+    confirmed = talk.emotions()[-1]
+    assert revisions(talk.emotions()) == [0, 1]
+    assert confirmed.final
+    assert confirmed.probabilities == early[0].probabilities
+    assert (confirmed.text, confirmed.start_ms, confirmed.end_ms) == (early[0].text, early[0].start_ms, early[0].end_ms)
+    assert confirmed.latency.total_ms >= confirmed.latency.endpoint_ms > 0
+
+
+def test_an_early_emotion_is_withdrawn_when_speech_goes_on(talk: Talk, sentence: Samples) -> None:
+    talk.hear_until_likely_end(sentence)
+    talk.wait_for_early_result()
+    assert revisions(talk.emotions()) == [0]
+    talk.hear(sentence[_SPEECH_STARTS:])
+    assert "utterance.resumed" in talk.kinds()
+    totals = talk.session.finish()
+    last = talk.emotions()[-1]
+    assert last.final
+    assert last.utterance == 0
+    assert totals.utterances >= 1
+
+
+def test_finishing_tells_what_is_still_being_said(talk: Talk, sentence: Samples) -> None:
+    talk.hear(sentence[: int(len(sentence) * 0.8)])
+    totals = talk.session.finish()
+    assert totals.utterances == 1
+    assert talk.emotions()[-1].final
+    assert talk.session.finish() == totals, "a second call changes nothing"
+
+
+def test_noise_is_no_utterance_and_pictures_without_faces_are_told(talk: Talk) -> None:
+    talk.session.push(VideoFrame(0.0, np.zeros((240, 320, 3), np.uint8)))
+    talk.hear(noise(2, 0.05))
+    totals = talk.session.finish()
+    assert totals.utterances == 0
+    faces = [event for event in talk.told if isinstance(event, events.Faces)]
+    assert [(event.width, event.height, event.faces) for event in faces] == [(320, 240, [])]
+    assert totals.analyzed_frames == 1
+
+
+def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(talk: Talk, sentence: Samples) -> None:
+    """The transcript is absent behind its mask; the failure is never taken for silence."""
+    original = talk.session._models.transcriber._whisper.transcribe
+
+    def broken(*_: object, **__: object) -> None:
+        message = "the engine is gone"
+        raise RuntimeError(message)
+
+    talk.session._models.transcriber._whisper.transcribe = broken  # type: ignore[method-assign, assignment]
+    try:
+        talk.hear(np.concatenate([sentence, silence(1)]))
+        talk.session.finish()
+    finally:
+        talk.session._models.transcriber._whisper.transcribe = original  # type: ignore[method-assign]
+    assert talk.emotions()[-1].modalities == ["audio"]
+    assert any(isinstance(event, events.Warning) and event.code == "transcript.failed" for event in talk.told)
