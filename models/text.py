@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_TOKENS: Final = 128
-_SPECIAL_TOKENS: Final = 8  # room for the marks around and between context and utterance
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TextPair], max_
 
 def _clip(tokenizer: PreTrainedTokenizerBase, text: str, max_tokens: int) -> str:
     """Return the end of an utterance too long to fit beside any context, cut between words where it has some."""
-    budget = max_tokens - _SPECIAL_TOKENS
+    budget = max_tokens - tokenizer.num_special_tokens_to_add(pair=True) - 1  # a token of context must be left
     while (count := len(tokenizer(text, add_special_tokens=False)["input_ids"])) > budget:
         kept = text[-max(1, len(text) * budget // count) :]
         _, blank, rest = kept.partition(" ")

@@ -66,7 +66,7 @@ def test_the_oldest_context_is_cut_first_and_the_utterance_kept(tokenizer: PreTr
 def test_of_an_utterance_too_long_the_end_is_kept(tokenizer: PreTrainedTokenizerFast) -> None:
     words = own_words(tokenizer, TextPair("so what", "never " * 40 + "you are happy"), 16).split()
     assert words[-3:] == ["you", "are", "happy"]
-    assert len(words) == 16 - 8
+    assert len(words) == 16 - 3 - 1, "all but the three marks and a token of context"
 
 
 def test_shorter_rows_are_padded_and_masked(tokenizer: PreTrainedTokenizerFast) -> None:
