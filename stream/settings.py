@@ -75,7 +75,7 @@ class VisionSettings(Section):
     max_fps: float = Field(5.0, gt=0, le=60, description="pictures analyzed a second, at most")
     processor_share: float = Field(0.4, gt=0, le=1, description="share of the time the faces may take, live")
     min_face: int = Field(40, ge=20, description="smallest face in pixels of the analyzed picture")
-    detection_width: int = Field(640, ge=160, description="pictures are shrunk to this width before detection")
+    detection_width: int = Field(960, ge=160, description="pictures are shrunk to this width before detection")
     min_confidence: float = Field(0.9, gt=0, lt=1, description="surer than this is a face")
     max_faces: int = Field(16, ge=1, le=64, description="faces of one picture, the largest first")
 
