@@ -116,6 +116,7 @@ class StarterTraining:
             self._face_bank(),
             spoken,
             self.dev.seen(spoken),
+            self.metrics[self.text.name]["weighted_f1"],
         )
 
     def _read_train(self) -> BranchOutput:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def dialogs(count: int) -> list[TextDialog]:
 @pytest.fixture
 def stage() -> FusionStage:
     spoken = [Example([None], [np.ones(DIM, np.float32)], [None], [label]) for label in range(7)]
-    data = FusionData(dialogs(9), dialogs(3), bank(0), bank(1), spoken, spoken)
+    data = FusionData(dialogs(9), dialogs(3), bank(0), bank(1), spoken, spoken, text_weighted_f1=0.0)
     return FusionStage(data, FusionSettings(batch=4))
 
 
@@ -77,7 +78,13 @@ def test_logits_come_back_in_order_whatever_the_batches(stage: FusionStage) -> N
 
 def test_dev_metrics_have_what_the_checkpoint_is_chosen_by(stage: FusionStage) -> None:
     metrics = stage.evaluate(stage.model)
-    assert metrics["mean"] == pytest.approx(np.mean([value for key, value in metrics.items() if key != "mean"]))
+    assert metrics["score"] == pytest.approx(np.mean([value for key, value in metrics.items() if key != "score"]))
+
+
+def test_what_text_alone_loses_by_the_fusion_counts_against_a_checkpoint(stage: FusionStage) -> None:
+    metrics = stage.evaluate(stage.model)
+    stage.data = replace(stage.data, text_weighted_f1=metrics["text_weighted_f1"] + 0.01)
+    assert stage.evaluate(stage.model)["score"] == pytest.approx(metrics["score"] - 0.05)
 
 
 def test_a_bank_draws_of_the_label_asked_for() -> None:
