@@ -31,9 +31,6 @@ class FusionSettings:
     weight_decay: float = 5e-4
     dropout: float = 0.4
     label_smoothing: float = 0.05
-    text_noise: float = 0.5
-    """Noise on the text embeddings, in standard deviations of each dimension: the text branch knows the
-    training utterances better than any it will meet, and the fusion must not learn to trust it that far."""
     crop_rate: float = 0.3
     """How often a dialog is cut to a random stretch, so that short dialogs are known too."""
 
@@ -88,7 +85,6 @@ class FusionStage:
             scene_dim=data.face.dim,
             dropout=settings.dropout,
         )
-        self._text_spread = np.concatenate([dialog.text for dialog in data.train]).std(axis=0)
         self.network = M2FNet(self.config)
         self.model: nn.Module = self.network
 
@@ -113,8 +109,6 @@ class FusionStage:
             first = int(generator.integers(len(dialog.labels)))
             last = int(generator.integers(first, len(dialog.labels))) + 1
             dialog = TextDialog(dialog.text[first:last], dialog.labels[first:last])
-        noise = self.settings.text_noise * self._text_spread * generator.standard_normal(dialog.text.shape)
-        dialog = TextDialog((dialog.text + noise).astype(np.float32), dialog.labels)
         pairs = pair_dialog(dialog.labels.tolist(), self.settings.pairing, generator)
         return paired_example(dialog, pairs, self.data.audio, self.data.face, generator)
 
