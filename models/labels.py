@@ -3,5 +3,4 @@
 from typing import Final
 
 LABELS: Final = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
-NEGATIVE: Final = frozenset({"fear", "sadness", "disgust", "anger"})
 LABEL_INDEX: Final = {label: index for index, label in enumerate(LABELS)}
