@@ -109,9 +109,14 @@ class TextEncoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, utterance_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(embedding, logits)``."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weight = utterance_mask.unsqueeze(-1).to(hidden.dtype)
-        embedding = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+        embedding = mean_of_own_tokens(hidden, utterance_mask)
         return embedding, self.head(self.dropout(embedding))
+
+
+def mean_of_own_tokens(hidden: Tensor, utterance_mask: Tensor) -> Tensor:
+    """Return ``(batch, width)``: the mean of hidden states ``(batch, tokens, width)`` where the mask is 1."""
+    weight = utterance_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
 
 
 def as_tensors(batch: TokenBatch) -> tuple[Tensor, Tensor, Tensor]:

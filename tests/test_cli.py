@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import cli
+from commands import common
 from stream.config import ConfigError
 
 runner = CliRunner()
@@ -95,19 +96,19 @@ def test_findings_are_a_table_with_square_brackets_as_they_are() -> None:
     ],
 )
 def test_errors_are_told_in_words(capsys: pytest.CaptureFixture[str], error: Exception, told: str) -> None:
-    with pytest.raises(typer.Exit) as left, cli.told(verbose=False):
+    with pytest.raises(typer.Exit) as left, common.told(verbose=False):
         raise error
     assert left.value.exit_code == 1
     assert told in capsys.readouterr().err
 
 
 def test_verbose_keeps_the_traceback() -> None:
-    with pytest.raises(KeyError), cli.told(verbose=True):
+    with pytest.raises(KeyError), common.told(verbose=True):
         raise KeyError
 
 
 def test_interruption_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as left, cli.told(verbose=False):
+    with pytest.raises(typer.Exit) as left, common.told(verbose=False):
         raise KeyboardInterrupt
     assert left.value.exit_code == 130
     assert capsys.readouterr().err == ""
@@ -123,7 +124,10 @@ def test_browser_needs_a_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reader_that_goes_away_is_no_error() -> None:
-    code = "import cli, typer\nwith cli.told(verbose=False):\n for _ in range(100000): typer.echo('line')"
+    code = (
+        "import typer\nfrom commands.common import told\n"
+        "with told(verbose=False):\n for _ in range(100000): typer.echo('line')"
+    )
     done = subprocess.run(  # noqa: S602 - a pipe whose reader leaves is what is tested
         f'{sys.executable} -c "{code}" | true', shell=True, capture_output=True, text=True, check=False
     )

@@ -10,12 +10,13 @@ from transformers import PreTrainedTokenizerBase
 from models.extractor import EmotionExtractor
 from models.text import ContextFormat, TextEncoder, Turn, with_context
 from trainer.data.meld import MeldDialog
-from trainer.dialog_fusion import Example, TextDialog, with_face
+from trainer.dialog_features import DialogFeatures
+from trainer.dialog_fusion import TextDialog, with_face
 from trainer.feature_bank import FeatureBank
-from trainer.meld_text import TextExample, examples, text_outputs
 from trainer.outputs import BranchOutput, Floats
 from trainer.speech_emotion import speech_outputs
 from trainer.starter_data import StarterData
+from trainer.text_stage import TextExample, examples, text_outputs
 from trainer.visual import face_outputs
 
 SPEAKER = "Speaker"
@@ -70,7 +71,7 @@ class DevFeatures:
         """Return MELD's dev dialogs."""
         return text_dialogs(self.data.meld_dev, self.text.embeddings)
 
-    def spoken(self, words: Sequence[str]) -> list[Example]:
+    def spoken(self, words: Sequence[str]) -> list[DialogFeatures]:
         """Return each held-out RAVDESS clip as a dialog of one utterance, with ``words`` said and no face.
 
         The text is absent where no words were recognised.
@@ -78,13 +79,13 @@ class DevFeatures:
         rows = self.data.ravdess_rows
         texts = self.branches.read_alone(words).embeddings
         return [
-            Example([text if said else None], [voice], [None], [int(label)])
+            DialogFeatures([text if said else None], [voice], [None], [None], [int(label)])
             for text, said, voice, label in zip(
                 texts, words, self.audio.embeddings[rows], self.data.sounds_dev.labels[rows], strict=True
             )
         ]
 
-    def seen(self, spoken: Sequence[Example]) -> list[Example]:
+    def seen(self, spoken: Sequence[DialogFeatures]) -> list[DialogFeatures]:
         """Return the spoken examples, each with a FER2013 dev face of its label."""
         labels = self.data.faces_dev.labels
         bank = FeatureBank.of(self.face.embeddings[:, None], labels, ["fer2013"] * len(labels))

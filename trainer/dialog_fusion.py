@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from models.fusion import DialogBatch, FusionConfig, M2FNet
 from models.labels import LABELS
+from trainer.dialog_features import SKIP, DialogFeatures, Features, collate
 from trainer.feature_bank import FeatureBank, Floats
 from trainer.loop import FitSettings, Metrics, one_group
 from trainer.metrics import Ints, unweighted_accuracy, weighted_f1
 from trainer.pairing import Pairing, PairingSettings, pair_dialog
 
 _SHORTFALL_WEIGHT: Final = 5.0  # words alone must not suffer from the fusion: that weighs more than a gain elsewhere
-_SKIP: Final = -100  # cross_entropy's mark for rows that don't count
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,6 @@ class TextDialog:
 
 
 @dataclass(frozen=True)
-class Example:
-    """One dialog with its features, None where absent, and what is to be predicted."""
-
-    text: list[Floats | None]
-    audio: list[Floats | None]
-    face: list[Floats | None]
-    labels: list[int]
-
-
-@dataclass(frozen=True)
 class FusionData:
     """What the stage trains on and is judged by.
 
@@ -65,8 +55,8 @@ class FusionData:
     dev: Sequence[TextDialog]
     audio: FeatureBank
     face: FeatureBank
-    spoken: Sequence[Example]
-    spoken_seen: Sequence[Example]
+    spoken: Sequence[DialogFeatures]
+    spoken_seen: Sequence[DialogFeatures]
     text_weighted_f1: float
 
 
@@ -104,7 +94,7 @@ class FusionStage:
             dialogs = [self.data.train[row] for row in order[start : start + self.settings.batch]]
             yield collate([self._example(dialog, generator) for dialog in dialogs], self.config)
 
-    def _example(self, dialog: TextDialog, generator: np.random.Generator) -> Example:
+    def _example(self, dialog: TextDialog, generator: np.random.Generator) -> DialogFeatures:
         if generator.random() < self.settings.crop_rate:
             first = int(generator.integers(len(dialog.labels)))
             last = int(generator.integers(first, len(dialog.labels))) + 1
@@ -118,7 +108,7 @@ class FusionStage:
         logits = self.model(*features.inputs())
         smoothing = self.settings.label_smoothing
         return functional.cross_entropy(
-            logits.flatten(0, 1), labels.flatten(), ignore_index=_SKIP, label_smoothing=smoothing
+            logits.flatten(0, 1), labels.flatten(), ignore_index=SKIP, label_smoothing=smoothing
         )
 
     def evaluate(self, model: nn.Module) -> Metrics:
@@ -137,55 +127,34 @@ class FusionStage:
         return {**metrics, "score": float(np.mean(list(metrics.values()))) - _SHORTFALL_WEIGHT * shortfall}
 
 
-def text_only(dialog: TextDialog) -> Example:
+def text_only(dialog: TextDialog) -> DialogFeatures:
     """Return a dialog without voices and faces."""
-    nothing: list[Floats | None] = [None] * len(dialog.labels)
-    return Example(list(dialog.text), nothing, nothing, dialog.labels.tolist())
+    nothing: Features = [None] * len(dialog.labels)
+    return DialogFeatures(list(dialog.text), nothing, nothing, nothing, dialog.labels.tolist())
 
 
 def paired_example(
     dialog: TextDialog, pairs: Sequence[Pairing], audio: FeatureBank, face: FeatureBank, generator: np.random.Generator
-) -> Example:
+) -> DialogFeatures:
     """Draw the voices and faces that a pairing asks for."""
-    return Example(
+    return DialogFeatures(
         [text if pair.has_text else None for text, pair in zip(dialog.text, pairs, strict=True)],
         [None if pair.voice is None else audio.draw(pair.voice, generator) for pair in pairs],
         [None if pair.face is None else face.draw_over_frames(pair.face, generator) for pair in pairs],
+        [None] * len(pairs),
         [pair.label for pair in pairs],
     )
 
 
-def with_face(example: Example, faces: FeatureBank, generator: np.random.Generator) -> Example:
+def with_face(example: DialogFeatures, faces: FeatureBank, generator: np.random.Generator) -> DialogFeatures:
     """Return an example with a correctly labelled face for every utterance."""
     return replace(example, face=[faces.draw_over_frames(label, generator) for label in example.labels])
 
 
-def collate(examples: Sequence[Example], config: FusionConfig) -> tuple[DialogBatch, Tensor]:
-    """Pad dialogs to the longest: features and ``(batch, utterances)`` labels, -100 at padding."""
-    longest = max(len(example.labels) for example in examples)
-    labels = torch.full((len(examples), longest), _SKIP)
-    for row, example in enumerate(examples):
-        labels[row, : len(example.labels)] = torch.tensor(example.labels)
-    text, has_text = _padded([example.text for example in examples], longest, config.text_dim)
-    audio, has_audio = _padded([example.audio for example in examples], longest, config.audio_dim)
-    face, has_face = _padded([example.face for example in examples], longest, config.face_dim)
-    scene, has_scene = _padded([[] for _ in examples], longest, config.scene_dim)
-    batch = DialogBatch(text, audio, face, scene, has_text, has_audio, has_face, has_scene, labels != _SKIP)
-    return batch, labels
-
-
-def _padded(rows: Sequence[Sequence[Floats | None]], longest: int, dim: int) -> tuple[Tensor, Tensor]:
-    features, present = torch.zeros(len(rows), longest, dim), torch.zeros(len(rows), longest, dtype=torch.bool)
-    for row, embeddings in enumerate(rows):
-        for column, embedding in enumerate(embeddings):
-            if embedding is not None:
-                features[row, column] = torch.from_numpy(embedding)
-                present[row, column] = True
-    return features, present
-
-
 @torch.inference_mode()
-def fusion_logits(model: nn.Module, examples: Sequence[Example], config: FusionConfig, batch: int = 32) -> np.ndarray:
+def fusion_logits(
+    model: nn.Module, examples: Sequence[DialogFeatures], config: FusionConfig, batch: int = 32
+) -> np.ndarray:
     """Return the logits ``(utterances, classes)`` of all utterances of the dialogs, in order."""
     model.eval()
     rows = []

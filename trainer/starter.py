@@ -21,12 +21,12 @@ from trainer.dev_features import Branches, DevFeatures, text_dialogs
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
 from trainer.feature_bank import FeatureBank
 from trainer.loop import Metrics, Stage, channels_last, fit, half_precision
-from trainer.meld_text import TextSettings, TextStage, text_outputs
 from trainer.model_card import model_card
 from trainer.outputs import BranchOutput, Floats
 from trainer.speech_emotion import AudioSettings, AudioStage, Sounds
 from trainer.starter_data import StarterData
 from trainer.starter_report import StarterReport, Transcribe, evaluate_bundle
+from trainer.text_stage import TextSettings, TextStage, text_outputs
 from trainer.visual import VisualSettings, VisualStage
 
 AnyStage = TypeVar("AnyStage", bound=Stage)
@@ -70,7 +70,9 @@ class StarterTraining:
     @cached_property
     def text(self) -> TextStage:
         """Return the trained text stage."""
-        return self._trained(TextStage(self.data.meld_train, self.data.meld_dev, self.settings.text))
+        return self._trained(
+            TextStage(self.data.meld_train, self.data.meld_dev, self.settings.text, self.runs / "cache")
+        )
 
     @cached_property
     def visual(self) -> VisualStage:

@@ -10,7 +10,8 @@ from tqdm import tqdm
 from models.bundle import Bundle
 from models.calibration import expected_calibration_error, probabilities
 from trainer.dev_features import Branches, DevFeatures
-from trainer.dialog_fusion import Example, fusion_logits, text_only
+from trainer.dialog_features import DialogFeatures
+from trainer.dialog_fusion import fusion_logits, text_only
 from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy, weighted_f1
 from trainer.outputs import Floats
 from trainer.speech_emotion import corpus_metrics
@@ -150,7 +151,7 @@ def recognise(data: StarterData, transcribe: Transcribe) -> list[str]:
     return [transcribe(samples) for samples in tqdm(sounds, desc="words of RAVDESS")]
 
 
-def _fused(bundle: Bundle, examples: Sequence[Example]) -> _Fused:
+def _fused(bundle: Bundle, examples: Sequence[DialogFeatures]) -> _Fused:
     labels = np.array([label for example in examples for label in example.labels], np.int64)
     return _Fused(fusion_logits(bundle.fusion, examples, bundle.config.fusion), labels)
 

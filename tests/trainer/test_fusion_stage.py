@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from models.labels import LABELS
+from trainer.dialog_features import DialogFeatures, collate
 from trainer.dialog_fusion import (
-    Example,
     FusionData,
     FusionSettings,
     FusionStage,
     TextDialog,
-    collate,
     fusion_logits,
     text_only,
 )
@@ -38,7 +37,7 @@ def dialogs(count: int) -> list[TextDialog]:
 
 @pytest.fixture
 def stage() -> FusionStage:
-    spoken = [Example([None], [np.ones(DIM, np.float32)], [None], [label]) for label in range(7)]
+    spoken = [DialogFeatures([None], [np.ones(DIM, np.float32)], [None], [None], [label]) for label in range(7)]
     data = FusionData(dialogs(9), dialogs(3), bank(0), bank(1), spoken, spoken, text_weighted_f1=0.0)
     return FusionStage(data, FusionSettings(batch=4))
 
@@ -58,7 +57,10 @@ def test_the_same_seed_draws_the_same_batches(stage: FusionStage) -> None:
 
 def test_absent_features_and_padding_are_masked_not_zeros_passed_off_as_data(stage: FusionStage) -> None:
     voice = np.ones(DIM, np.float32)
-    examples = [Example([voice, None], [None, voice], [None, None], [1, 2]), Example([voice], [voice], [voice], [3])]
+    examples = [
+        DialogFeatures([voice, None], [None, voice], [None, None], [None, None], [1, 2]),
+        DialogFeatures([voice], [voice], [voice], [None], [3]),
+    ]
     batch, labels = collate(examples, stage.config)
     assert batch.valid.tolist() == [[True, True], [True, False]]
     assert batch.text_present.tolist() == [[True, False], [True, False]]

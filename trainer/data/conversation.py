@@ -1,0 +1,74 @@
+"""Labelled conversations, whatever corpus they come from: what every reader returns and every stage takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from models.text import Turn
+
+Half = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where an utterance can be seen and heard.
+
+    Attributes:
+        video: a file with pictures, and with the sound unless ``sound`` names another; None: no pictures.
+        sound: a file with sound of its own; None: the video's.
+        start_ms: where the utterance starts in ``video``, in milliseconds; None: the file is the utterance.
+        end_ms: where it ends, likewise.
+        half: which half of the picture shows the speaker (IEMOCAP's two people share one); None: all of it.
+        sound_is_cut: ``sound`` holds the utterance alone, so that ``start_ms`` and ``end_ms`` count for the video only.
+    """
+
+    video: Path | None = None
+    sound: Path | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+    half: Half | None = None
+    sound_is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One labelled utterance of a dialog.
+
+    Attributes:
+        name: unique in its corpus and split, such as ``dia3_utt1``.
+        turn: who said what.
+        label: an index of the labels of its :class:`Conversations`.
+        clip: its media; None where there are none, as with transcripts alone.
+    """
+
+    name: str
+    turn: Turn
+    label: int
+    clip: Clip | None = None
+
+
+Dialog = tuple[Utterance, ...]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An utterance left out: which, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Conversations:
+    """One split of a corpus; each dialog is in the order of its utterances."""
+
+    corpus: str
+    split: str
+    labels: tuple[str, ...]
+    dialogs: tuple[Dialog, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """Return all utterances, dialog after dialog."""
+        return tuple(utterance for dialog in self.dialogs for utterance in dialog)

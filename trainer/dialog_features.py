@@ -1,0 +1,66 @@
+"""What the fusion sees of a dialog: an embedding for each utterance and modality, None where there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from models.fusion import DialogBatch, FusionConfig
+from trainer.outputs import Floats
+
+Modality = Literal["text", "audio", "face", "scene"]
+MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
+SKIP: Final = -100  # cross_entropy's mark for rows that don't count
+
+Features = Sequence[Floats | None]
+
+
+@dataclass(frozen=True)
+class DialogFeatures:
+    """One dialog: four equally long sequences of embeddings ``(dim,)``, and the labels ``(utterances,)``."""
+
+    text: Features
+    audio: Features
+    face: Features
+    scene: Features
+    labels: Sequence[int]
+
+    def only(self, modalities: Sequence[Modality]) -> "DialogFeatures":
+        """Return the dialog with every other modality absent."""
+        nothing: Features = [None] * len(self.labels)
+        dropped = {name: nothing for name in MODALITIES if name not in modalities}
+        return replace(self, **dropped)  # type: ignore[arg-type] # the names are those of the fields
+
+    def first(self, utterances: int) -> "DialogFeatures":
+        """Return the dialog as it was after so many utterances."""
+        return DialogFeatures(*(getattr(self, field.name)[:utterances] for field in fields(self)))
+
+
+def collate(dialogs: Sequence[DialogFeatures], config: FusionConfig) -> tuple[DialogBatch, Tensor]:
+    """Pad dialogs to the longest: features and ``(batch, utterances)`` labels, :data:`SKIP` at padding."""
+    longest = max(len(dialog.labels) for dialog in dialogs)
+    labels = torch.full((len(dialogs), longest), SKIP)
+    for row, dialog in enumerate(dialogs):
+        labels[row, : len(dialog.labels)] = torch.tensor(dialog.labels)
+    padded = {
+        name: _padded([getattr(dialog, name) for dialog in dialogs], longest, getattr(config, f"{name}_dim"))
+        for name in MODALITIES
+    }
+    batch = DialogBatch(
+        **{name: features for name, (features, _) in padded.items()},
+        **{f"{name}_present": present for name, (_, present) in padded.items()},
+        valid=labels != SKIP,
+    )
+    return batch, labels
+
+
+def _padded(rows: Sequence[Features], longest: int, dim: int) -> tuple[Tensor, Tensor]:
+    features, present = torch.zeros(len(rows), longest, dim), torch.zeros(len(rows), longest, dtype=torch.bool)
+    for row, embeddings in enumerate(rows):
+        for column, embedding in enumerate(embeddings):
+            if embedding is not None:
+                features[row, column] = torch.from_numpy(embedding)
+                present[row, column] = True
+    return features, present
