@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from models.extractor import EmotionExtractor
 from models.text import ContextFormat, TextEncoder, Turn, with_context
-from trainer.data.meld import MeldDialog
+from trainer.data.conversation import Dialog
 from trainer.dialog_features import DialogFeatures
 from trainer.dialog_fusion import TextDialog, with_face
 from trainer.feature_bank import FeatureBank
@@ -33,7 +33,7 @@ class Branches:
     audio: EmotionExtractor
     face: EmotionExtractor
 
-    def read(self, dialogs: Sequence[MeldDialog]) -> BranchOutput:
+    def read(self, dialogs: Sequence[Dialog]) -> BranchOutput:
         """Return the text branch's output for every utterance of the dialogs, in order."""
         rows = examples(dialogs, self.context, str(self.tokenizer.sep_token))
         return text_outputs(self.text, self.tokenizer, rows)
@@ -93,7 +93,7 @@ class DevFeatures:
         return [with_face(example, bank, generator) for example in spoken]
 
 
-def text_dialogs(dialogs: Sequence[MeldDialog], embeddings: Floats) -> list[TextDialog]:
+def text_dialogs(dialogs: Sequence[Dialog], embeddings: Floats) -> list[TextDialog]:
     """Return the utterances' embeddings and labels by dialog."""
     pieces = np.split(embeddings, np.cumsum([len(dialog) for dialog in dialogs])[:-1])
     labels = (np.array([utterance.label for utterance in dialog], np.int64) for dialog in dialogs)

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from trainer.data.conversation import Dialog
 from trainer.data.fer2013 import FaceSet, load_fer2013
-from trainer.data.meld import MeldDialog, load_meld
+from trainer.data.meld import load_meld
 from trainer.data.speech import SpeechClip, load_speech
 from trainer.metrics import Ints
 from trainer.speech_emotion import Sounds
@@ -30,14 +31,14 @@ class StarterData:
         self.root, self.cache = root, cache
 
     @cached_property
-    def meld_train(self) -> tuple[MeldDialog, ...]:
+    def meld_train(self) -> tuple[Dialog, ...]:
         """Return MELD's training dialogs."""
-        return load_meld(self.root / "meld", "train")
+        return load_meld(self.root / "meld", "train", media=False).dialogs
 
     @cached_property
-    def meld_dev(self) -> tuple[MeldDialog, ...]:
+    def meld_dev(self) -> tuple[Dialog, ...]:
         """Return MELD's dev dialogs."""
-        return load_meld(self.root / "meld", "dev")
+        return load_meld(self.root / "meld", "dev", media=False).dialogs
 
     @cached_property
     def faces_train(self) -> FaceSet:

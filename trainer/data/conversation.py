@@ -52,7 +52,7 @@ Dialog = tuple[Utterance, ...]
 
 @dataclass(frozen=True)
 class Skipped:
-    """An utterance left out: which, and why."""
+    """An utterance left out, or its clip: which, and why."""
 
     name: str
     why: str
@@ -60,13 +60,23 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Conversations:
-    """One split of a corpus; each dialog is in the order of its utterances."""
+    """One split of a corpus; each dialog is in the order of its utterances.
+
+    Attributes:
+        corpus: its name, such as ``meld``.
+        split: which part of it.
+        labels: what the utterances' labels are indices of.
+        dialogs: the labelled utterances.
+        skipped: utterances left out.
+        noted: utterances that stay, without their clip or with something odd about their times.
+    """
 
     corpus: str
     split: str
     labels: tuple[str, ...]
     dialogs: tuple[Dialog, ...]
     skipped: tuple[Skipped, ...] = ()
+    noted: tuple[Skipped, ...] = ()
 
     @property
     def utterances(self) -> tuple[Utterance, ...]:

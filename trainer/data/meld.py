@@ -1,17 +1,38 @@
-"""MELD's official CSV files: dialogs of labelled utterances (Poria et al., 2019)."""
+"""MELD in its official layout: dialogs of labelled utterances of a television series (Poria et al., 2019).
 
-import csv
-from dataclasses import dataclass
+The raw release holds three tables (``train_sent_emo.csv``, ``dev_sent_emo.csv``, ``test_sent_emo.csv``) and three
+folders of clips named ``dia{D}_utt{U}.mp4``. The tables alone are enough for what needs text only.
+"""
+
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from models.labels import LABEL_INDEX
+from models.labels import LABEL_INDEX, LABELS
 from models.text import Turn
-from trainer.data.errors import DatasetError, require
+from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
+from trainer.data.errors import DatasetError
+from trainer.data.limits import odd_length
+from trainer.data.table import Row, read_rows
 
 Split = Literal["train", "dev", "test"]
 
 _COLUMNS: Final = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+_FOLDERS: Final[dict[str, str]] = {
+    "train": "train_splits",
+    "dev": "dev_splits_complete",
+    "test": "output_repeated_splits_test",
+}
+UNUSABLE: Final[dict[tuple[str, str], str]] = {
+    ("train", "dia125_utt3"): "the clip of the release is broken",
+    ("dev", "dia110_utt7"): "the clip of the release is broken",
+    ("test", "dia38_utt4"): "the clip of the release runs for minutes",
+    ("test", "dia220_utt0"): "the clip of the release runs for minutes",
+}
+"""Clips known to be of no use, by split and name; their text is good."""
+
+_TIME: Final = re.compile(r"(\d+):(\d+):(\d+),(\d+)")
 _TYPOGRAPHY: Final = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\x92": "'", "\u201c": '"', "\u201d": '"',
@@ -21,16 +42,13 @@ _TYPOGRAPHY: Final = str.maketrans(
 
 
 @dataclass(frozen=True)
-class MeldUtterance:
-    """One utterance with the index of its emotion in :data:`models.labels.LABELS`."""
+class _Found:
+    """One row of the table: its place, what was said, and what is odd about it."""
 
     dialog: int
-    utterance: int
-    turn: Turn
-    label: int
-
-
-MeldDialog = tuple[MeldUtterance, ...]
+    index: int
+    utterance: Utterance
+    odd: str | None
 
 
 def clean_text(text: str) -> str:
@@ -38,43 +56,110 @@ def clean_text(text: str) -> str:
     return " ".join(text.translate(_TYPOGRAPHY).split())
 
 
-def load_meld(folder: Path, split: Split) -> tuple[MeldDialog, ...]:
+def load_meld(root: Path, split: Split, *, media: bool = True) -> Conversations:
     """Return the dialogs of one split, each in the order of its utterances.
 
+    With ``media``, each utterance gets its clip. One whose clip is missing or of no use stays, without a clip and
+    noted; where there is no folder of clips at all, the split is text only and that is no error.
+
+    Args:
+        root: the release's folder, or the one that holds its ``train``, ``dev`` and ``test`` folders.
+        split: which part.
+        media: whether to look for the clips.
+
     Raises:
-        DatasetError: the file is missing, is not UTF-8, lacks a column or has an unknown label.
+        DatasetError: the table is missing, is not UTF-8, lacks a column, has an unknown label or an utterance twice.
     """
-    path = require(folder / f"{split}_sent_emo.csv", f"MELD's {split} split")
-    dialogs: dict[int, list[MeldUtterance]] = {}
-    for line, row in _rows(path):
-        utterance = _parse(path, line, row)
-        dialogs.setdefault(utterance.dialog, []).append(utterance)
-    return tuple(tuple(sorted(dialog, key=lambda item: item.utterance)) for dialog in dialogs.values())
+    found = _read(find_table(root, split))
+    noted = [Skipped(row.utterance.name, row.odd) for row in found if row.odd]
+    clips = find_clips(root, split) if media else None
+    if clips is not None:
+        found, without = _with_clips(found, split, clips)
+        noted += without
+    return Conversations("meld", split, LABELS, _dialogs(found), noted=tuple(noted))
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                message = f"{path}: column {', '.join(missing)} is missing; this is not MELD's official CSV"
-                raise DatasetError(message)
-            return [(reader.line_num, row) for row in reader]
-    except UnicodeDecodeError as error:
-        message = f"{path}: not UTF-8 at byte {error.start}; convert the file (iconv -t utf-8)"
-        raise DatasetError(message) from error
+def _places(root: Path, split: Split) -> list[Path]:
+    return [root, root / split, root / "MELD.Raw", root / "MELD.Raw" / split]
 
 
-def _parse(path: Path, line: int, row: dict[str, str]) -> MeldUtterance:
-    emotion = row["Emotion"].strip().lower()
+def find_table(root: Path, split: Split) -> Path:
+    """Return the split's CSV file.
+
+    Raises:
+        DatasetError: it is in none of the places where the release has it.
+    """
+    name = f"{split}_sent_emo.csv"
+    for place in _places(root, split):
+        if (place / name).is_file():
+            return place / name
+    message = (
+        f"MELD's {split} split not found: no {name} in {root} or {root / split}; check --root or --data "
+        "(or M2FNET_DATA); docs/datasets.md says where it comes from"
+    )
+    raise DatasetError(message)
+
+
+def find_clips(root: Path, split: Split) -> Path | None:
+    """Return the folder of the split's clips, or None if there is none."""
+    folders = (place / _FOLDERS[split] for place in _places(root, split))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _read(table: Path) -> list[_Found]:
+    found: dict[tuple[int, int], _Found] = {}
+    for row in read_rows(table, _COLUMNS, "MELD's official CSV"):
+        utterance = _parse(row)
+        place = (utterance.dialog, utterance.index)
+        if place in found:
+            message = f"{utterance.utterance.name} is there twice"
+            raise row.wrong(message)
+        found[place] = utterance
+    return list(found.values())
+
+
+def _parse(row: Row) -> _Found:
+    emotion = row["Emotion"].lower()
     if emotion not in LABEL_INDEX:
-        message = f"{path}:{line}: unknown emotion {emotion!r}; expected one of {', '.join(LABEL_INDEX)}"
-        raise DatasetError(message)
-    try:
-        dialog, utterance = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
-    except ValueError as error:
-        message = f"{path}:{line}: Dialogue_ID and Utterance_ID must be whole numbers"
-        raise DatasetError(message) from error
-    turn = Turn(row["Speaker"].strip(), clean_text(row["Utterance"]))
-    return MeldUtterance(dialog, utterance, turn, LABEL_INDEX[emotion])
+        message = f"unknown emotion {emotion!r}; expected one of {', '.join(LABEL_INDEX)}"
+        raise row.wrong(message)
+    dialog, index = row.whole("Dialogue_ID"), row.whole("Utterance_ID")
+    turn = Turn(row["Speaker"], clean_text(row["Utterance"]))
+    utterance = Utterance(f"dia{dialog}_utt{index}", turn, LABEL_INDEX[emotion])
+    return _Found(dialog, index, utterance, _odd_times(row))
+
+
+def _odd_times(row: Row) -> str | None:
+    """Say what is odd about the times of a row; a table without times has nothing odd about them."""
+    start, end = (_milliseconds(row.cells.get(column, "")) for column in ("StartTime", "EndTime"))
+    return None if start is None or end is None else odd_length(start, end)
+
+
+def _milliseconds(time: str) -> int | None:
+    match = _TIME.fullmatch(time)
+    if match is None:
+        return None
+    hours, minutes, seconds, rest = map(int, match.groups())
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + rest
+
+
+def _with_clips(found: list[_Found], split: Split, folder: Path) -> tuple[list[_Found], list[Skipped]]:
+    # Looked up by name: the folders also hold clips no row stands for, and macOS's leavings such as ._dia0_utt0.mp4.
+    there = {path.name for path in folder.iterdir()}
+    with_clips, noted = [], []
+    for row in found:
+        name = row.utterance.name
+        why = UNUSABLE.get((split, name)) or (f"no {name}.mp4" if f"{name}.mp4" not in there else None)
+        clip = Clip(folder / f"{name}.mp4") if why is None else None
+        with_clips.append(_Found(row.dialog, row.index, replace(row.utterance, clip=clip), row.odd))
+        if why is not None:
+            noted.append(Skipped(name, f"no media: {why}"))
+    return with_clips, noted
+
+
+def _dialogs(found: list[_Found]) -> tuple[Dialog, ...]:
+    dialogs: dict[int, list[_Found]] = {}
+    for row in found:
+        dialogs.setdefault(row.dialog, []).append(row)
+    ordered = (sorted(rows, key=lambda row: row.index) for rows in dialogs.values())
+    return tuple(tuple(row.utterance for row in rows) for rows in ordered)
