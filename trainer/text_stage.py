@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.labels import LABELS
 from models.text import (
+    MAX_TOKENS,
     ContextFormat,
     TextEncoder,
     TextPair,
@@ -234,14 +236,20 @@ def _padded(batch: Sequence[_Row], name: str, value: int = 0) -> Tensor:
 
 
 @torch.inference_mode()
-def text_outputs(model: nn.Module, tokenizer: PreTrainedTokenizerBase, rows: Sequence[TextExample]) -> BranchOutput:
-    """Return the embeddings and logits of the utterances, in their order."""
+def text_outputs(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[TextExample],
+    max_tokens: int = MAX_TOKENS,
+    progress: str | None = None,
+) -> BranchOutput:
+    """Return the embeddings and logits of the utterances, in their order; ``progress`` is what its bar says, if any."""
     model.eval()
     order = sorted(range(len(rows)), key=lambda row: _length(rows[row]))
     outputs = []
-    for start in range(0, len(order), _EVAL_BATCH):
+    for start in tqdm(range(0, len(order), _EVAL_BATCH), desc=progress, disable=progress is None):
         pairs = [rows[row].pair for row in order[start : start + _EVAL_BATCH]]
-        outputs.append(model(*as_tensors(tokenize(tokenizer, pairs))))
+        outputs.append(model(*as_tensors(tokenize(tokenizer, pairs, max_tokens))))
     return BranchOutput.gather(outputs).scattered(order)
 
 
