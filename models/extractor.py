@@ -37,16 +37,26 @@ class EmotionExtractor(nn.Module):
     The head gives the expression of a single face, or the emotion of a voice alone; the fusion uses the
     embedding.
 
+    Args:
+        classes: of the head.
+        dim: of the embedding.
+        dropout: before the projector.
+        detached_head: the head learns from the embedding but teaches it nothing, which is left to other losses.
+
     Shape:
         input ``(batch, 3, height, width)``; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
     """
 
-    def __init__(self, classes: int, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
+    def __init__(
+        self, classes: int, dim: int = EMBEDDING_DIM, dropout: float = 0.0, *, detached_head: bool = False
+    ) -> None:
         super().__init__()
         self.extractor = Extractor(dim, dropout)
         self.head = nn.Linear(dim, classes)
+        self.detached_head = detached_head
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(embedding, logits)``."""
         embedding = self.extractor(images)
-        return embedding, self.head(torch.relu(embedding))
+        seen = embedding.detach() if self.detached_head else embedding
+        return embedding, self.head(torch.relu(seen))

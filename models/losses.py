@@ -1,4 +1,4 @@
-"""Losses of the feature extractor (paper, section 3.2, equations 10-13) and triplet mining in a batch.
+"""Losses of the feature extractor (paper, section 3.2, equations 10-14) and triplet mining in a batch.
 
 The adaptive-margin triplet loss exists in three forms, because the printed one is inverted when the
 gradient flows through its margin: with it, positives closer than 0.52 are pushed apart.
@@ -12,10 +12,11 @@ gradient flows through its margin: with it, positives closer than 0.52 are pushe
     The fixed margin of FaceNet (Schroff et al., 2015), 0.2 on squared distances.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import torch
+from pydantic import ConfigDict, NonNegativeFloat
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,13 +30,13 @@ _ROOT_EPS: Final = 1e-9  # keeps the gradient of a root finite at zero
 _VARIANCE_EPS: Final = 1e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ExtractorLossWeights:
     """λ1, λ2, λ3 of equation 14: triplet, covariance, variance."""
 
-    triplet: float = 20.0
-    covariance: float = 5.0
-    variance: float = 1.0
+    triplet: NonNegativeFloat = 20.0
+    covariance: NonNegativeFloat = 5.0
+    variance: NonNegativeFloat = 1.0
 
 
 def _squared_distance(left: Tensor, right: Tensor) -> Tensor:
@@ -154,8 +155,40 @@ def extractor_loss(
     triplets = torch.stack(mine_triplets(embeddings, labels, mining))
     if triplets.shape[1] > MAX_TRIPLETS:
         triplets = triplets[:, torch.randperm(triplets.shape[1], device=triplets.device)[:MAX_TRIPLETS]]
+    return embedding_loss(embeddings, triplets, weights, form)
+
+
+def embedding_loss(
+    embeddings: Tensor,
+    triplets: Tensor,
+    weights: ExtractorLossWeights = ExtractorLossWeights(),
+    form: TripletForm = "corrected",
+) -> Tensor:
+    """Return equation 14 over given triplets; without any, the covariance and variance losses alone.
+
+    Shape:
+        ``embeddings``: ``(batch, dim)``, un-normalised; ``triplets``: ``(3, triplets)`` rows of the batch, anchors,
+        positives and negatives; the loss is a scalar.
+    """
     loss = weights.covariance * covariance_loss(embeddings) + weights.variance * variance_loss(embeddings)
     if triplets.shape[1]:
         anchor, positive, negative = (embeddings[rows] for rows in triplets)
         loss = loss + weights.triplet * _TRIPLET_LOSSES[form](anchor, positive, negative)
     return loss
+
+
+def masked_cross_entropy(
+    logits: Tensor, labels: Tensor, mask: Tensor, smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
+    """Return cross-entropy over the labels that ``mask`` leaves, the smoothing spread over those alone.
+
+    Shape:
+        ``logits``, ``mask``: ``(batch, classes)``, the mask 0 for a label that may be, far below for one that may
+        not; ``labels``, ``weights``: ``(batch,)``, 1 by default; the loss is a scalar, the mean over the batch.
+    """
+    log_p = functional.log_softmax(logits + mask, dim=1)
+    allowed = (mask == 0).to(logits.dtype)
+    spread = -(log_p * allowed).sum(dim=1) / allowed.sum(dim=1)
+    own = -log_p.gather(1, labels[:, None]).squeeze(1)
+    losses = (1 - smoothing) * own + smoothing * spread
+    return (losses if weights is None else weights * losses).mean()
