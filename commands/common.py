@@ -25,7 +25,10 @@ KNOWN_ERRORS: Final = {
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
     "stream.asr_model": "AsrModelError",
+    "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
+    "trainer.loop": "TrainingError",
+    "trainer.whole_file": "FileError",
 }
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -1,0 +1,42 @@
+"""Where and how precisely tensors are computed."""
+
+from contextlib import AbstractContextManager
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+AnyBatch = TypeVar("AnyBatch")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of a model's weights."""
+    return next(model.parameters()).device
+
+
+def to_device(batch: AnyBatch, device: torch.device) -> AnyBatch:
+    """Return a batch with every tensor in it on a device: in lists, tuples, dictionaries and dataclasses too."""
+    return cast(AnyBatch, _moved(batch, device))
+
+
+def _moved(batch: object, device: torch.device) -> object:
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, list | tuple):
+        return type(batch)(_moved(part, device) for part in batch)
+    if isinstance(batch, dict):
+        return {key: _moved(part, device) for key, part in batch.items()}
+    if is_dataclass(batch) and not isinstance(batch, type):
+        return replace(batch, **{field.name: _moved(getattr(batch, field.name), device) for field in fields(batch)})
+    return batch
+
+
+def half_precision(*, enabled: bool = True, device: torch.device | str = "cpu") -> AbstractContextManager[object]:
+    """Compute in bfloat16 where that is safe: twice as fast on recent CPUs and on GPUs."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=enabled)
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Return the model with its weights laid out as CPUs convolve fastest."""
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return] # torch's stub lacks it
