@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
 KNOWN_ERRORS: Final = {
     "models.bundle": "BundleError",
+    "models.config_file": "ConfigError",
     "models.runtime.engine": "EngineError",
     "server": "ServeError",
-    "stream.config": "ConfigError",
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
     "stream.asr_model": "AsrModelError",
