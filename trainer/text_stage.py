@@ -28,8 +28,9 @@ from models.text import (
     with_context,
 )
 from trainer.data.conversation import Dialog
+from trainer.devices import device_of, half_precision, to_device
 from trainer.frozen import encoder_layers, lower_states, split_encoder
-from trainer.loop import FitSettings, Metrics, half_precision
+from trainer.loop import FitSettings, Metrics
 from trainer.metrics import accuracy, macro_f1, weighted_f1
 from trainer.outputs import BranchOutput
 
@@ -126,13 +127,21 @@ class TextStage:
         dev: what checkpoints are chosen on.
         settings: with ``frozen_layers``, only what lies above is trained, on states kept in ``cache``.
         cache: a folder, needed with frozen layers.
+        classes: number of emotions.
     """
 
     name = "text"
 
-    def __init__(self, train: Sequence[Dialog], dev: Sequence[Dialog], settings: TextSettings, cache: Path) -> None:
+    def __init__(
+        self,
+        train: Sequence[Dialog],
+        dev: Sequence[Dialog],
+        settings: TextSettings,
+        cache: Path,
+        classes: int = len(LABELS),
+    ) -> None:
         torch.manual_seed(settings.fit.seed)
-        self.encoder, self.tokenizer = load_encoder(settings.encoder)
+        self.encoder, self.tokenizer = load_encoder(settings.encoder, classes)
         self.settings, self.cache = settings, cache
         separator = str(self.tokenizer.sep_token)
         self.train = examples(train, settings.context, separator)
@@ -200,13 +209,14 @@ class TextStage:
             ids = _padded(batch, "input_ids", int(self.tokenizer.pad_token_id or 0))
         else:
             ids = pad_sequence([row.states for row in batch if row.states is not None], batch_first=True).float()
-        outputs: tuple[Tensor, Tensor] = model(ids, _padded(batch, "attention_mask"), _padded(batch, "utterance_mask"))
+        inputs = (ids, _padded(batch, "attention_mask"), _padded(batch, "utterance_mask"))
+        outputs: tuple[Tensor, Tensor] = model(*to_device(inputs, device_of(model)))
         return outputs
 
     def loss(self, batch: list[_Row]) -> Tensor:
         """Return label-smoothed cross-entropy."""
         _, logits = self._forward(self.model, batch)
-        labels = torch.tensor([row.label for row in batch])
+        labels = torch.tensor([row.label for row in batch], device=logits.device)
         return functional.cross_entropy(logits.float(), labels, label_smoothing=self.settings.label_smoothing)
 
     @torch.inference_mode()
@@ -215,7 +225,7 @@ class TextStage:
         order = sorted(range(len(rows)), key=lambda row: rows[row].length)
         outputs = []
         for start in range(0, len(order), _EVAL_BATCH):
-            with half_precision(enabled=self.settings.fit.bf16):
+            with half_precision(enabled=self.settings.fit.bf16, device=device_of(model)):
                 outputs.append(self._forward(model, [rows[row] for row in order[start : start + _EVAL_BATCH]]))
         return BranchOutput.gather(outputs).scattered(order)
 
@@ -249,7 +259,8 @@ def text_outputs(
     outputs = []
     for start in tqdm(range(0, len(order), _EVAL_BATCH), desc=progress, disable=progress is None):
         pairs = [rows[row].pair for row in order[start : start + _EVAL_BATCH]]
-        outputs.append(model(*as_tensors(tokenize(tokenizer, pairs, max_tokens))))
+        tokens = as_tensors(tokenize(tokenizer, pairs, max_tokens))
+        outputs.append(model(*to_device(tokens, device_of(model))))
     return BranchOutput.gather(outputs).scattered(order)
 
 
