@@ -6,8 +6,9 @@ import pytest
 from models.labels import LABEL_INDEX
 from trainer.data.errors import DatasetError
 from trainer.data.fer2013 import load_fer2013
-from trainer.data.meld import clean_text, load_meld
+from trainer.data.meld import load_meld
 from trainer.data.speech import load_speech
+from trainer.data.wording import clean_text
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
 

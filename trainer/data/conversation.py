@@ -7,6 +7,7 @@ from typing import Literal
 from models.text import Turn
 
 Half = Literal["left", "right"]
+Split = Literal["train", "dev", "test"]
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,15 @@ folders of clips named ``dia{D}_utt{U}.mp4``. The tables alone are enough for wh
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from models.labels import LABEL_INDEX, LABELS
 from models.text import Turn
-from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
+from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Split, Utterance
 from trainer.data.errors import DatasetError
 from trainer.data.limits import odd_length
 from trainer.data.table import Row, read_rows
-
-Split = Literal["train", "dev", "test"]
+from trainer.data.wording import clean_text
 
 _COLUMNS: Final = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 _FOLDERS: Final[dict[str, str]] = {
@@ -33,12 +32,6 @@ UNUSABLE: Final[dict[tuple[str, str], str]] = {
 """Clips known to be of no use, by split and name; their text is good."""
 
 _TIME: Final = re.compile(r"(\d+):(\d+):(\d+),(\d+)")
-_TYPOGRAPHY: Final = str.maketrans(
-    {
-        "\u2018": "'", "\u2019": "'", "\x92": "'", "\u201c": '"', "\u201d": '"',
-        "\u2026": "...", "\u2013": "-", "\u2014": "-",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,11 +42,6 @@ class _Found:
     index: int
     utterance: Utterance
     odd: str | None
-
-
-def clean_text(text: str) -> str:
-    """Return the text with plain quotes and dashes, as a speech recogniser writes them."""
-    return " ".join(text.translate(_TYPOGRAPHY).split())
 
 
 def load_meld(root: Path, split: Split, *, media: bool = True) -> Conversations:
