@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from facenet_pytorch import MTCNN
+from torch import nn
 
 from models.geometry import Box
 
@@ -36,6 +37,12 @@ class FaceDetector:
         self._width, self._min_confidence, self._max_faces = width, min_confidence, max_faces
         self._lock = threading.Lock()
 
+    @property
+    def network(self) -> nn.Module:
+        """Return the networks within, for their weights."""
+        found: nn.Module = self._network
+        return found
+
     def detect(self, image: Image) -> list[Detection]:
         """Return the faces of an RGB picture ``(height, width, 3)``, the largest first, boxes in its pixels."""
         scale = min(1.0, self._width / image.shape[1])
@@ -50,6 +57,12 @@ class FaceDetector:
             if confidence >= self._min_confidence
         ]
         return sorted(found, key=lambda face: -face.box.area)[: self._max_faces]
+
+
+def evenly_spaced(start_ms: float, end_ms: float, count: int = FRAMES_PER_UTTERANCE) -> list[float]:
+    """Return the middles of ``count`` equal parts of a stretch: when an utterance's pictures are looked at."""
+    step = (end_ms - start_ms) / count
+    return [start_ms + (index + 0.5) * step for index in range(count)]
 
 
 def weighted_faces(embeddings: Sequence[Floats], boxes: Sequence[Box]) -> Floats:

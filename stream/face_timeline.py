@@ -7,17 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.faces import FRAMES_PER_UTTERANCE, over_frames
+from models.faces import evenly_spaced, over_frames
 
 Floats = npt.NDArray[np.float32]
 
 _KEPT_MS: Final = 120_000.0
-
-
-def evenly_spaced(start_ms: float, end_ms: float, count: int = FRAMES_PER_UTTERANCE) -> list[float]:
-    """Return the middles of ``count`` equal parts of a stretch."""
-    step = (end_ms - start_ms) / count
-    return [start_ms + (index + 0.5) * step for index in range(count)]
 
 
 def nearest(times: Sequence[float], wanted: float) -> int:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.face_settings import FaceSettings
+
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -74,10 +76,12 @@ class VisionSettings(Section):
 
     max_fps: float = Field(5.0, gt=0, le=60, description="pictures analyzed a second, at most")
     processor_share: float = Field(0.4, gt=0, le=1, description="share of the time the faces may take, live")
-    min_face: int = Field(40, ge=20, description="smallest face in pixels of the analyzed picture")
-    detection_width: int = Field(960, ge=160, description="pictures are shrunk to this width before detection")
-    min_confidence: float = Field(0.9, gt=0, lt=1, description="surer than this is a face")
-    max_faces: int = Field(16, ge=1, le=64, description="faces of one picture, the largest first")
+    min_face: int = Field(FaceSettings.min_face, ge=20, description="smallest face in pixels of the analyzed picture")
+    detection_width: int = Field(
+        FaceSettings.width, ge=160, description="pictures are shrunk to this width before detection"
+    )
+    min_confidence: float = Field(FaceSettings.min_confidence, gt=0, lt=1, description="surer than this is a face")
+    max_faces: int = Field(FaceSettings.max_faces, ge=1, le=64, description="faces of one picture, the largest first")
 
 
 class DialogSettings(Section):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -41,5 +42,8 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
         FileError: the disk is full or the folder can't be written.
     """
     with whole_file(path) as partial:
-        save_file(dict(tensors), partial, metadata=dict(metadata or {}))
+        try:
+            save_file(dict(tensors), partial, metadata=dict(metadata or {}))
+        except SafetensorError as error:  # how it tells of a full disk
+            raise OSError(str(error)) from error
         partial.chmod(0o644)  # safetensors leaves them to their owner alone

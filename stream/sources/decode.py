@@ -8,7 +8,8 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from stream.media import AudioChunk, Image, Media, SourceStatus, VideoFrame
+from models.containers import audio_stream, rgb, stamp_ms, video_stream
+from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.limiter import FrameLimiter
 from stream.sources.resample import Resampler
 from stream.sources.tally import Tally
@@ -17,23 +18,6 @@ from stream.sources.timeline import AudioTrack, Timeline, VideoTrack
 DEFAULT_INTERVAL_MS: Final = 40.0
 MAX_FAILED_READS: Final = 32
 SHORT_BY_MS: Final = 500.0
-
-
-def audio_stream(container: InputContainer) -> av.AudioStream | None:
-    """Return the stream of sound to use, or None."""
-    stream = container.streams.best("audio")
-    return stream if isinstance(stream, av.AudioStream) and stream.codec_context is not None else None
-
-
-def video_stream(container: InputContainer) -> av.VideoStream | None:
-    """Return the stream of pictures to use, or None; cover art is none."""
-    moving = [
-        stream
-        for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & av.stream.Disposition.attached_pic
-    ]
-    best = container.streams.best("video")
-    return next((stream for stream in moving if stream is best), moving[0] if moving else None)
 
 
 class AudioDecoder:
@@ -56,7 +40,7 @@ class AudioDecoder:
             av.FFmpegError: the packet is damaged; the next may be good.
         """
         for frame in self.stream.codec_context.decode(packet):
-            raw_ms = _stamp_ms(frame)
+            raw_ms = stamp_ms(frame)
             yield from self._chunk(raw_ms, self._resampler.push(frame))
         if packet is None:
             yield from self._chunk(None, self._resampler.flush())
@@ -87,7 +71,7 @@ class VideoDecoder:
             av.FFmpegError: the packet is damaged; the next may be good.
         """
         for frame in self.stream.codec_context.decode(packet):
-            time_ms = self._track.place(_stamp_ms(frame))
+            time_ms = self._track.place(stamp_ms(frame))
             if self._limiter.keep(time_ms):
                 yield VideoFrame(time_ms, rgb(frame))
 
@@ -183,21 +167,9 @@ class Decoder:
         yield from _present(self._damaged.add())
 
 
-def rgb(frame: av.VideoFrame) -> Image:
-    """Return ``(height, width, 3)`` uint8, turned upright as the container asks."""
-    image = frame.to_ndarray(format="rgb24")
-    quarters = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters)).astype(np.uint8, copy=False)
-
-
 def _present(status: SourceStatus | None) -> Iterator[SourceStatus]:
     if status is not None:
         yield status
-
-
-def _stamp_ms(frame: av.AudioFrame | av.VideoFrame) -> float | None:
-    stamp = frame.pts if frame.pts is not None else frame.dts
-    return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base * 1000)
 
 
 def _start_ms(stream: av.stream.Stream) -> float | None:

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.face_timeline import FaceTimeline, evenly_spaced, nearest
+from models.faces import evenly_spaced
+from stream.face_timeline import FaceTimeline, nearest
 
 
 def vector(*values: float) -> np.ndarray:

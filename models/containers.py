@@ -1,0 +1,105 @@
+"""What an open PyAV container holds: which streams to use, when a frame is, and its picture upright."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, overload
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+
+Image = npt.NDArray[np.uint8]
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open a media file.
+
+    Raises:
+        av.FFmpegError: it is missing, or no media.
+    """
+    # Absolute, so that no name can be taken for an FFmpeg protocol; old files have titles that are not UTF-8.
+    return av.open(str(path.absolute()), metadata_errors="ignore")
+
+
+def audio_stream(container: InputContainer) -> av.AudioStream | None:
+    """Return the stream of sound to use, or None."""
+    stream = container.streams.best("audio")
+    return stream if isinstance(stream, av.AudioStream) and stream.codec_context is not None else None
+
+
+def video_stream(container: InputContainer) -> av.VideoStream | None:
+    """Return the stream of pictures to use, or None; cover art is none."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    best = container.streams.best("video")
+    return next((stream for stream in moving if stream is best), moving[0] if moving else None)
+
+
+def stamp_ms(frame: av.AudioFrame | av.VideoFrame) -> float | None:
+    """Return the raw time stamp of a frame in milliseconds, None if it has none."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base * 1000)
+
+
+def origin_ms(container: InputContainer) -> float:
+    """Return the raw time stamp of the container's first media; times in a file count from there."""
+    return (container.start_time or 0) / 1000
+
+
+def length_ms(container: InputContainer) -> float:
+    """Return how long the media last, by the container or, where it does not say, by its last packet."""
+    if container.duration:
+        return container.duration / 1000
+    ends = [
+        float((packet.pts + (packet.duration or 0)) * packet.time_base * 1000)
+        for packet in container.demux()
+        if packet.pts is not None and packet.time_base is not None
+    ]
+    container.seek(0)
+    return max(ends, default=0.0) - origin_ms(container)
+
+
+def seek(container: InputContainer, time_ms: float) -> None:
+    """Go to the last place before a time, counted from the file's first media, from which can be decoded."""
+    if time_ms > 0:
+        with suppress(av.FFmpegError):  # what can't be sought is decoded from its start
+            container.seek(round((time_ms + origin_ms(container)) * 1000))
+
+
+@overload
+def decoded(container: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]: ...
+@overload
+def decoded(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]: ...
+def decoded(
+    container: InputContainer, stream: av.AudioStream | av.VideoStream
+) -> Iterator[av.AudioFrame] | Iterator[av.VideoFrame]:
+    """Yield the frames of a stream; damaged packets, of which a seek can leave one, are skipped as live.
+
+    Raises:
+        av.FFmpegError: the container can't be read on, or nothing of it could be decoded.
+    """
+    damage: av.FFmpegError | None = None
+    any_good = False
+    packets: Iterator[av.Packet[Any]] = container.demux(stream)
+    for packet in packets:
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError as error:
+            damage = error
+            continue
+        any_good = any_good or bool(frames)
+        yield from frames
+    if damage is not None and not any_good:
+        raise damage
+
+
+def rgb(frame: av.VideoFrame) -> Image:
+    """Return ``(height, width, 3)`` uint8, turned upright as the container asks."""
+    image = frame.to_ndarray(format="rgb24")
+    quarters = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarters)).astype(np.uint8, copy=False)

@@ -1,0 +1,17 @@
+"""Which faces are found: one set of defaults for the live pipeline and the trainer; imports no network."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """What :class:`models.faces.FaceDetector` looks for."""
+
+    min_face: int = 40
+    """The smallest face, in pixels of the analyzed picture."""
+    width: int = 960
+    """Pictures are shrunk to this width before detection."""
+    min_confidence: float = 0.9
+    """Surer than this is a face."""
+    max_faces: int = 16
+    """Faces of one picture, the largest first."""

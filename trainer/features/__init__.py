@@ -1,0 +1,1 @@
+"""From labelled conversations to what the fusion reads: decoding, the branches' networks, and their cache."""

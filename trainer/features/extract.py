@@ -1,0 +1,234 @@
+"""Features of a whole split: every utterance through the branches, as the live pipeline has them, kept on disk."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from torch import nn
+
+from models.bundle import Bundle
+from models.face_settings import FaceSettings
+from models.faces import FRAMES_PER_UTTERANCE, FaceDetector
+from models.runtime.runtime import MAX_SAMPLES
+from models.text import tokenize
+from trainer.data.conversation import Conversations
+from trainer.devices import device_of
+from trainer.dialog_features import MODALITIES, DialogFeatures, Features, Modality
+from trainer.features.blocks import Reader, read_media
+from trainer.features.cache import CODE_VERSION, Block, Row, digest, load_rows, network_digest, save_rows
+from trainer.features.extractors import AudioInput, Extractors
+from trainer.features.media import Limits, Media, MediaFault, tally
+from trainer.features.visual import face_row, run_network, scene_row
+from trainer.metrics import Ints
+from trainer.outputs import BranchOutput
+from trainer.text_stage import TextExample, examples, text_outputs
+
+_TEXT_BLOCK: Final = 512
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """What of the media the features are made from.
+
+    Attributes:
+        frames: pictures of an utterance, evenly spaced (the paper has 15).
+        max_seconds: the media of a longer utterance are left out, and named.
+        faces: which faces are found.
+        workers: threads that decode; 0 for as many as there are cores. It changes nothing but the time.
+    """
+
+    frames: int = FRAMES_PER_UTTERANCE
+    max_seconds: float = 60.0
+    faces: FaceSettings = FaceSettings()
+    workers: int = 0
+
+    @property
+    def limits(self) -> Limits:
+        """Return how much of a clip is read."""
+        return Limits(self.frames, self.max_seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class BranchRows:
+    """What a branch says of the utterances that have its modality.
+
+    Attributes:
+        rows: ``(present,)``, their places among all utterances of the split, ascending.
+        output: embeddings ``(present, dim)`` and logits ``(present, classes)``.
+    """
+
+    rows: Ints
+    output: BranchOutput
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """The features of one split.
+
+    Attributes:
+        dialogs: as the fusion takes them, in the order of the conversations.
+        branches: what each branch says alone; those of which no utterance has anything are left out.
+        labels: ``(utterances,)``.
+        faults: media that could not be used, and why; their utterances keep the rest.
+    """
+
+    dialogs: list[DialogFeatures]
+    branches: Mapping[Modality, BranchRows]
+    labels: Ints
+    faults: Sequence[MediaFault]
+
+    def summary(self) -> str:
+        """Return a line that says how many utterances have what, and what was wrong with how many."""
+        count = len(self.labels)
+        having = [f"{name} {len(branch.rows)}" for name, branch in self.branches.items()]
+        faults = f"; media left out: {tally(self.faults)}" if self.faults else ""
+        return f"{count} utterances: {', '.join(having) or 'no features'}{faults}"
+
+
+def extract_features(
+    conversations: Conversations,
+    networks: Bundle | Extractors,
+    cache: Path,
+    settings: FeatureSettings = FeatureSettings(),
+    modalities: Collection[Modality] = MODALITIES,
+) -> Extraction:
+    """Return the features of a split; whatever was made before from the same files, weights and settings is read.
+
+    Args:
+        conversations: with the clips of their utterances; without them there is only text.
+        networks: a modality whose network there is not is absent.
+        cache: a folder; what an interrupted run had finished in it is not made again.
+        settings: what of the media is used.
+        modalities: the others are absent.
+
+    Raises:
+        FileError: the disk is full or the cache can't be written.
+    """
+    extractors = networks if isinstance(networks, Extractors) else Extractors.of(networks)
+    folder = split_folder(cache, conversations)
+    blocks: dict[Modality, Block[Row]] = {}
+    if "text" in modalities and extractors.text is not None:
+        blocks["text"] = _read_text(conversations, extractors, folder)
+    readers = {name: reader for name, reader in _readers(extractors, settings).items() if name in modalities}
+    read = read_media(conversations.utterances, list(readers.values()), folder, settings.limits, settings.workers)
+    return _assembled(conversations, blocks | dict(zip(readers, read, strict=True)))
+
+
+def split_folder(cache: Path, conversations: Conversations) -> Path:
+    """Return the folder of a split; the name is for people, what is in it is named by what it was made from."""
+    return cache / re.sub(r"[^\w.-]+", "_", f"{conversations.corpus}-{conversations.split}")
+
+
+def _readers(extractors: Extractors, settings: FeatureSettings) -> dict[Modality, Reader[Row]]:
+    found: dict[Modality, Reader[Row]] = {}
+    if extractors.audio is not None:
+        found["audio"] = _audio_reader(extractors.audio, extractors.audio_input)
+    if extractors.face is not None:
+        found["face"] = _face_reader(extractors.face, settings.faces)
+    if extractors.scene is not None:
+        found["scene"] = _scene_reader(extractors.scene)
+    return found
+
+
+def _audio_reader(network: nn.Module, audio_input: AudioInput) -> Reader[Row]:
+    def read(media: Media) -> Row | None:
+        if media.sound is None:
+            return None
+        heard = run_network(network, audio_input([media.sound[-MAX_SAMPLES:]]))  # of a long one the end, as live
+        return Row(heard.embeddings[0], heard.logits[0])
+
+    return Reader("audio", "sound", [network_digest(network), MAX_SAMPLES], read, save_rows, load_rows)
+
+
+def _face_reader(network: nn.Module, faces: FaceSettings) -> Reader[Row]:
+    detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces, str(device_of(network)))
+    depends_on = [network_digest(network), network_digest(detector.network), asdict(faces)]
+    return Reader(
+        "face", "pictures", depends_on, lambda media: face_row(media.frames, detector, network), save_rows, load_rows
+    )
+
+
+def _scene_reader(network: nn.Module) -> Reader[Row]:
+    return Reader(
+        "scene",
+        "pictures",
+        network_digest(network),
+        lambda media: scene_row(media.frames, network),
+        save_rows,
+        load_rows,
+    )
+
+
+def _read_text(conversations: Conversations, extractors: Extractors, folder: Path) -> Block[Row]:
+    """Return the text features; an utterance without words has none, as live."""
+    network, tokenizer = extractors.text, extractors.tokenizer
+    assert network is not None  # noqa: S101 - the caller asked
+    assert tokenizer is not None  # noqa: S101 - every text encoder comes with its own
+    rows = examples(conversations.dialogs, extractors.context, str(tokenizer.sep_token))
+    said = [place for place, utterance in enumerate(conversations.utterances) if utterance.turn.text]
+    values: list[Row | None] = [None] * len(rows)
+    weights = network_digest(network)
+    for start in range(0, len(said), _TEXT_BLOCK):
+        places = said[start : start + _TEXT_BLOCK]
+        found = _text_block([rows[place] for place in places], extractors, weights, folder)
+        for place, row in zip(places, found, strict=True):
+            values[place] = row
+    return Block(values)
+
+
+def _text_block(
+    rows: Sequence[TextExample], extractors: Extractors, weights: str, folder: Path
+) -> Sequence[Row | None]:
+    network, tokenizer = extractors.text, extractors.tokenizer
+    assert network is not None  # noqa: S101 - as above
+    assert tokenizer is not None  # noqa: S101 - as above
+    tokens = tokenize(tokenizer, [row.pair for row in rows], extractors.max_tokens)
+    key = digest(CODE_VERSION, weights, [part.tolist() for part in (tokens.input_ids, tokens.utterance_mask)])
+    path = folder / "text" / f"{key}.safetensors"
+    known = load_rows(path)
+    if known is not None:
+        return known.values
+    read = text_outputs(network, tokenizer, rows, extractors.max_tokens, progress="text")
+    block = Block([Row(*row) for row in zip(read.embeddings, read.logits, strict=True)])
+    save_rows(block, path)
+    return block.values
+
+
+def _assembled(conversations: Conversations, blocks: Mapping[Modality, Block[Row]]) -> Extraction:
+    labels = np.array([utterance.label for utterance in conversations.utterances], np.int64)
+    return Extraction(
+        _dialogs(conversations, blocks),
+        {name: branch for name, block in blocks.items() if (branch := _branch(block.values)) is not None},
+        labels,
+        tuple(dict.fromkeys(fault for block in blocks.values() for fault in block.faults)),
+    )
+
+
+def _branch(values: Sequence[Row | None]) -> BranchRows | None:
+    present = {place: row for place, row in enumerate(values) if row is not None}
+    if not present:
+        return None
+    embeddings = np.stack([row.embedding for row in present.values()])
+    logits = np.stack([row.logits for row in present.values()])
+    return BranchRows(np.array(list(present), np.int64), BranchOutput(embeddings, logits))
+
+
+def _dialogs(conversations: Conversations, blocks: Mapping[Modality, Block[Row]]) -> list[DialogFeatures]:
+    nothing: list[Row | None] = [None] * len(conversations.utterances)
+    values = {name: iter(blocks[name].values if name in blocks else nothing) for name in MODALITIES}
+
+    def take(name: Modality, count: int) -> Features:
+        return [None if row is None else row.embedding for row in islice(values[name], count)]
+
+    return [
+        DialogFeatures(
+            **{name: take(name, len(dialog)) for name in MODALITIES},
+            labels=[utterance.label for utterance in dialog],
+            speakers=[utterance.turn.speaker for utterance in dialog],
+        )
+        for dialog in conversations.dialogs
+    ]

@@ -1,0 +1,58 @@
+"""The networks that features are extracted with: a bundle's, or branches trained before there is a bundle."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from models.bundle import Bundle
+from models.spectrogram import LogMelImage
+from models.text import MAX_TOKENS, ContextFormat
+from trainer.outputs import Floats
+
+AudioInput = Callable[[Sequence[Floats]], Tensor]
+"""From sounds ``(samples,)`` at 16 kHz to the audio network's input."""
+
+
+@torch.inference_mode()
+def log_mel_input(sounds: Sequence[Floats]) -> Tensor:
+    """Return the log-mel images of equally long sounds."""
+    images: Tensor = LogMelImage()(torch.stack([torch.from_numpy(sound) for sound in sounds]))
+    return images
+
+
+@dataclass(frozen=True, eq=False)
+class Extractors:
+    """Branches; None for one that there is not, whose modality is then absent.
+
+    Every network is called as ``network(input) -> (embedding, logits)``, on the device its weights are on.
+
+    Attributes:
+        text: a :class:`models.text.TextEncoder`, which needs a tokenizer.
+        tokenizer: the text encoder's.
+        context: how much of the dialog the text encoder reads.
+        max_tokens: the longest it reads.
+        audio: takes what ``audio_input`` makes.
+        audio_input: is part of what ``audio`` was trained on; the cache tells another by the weights.
+        face: takes what :func:`models.face_image.face_input` makes.
+        scene: takes what :func:`models.scene_image.scene_input` makes.
+    """
+
+    text: nn.Module | None = None
+    tokenizer: PreTrainedTokenizerBase | None = None
+    context: ContextFormat = ContextFormat()
+    max_tokens: int = MAX_TOKENS
+    audio: nn.Module | None = None
+    audio_input: AudioInput = log_mel_input
+    face: nn.Module | None = None
+    scene: nn.Module | None = None
+
+    @staticmethod
+    def of(bundle: Bundle) -> "Extractors":
+        """Return a bundle's branches."""
+        part = bundle.config.text
+        return Extractors(
+            bundle.text, bundle.tokenizer, part.context, part.max_tokens, bundle.audio, log_mel_input, bundle.face
+        )
