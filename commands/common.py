@@ -28,6 +28,8 @@ KNOWN_ERRORS: Final = {
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.loop": "TrainingError",
+    "trainer.mining": "MiningError",
+    "trainer.probes": "ProbeError",
     "trainer.whole_file": "FileError",
 }
 

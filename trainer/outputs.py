@@ -22,7 +22,7 @@ class BranchOutput:
     def gather(outputs: Sequence[tuple[Tensor, Tensor]]) -> "BranchOutput":
         """Join the outputs of consecutive batches."""
         embeddings, logits = zip(*outputs, strict=True)
-        return BranchOutput(torch.cat(embeddings).float().numpy(), torch.cat(logits).float().numpy())
+        return BranchOutput(*(torch.cat(parts).float().cpu().numpy() for parts in (embeddings, logits)))
 
     def scattered(self, order: Sequence[int]) -> "BranchOutput":
         """Undo an ordering: row ``i`` of this goes to row ``order[i]``."""

@@ -1,94 +1,84 @@
-"""The visual stage: the face extractor on FER2013's expression labels."""
+"""The visual stage: the face extractor on expression labels, as FER2013's, or on identities."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import field
+from typing import Final
 
 import numpy as np
+import pydantic
 import torch
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.extractor import EmotionExtractor
 from models.face_image import face_input
-from models.labels import LABELS
-from models.losses import ExtractorLossWeights, TripletForm, extractor_loss
 from trainer.data.fer2013 import FaceSet
-from trainer.loop import FitSettings, Metrics, channels_last, one_group
-from trainer.metrics import accuracy, macro_f1, unweighted_accuracy
-from trainer.outputs import BranchOutput
+from trainer.devices import device_of
+from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
+from trainer.loop import FitSettings, Metrics
+from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy
+from trainer.outputs import BranchOutput, Floats
 
 _EVAL_BATCH: Final = 256
 _ERASED: Final = 0.3
 
 
-@dataclass(frozen=True)
-class VisualSettings:
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class VisualSettings(ExtractorSettings):
     """Hyper-parameters of the visual stage."""
 
-    fit: FitSettings = FitSettings(epochs=27, select="accuracy", ema_decay=0.998)
+    fit: FitSettings = field(default_factory=lambda: FitSettings(epochs=27, select="accuracy", ema_decay=0.998))
     batch: int = 64
-    rate: float = 1e-3
-    weight_decay: float = 5e-2
-    label_smoothing: float = 0.1
-    metric_weight: float = 0.02
-    """Weight of the extractor's own losses (equation 14, which sum to about 20) beside cross-entropy."""
-    triplet_form: TripletForm = "corrected"
-    small_epochs: int = 20
+    small_epochs: NonNegativeInt = 20
     """How many first epochs run on smaller images: a third of the work for most of the learning."""
-    small_size: int = 64
+    small_size: PositiveInt = 64
+
+    @staticmethod
+    def paper() -> "VisualSettings":
+        """Return the paper's: its three losses alone, by Adam, for 100 epochs (section 4.2)."""
+        return VisualSettings(
+            fit=paper_fit(epochs=100),
+            rate=PAPER_RATE,
+            weight_decay=PAPER_DECAY,
+            classification_weight=0.0,
+            metric_weight=1.0,
+            small_epochs=0,
+        )
 
 
-@dataclass(frozen=True)
-class FaceBatch:
-    """Images ``(batch, 3, side, side)`` and labels ``(batch,)``."""
-
-    images: Tensor
-    labels: Tensor
-
-
-class VisualStage:
-    """Cross-entropy on a linear head, with the paper's losses on the embedding (DESIGN: expression labels)."""
+class VisualStage(ExtractorStage[EmotionExtractor]):
+    """The extractor on faces and their expressions or identities (DESIGN: expression labels are the default)."""
 
     name = "visual"
 
     def __init__(self, train: FaceSet, dev: FaceSet, settings: VisualSettings) -> None:
         torch.manual_seed(settings.fit.seed)
-        self.network = EmotionExtractor(len(LABELS), dropout=0.2)
-        self.model: nn.Module = channels_last(self.network)
-        self.train, self.dev, self.settings = train, dev, settings
+        detached = settings.classification_weight == 0
+        network = EmotionExtractor(len(train.classes), dropout=0.2, detached_head=detached)
+        super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
+        self.train, self.dev = train, dev
+        self.small_epochs, self.small_size = settings.small_epochs, settings.small_size
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return one group."""
-        return one_group(self.model, self.settings.rate, self.settings.weight_decay)
+    def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
+        """Return augmented faces, small ones in the first epochs."""
+        images = augment(face_input(torch.from_numpy(self.train.pixels[rows])), generator)
+        return _laid_out(images, self.small_size if epoch < self.small_epochs else None)
 
-    def steps(self) -> int:
-        """Return the whole batches of one pass over the faces."""
-        return len(self.train.labels) // self.settings.batch
+    def masks(self, rows: Ints) -> Tensor:
+        """Return zeros: any face may have any label."""
+        return torch.zeros(len(rows), len(self.train.classes))
 
-    def batches(self, epoch: int, generator: np.random.Generator) -> Iterator[FaceBatch]:
-        """Yield augmented faces, small ones in the first epochs."""
-        order = generator.permutation(len(self.train.labels))[: self.steps() * self.settings.batch]
-        size = self.settings.small_size if epoch < self.settings.small_epochs else None
-        for rows in order.reshape(-1, self.settings.batch):
-            images = augment(face_input(torch.from_numpy(self.train.pixels[rows])), generator)
-            if size is not None:
-                images = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
-            labels = torch.from_numpy(self.train.labels[rows])
-            yield FaceBatch(images.contiguous(memory_format=torch.channels_last), labels)
+    def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
+        """Return what a model says of training faces as they are."""
+        return face_outputs(model, FaceSet(self.train.pixels[rows], self.train.labels[rows], self.train.classes))
 
-    def loss(self, batch: FaceBatch) -> Tensor:
-        """Return cross-entropy plus the weighted extractor losses."""
-        embedding, logits = self.model(batch.images)
-        metric = extractor_loss(embedding.float(), batch.labels, ExtractorLossWeights(), self.settings.triplet_form)
-        smoothing = self.settings.label_smoothing
-        classification = functional.cross_entropy(logits.float(), batch.labels, label_smoothing=smoothing)
-        return classification + self.settings.metric_weight * metric
+    def dev_output(self, model: nn.Module) -> BranchOutput:
+        """Return what a model says of the dev faces."""
+        return face_outputs(model, self.dev)
 
-    def evaluate(self, model: nn.Module) -> Metrics:
+    def head_metrics(self, logits: Floats) -> Metrics:
         """Return accuracy, unweighted accuracy and macro F1 on dev."""
-        predicted = face_outputs(model, self.dev).logits.argmax(axis=1)
-        truth = self.dev.labels
+        predicted, truth = logits.argmax(axis=1), self.dev.labels
         return {
             "accuracy": accuracy(truth, predicted),
             "unweighted_accuracy": unweighted_accuracy(truth, predicted),
@@ -97,14 +87,21 @@ class VisualStage:
 
 
 @torch.inference_mode()
-def face_outputs(model: nn.Module, faces: FaceSet) -> BranchOutput:
-    """Return the embeddings and expression logits of a set of faces."""
+def face_outputs(model: nn.Module, faces: FaceSet, size: int | None = None) -> BranchOutput:
+    """Return the embeddings and logits of a set of faces, seen ``size`` pixels wide, the live size by default."""
     model.eval()
-    outputs = []
+    device, outputs = device_of(model), []
     for start in range(0, len(faces.labels), _EVAL_BATCH):
         images = face_input(torch.from_numpy(faces.pixels[start : start + _EVAL_BATCH]))
-        outputs.append(model(images.contiguous(memory_format=torch.channels_last)))
+        outputs.append(model(_laid_out(images, size).to(device)))
     return BranchOutput.gather(outputs)
+
+
+def _laid_out(images: Tensor, size: int | None) -> Tensor:
+    """Return the images as CPUs convolve them fastest, resized if asked for."""
+    if size is not None:
+        images = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def augment(images: Tensor, generator: np.random.Generator) -> Tensor:

@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from trainer.dialog_fusion import (
     text_only,
 )
 from trainer.feature_bank import FeatureBank
-from trainer.speech_emotion import Sounds, corpus_masks, masked_cross_entropy, sampling_weights, trim
 
 DIM = 16
 
@@ -101,35 +99,3 @@ def test_a_bank_draws_of_the_label_asked_for() -> None:
 def test_a_label_without_examples_is_told() -> None:
     with pytest.raises(ValueError, match="no example of anger"):
         FeatureBank.of(np.zeros((6, 1, DIM), np.float32), np.arange(6), ["a"] * 6)
-
-
-def sounds(cells: Sequence[tuple[str, int]]) -> Sounds:
-    samples = [np.zeros(160, np.float32)] * len(cells)
-    return Sounds(samples, np.array([label for _, label in cells], np.int64), [corpus for corpus, _ in cells])
-
-
-def test_a_corpus_without_an_emotion_teaches_nothing_about_it() -> None:
-    """No gradient reaches the logits of labels that the clip's corpus lacks."""
-    masks = corpus_masks(sounds([("two", 3), ("two", 4), ("all", 0), ("all", 3), ("all", 4)]))
-    logits = torch.zeros(1, 7, requires_grad=True)
-    loss = masked_cross_entropy(logits, torch.tensor([3]), masks["two"][None], smoothing=0.1)
-    loss.backward()
-    assert logits.grad is not None
-    assert logits.grad.nonzero()[:, 1].tolist() == [3, 4]
-    assert loss.item() == pytest.approx(np.log(2))
-
-
-def test_balancing_weighs_corpus_and_label_together() -> None:
-    mixed = sounds([("big", 0)] * 90 + [("small", 0)] * 9 + [("small", 1)])
-    equal = sampling_weights(mixed, balance=1.0)
-    assert equal[:90].sum() == pytest.approx(1 / 3)
-    assert equal[-1] == pytest.approx(1 / 3)
-    assert sampling_weights(mixed, balance=0.0) == pytest.approx(np.full(100, 0.01))
-
-
-def test_trimming_takes_the_silence_off_both_ends_and_nothing_else() -> None:
-    speech = np.sin(np.arange(16_000) / 5).astype(np.float32)
-    silence = np.zeros(16_000, np.float32)
-    trimmed = trim(np.concatenate([silence, speech, silence]))
-    assert 16_000 <= len(trimmed) <= 16_000 + 2 * 1_600
-    assert len(trim(silence)) == 16_000

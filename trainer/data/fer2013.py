@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.labels import LABEL_INDEX
+from models.labels import LABEL_INDEX, LABELS
 from trainer.data.errors import DatasetError, require
 
 _NAMES: Final = {"angry": "anger", "happy": "joy", "sad": "sadness"}
@@ -15,10 +15,11 @@ _NAMES: Final = {"angry": "anger", "happy": "joy", "sad": "sadness"}
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Faces ``(n, 48, 48)`` uint8 and labels ``(n,)`` as indices of :data:`models.labels.LABELS`."""
+    """Faces ``(n, 48, 48)`` uint8 and labels ``(n,)`` as indices of ``classes``, expressions or identities."""
 
     pixels: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...] = LABELS
 
 
 def load_fer2013(folder: Path, split: str) -> FaceSet:
