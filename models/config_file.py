@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 Values = dict[str, Any]
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 NULLS = frozenset({"", "~", "null", "none"})
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ConfigError(ValueError):
@@ -33,7 +39,8 @@ def load_config(
     Raises:
         ConfigError: the file can't be read, or a key or value isn't allowed.
     """
-    values = without_nulls(with_overrides(read_yaml(file) if file else {}, parse_overrides(overrides)))
+    written = with_overrides(read_yaml(file) if file else {}, parse_overrides(overrides))
+    values = without_nulls(written, model)
     try:
         return model.model_validate(merged(defaults or {}, values))
     except ValidationError as error:
@@ -99,15 +106,22 @@ def _merged(value: object, change: object) -> object:
     return merged(value, change) if isinstance(value, Mapping) and isinstance(change, Mapping) else change
 
 
-def without_nulls(values: Values) -> Values:
-    """Return the values with empty sections left out and the words for nothing in them made None."""
-    return {section: _nothing_as_none(keys) for section, keys in values.items() if not is_null(keys)}
+def without_nulls(values: Values, model: type[BaseModel]) -> Values:
+    """Return the values with empty sections left out and the words for nothing in them made None.
+
+    A word for nothing that ``model`` has among a key's choices stays the word.
+    """
+    types = _keys(model)
+    return {
+        section: _nothing_as_none(keys, types.get(section)) for section, keys in values.items() if not is_null(keys)
+    }
 
 
-def _nothing_as_none(value: object) -> object:
+def _nothing_as_none(value: object, kind: object) -> object:
     if isinstance(value, dict):
-        return {key: _nothing_as_none(inner) for key, inner in value.items()}
-    return None if is_null(value) else value
+        types = _keys(kind)
+        return {key: _nothing_as_none(inner, types.get(key)) for key, inner in value.items()}
+    return None if is_null(value) and value not in get_args(kind) else value
 
 
 def is_null(value: object) -> bool:

@@ -14,9 +14,10 @@ from urllib.parse import parse_qs
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from models.config_file import Section
 from stream.events import Error, Event, Faces, SessionUpdated, TranscriptPartial
 from stream.media import AudioChunk, Samples
-from stream.settings import ClientSettings, Section, SegmenterSettings, Settings
+from stream.settings import ClientSettings, SegmenterSettings, Settings
 
 MEDIA_VERSION: Final = 1
 HEADER: Final = struct.Struct("<BBHI")

@@ -7,17 +7,12 @@ a WebSocket client may change the sections of :class:`ClientSettings` for its ow
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from models.config_file import Section
 from models.face_settings import FaceSettings
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
-
-
-class Section(BaseModel):
-    """A group of settings: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SegmenterSettings(Section):

@@ -1,0 +1,158 @@
+"""The whole of a training in one place: typed, validated, unknown keys refused, saved beside what came of it.
+
+A YAML file (``--config``) and ``--set section.key=value`` words change the defaults, ``--set fusion.fit.epochs=3``
+those of a section's section. ``configs/`` has the paper's trainings and the live ones.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, PositiveInt
+
+from models.config_file import Section, load_config
+from trainer.dialog_features import Modality
+from trainer.features.extract import FeatureSettings
+from trainer.fusion_stage import FusionSettings
+from trainer.scene_stage import SceneSettings
+from trainer.speech_emotion import AudioSettings
+from trainer.text_stage import TextSettings
+from trainer.visual import VisualSettings
+from trainer.whole_file import whole_file
+
+DATA_VARIABLE: Final = "M2FNET_DATA"
+LEARNED: Final = ("text", "audio", "visual", "scene", "fusion")
+"""The sections of what is trained; each has a section ``fit``."""
+
+SpeechCorpus = Literal["ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "audiofolder"]
+
+
+def _split(value: object) -> object:
+    """Return the names of ``one,two`` words."""
+    if value is None:
+        return ()
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+class DatasetSection(Section):
+    """The labelled conversations.
+
+    Attributes:
+        kind: how they are laid out (docs/datasets.md).
+        root: their folder; none: the one of that name in the folder that M2FNET_DATA names.
+        train: what is learned from: a split, or with ``csv`` also a path.
+        dev: what everything is chosen on.
+    """
+
+    kind: Literal["meld", "iemocap", "csv"] = "meld"
+    root: Path | None = None
+    train: str = "train"
+    dev: str = "dev"
+
+    def folder(self) -> Path:
+        """Return where the conversations are."""
+        return self.root or data_folder() / self.kind
+
+
+class SpeechSection(Section):
+    """What the audio extractor learns from.
+
+    Attributes:
+        datasets: corpora of single clips; none: the conversations' own sound.
+        root: the folder that holds one folder for each; none: the one M2FNET_DATA names.
+    """
+
+    datasets: Annotated[tuple[SpeechCorpus, ...], BeforeValidator(_split)] = ()
+    root: Path | None = None
+
+    def folder(self, dataset: str) -> Path:
+        """Return where a corpus is."""
+        return (self.root or data_folder()) / dataset
+
+
+class FacesSection(Section):
+    """What the visual extractor learns from.
+
+    Attributes:
+        dataset: FER2013's expressions, or one folder for each expression or identity (as CASIA-WebFace).
+        root: its folder; none: the one of that name in the folder that M2FNET_DATA names.
+        train: a split, or the path of a file or folder.
+        dev: likewise.
+    """
+
+    dataset: Literal["fer2013", "imagefolder"] = "fer2013"
+    root: Path | None = None
+    train: str = "train"
+    dev: str = "dev"
+
+    def folder(self) -> Path:
+        """Return where the faces are."""
+        return self.root or data_folder() / self.dataset
+
+
+class OutputSection(Section):
+    """The bundle.
+
+    Attributes:
+        name: what it calls itself.
+        modalities: what it is to know of an utterance; what there are no data for is left out.
+        max_file_bytes: no file may be larger; weights are cut into as many as that takes.
+    """
+
+    name: Annotated[str, Field(min_length=1)] = "m2fnet"
+    modalities: Annotated[tuple[Modality, ...], BeforeValidator(_split)] = ("text", "audio", "face")
+    max_file_bytes: PositiveInt = 95_000_000
+
+
+class TrainConfig(Section):
+    """Everything ``m2fnet train`` can be told of a training on conversations."""
+
+    dataset: DatasetSection = DatasetSection()
+    speech: SpeechSection = SpeechSection()
+    faces: FacesSection = FacesSection()
+    text: TextSettings = Field(default_factory=TextSettings)
+    audio: AudioSettings = Field(default_factory=AudioSettings)
+    visual: VisualSettings = Field(default_factory=VisualSettings)
+    scene: SceneSettings = Field(default_factory=SceneSettings)
+    features: FeatureSettings = Field(default_factory=FeatureSettings)
+    fusion: FusionSettings = Field(default_factory=FusionSettings)
+    output: OutputSection = OutputSection()
+
+    def with_seed(self, seed: int) -> "TrainConfig":
+        """Return the configuration with the seed of everything that is trained changed."""
+        sections = {name: getattr(self, name) for name in LEARNED}
+        return self.model_copy(
+            update={name: replace(section, fit=replace(section.fit, seed=seed)) for name, section in sections.items()}
+        )
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a section as JSON has it."""
+        values: dict[str, Any] = self.model_dump(mode="json", include={name})[name]
+        return values
+
+
+def data_folder() -> Path:
+    """Return the folder of all data: the one M2FNET_DATA names, or ``data``."""
+    return Path(os.environ.get(DATA_VARIABLE) or "data")
+
+
+def load_train_config(file: Path | None = None, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Return the defaults, changed by a YAML file, changed by ``section.key=value`` words.
+
+    Raises:
+        ConfigError: the file can't be read, or a key or value isn't allowed.
+    """
+    return load_config(TrainConfig, file, overrides, TrainConfig().model_dump(mode="json"))
+
+
+def save_train_config(config: TrainConfig, path: Path) -> None:
+    """Write a configuration whole, so that ``load_train_config`` gives the same again.
+
+    Raises:
+        FileError: the disk is full or the folder can't be written.
+    """
+    with whole_file(path) as partial:
+        partial.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
