@@ -2,11 +2,13 @@
 
 Each modality goes through its own transformer encoders; fusion layers then let the text be looked up by
 what was heard and seen; two linear layers name the emotion. There is no position encoding, as in the
-paper: order reaches the network only through the causal mask.
+paper: order reaches the network only through the causal mask. A modality that a dialog or a whole corpus
+lacks (the scene, say) is absent by its mask.
 """
 
-from dataclasses import dataclass, fields
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,23 @@ _FEED_FORWARD: Final = 2  # times the stream's width; more overfits on MELD's th
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Widths and depths; the defaults are the paper's for MELD, with attention to the past only."""
+    """Widths and depths; the defaults are the paper's for MELD, with attention to the past only.
+
+    Attributes:
+        text_dim: D_T, the width of the text stream and of the fusion layers.
+        audio_dim: D_A.
+        face_dim: the first half of D_V.
+        scene_dim: the second half of D_V.
+        classes: number of emotions.
+        encoders: N of section 3.3: 1 for MELD, 5 for IEMOCAP; table 4 tries 1 to 6.
+        fusion_layers: m of section 3.3, 5 for both; table 5 tries 1 to 6.
+        heads: of every attention; they divide the width of each stream.
+        dropout: 0.4 to 0.5 in the paper.
+        causal: encoders and fusion layers see the past and the present only; else the whole dialog, as in the paper.
+
+    Raises:
+        ValueError: a depth or a number of classes below 1, or a dropout that is no share.
+    """
 
     text_dim: int
     audio_dim: int = 300
@@ -29,6 +47,15 @@ class FusionConfig:
     heads: int = 4
     dropout: float = 0.4
     causal: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("text_dim", "audio_dim", "face_dim", "scene_dim", "classes", "encoders", "fusion_layers", "heads"):
+            if getattr(self, name) < 1:
+                message = f"{name}={getattr(self, name)}: the fusion needs at least 1"
+                raise ValueError(message)
+        if not 0 <= self.dropout < 1:
+            message = f"dropout={self.dropout}: a share between 0 and 1 is needed"
+            raise ValueError(message)
 
     @property
     def visual_dim(self) -> int:
@@ -58,13 +85,24 @@ class DialogBatch:
         """Return the tensors in the order of ``M2FNet.forward``."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
-    def to(self, device: torch.device | str) -> "DialogBatch":
+    def to(self, device: torch.device | str) -> Self:
         """Return the batch on another device."""
-        return DialogBatch(*(tensor.to(device) for tensor in self.inputs()))
+        return self._each(lambda tensor: tensor.to(device))
+
+    def part(self, dialogs: Tensor, utterances: int) -> Self:
+        """Return some dialogs, chosen by a mask ``(batch,)`` or indices, as they were after so many utterances."""
+        return self._each(lambda tensor: tensor[dialogs, :utterances])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
-class _Feature(nn.Module):
-    """Normalise one feature, and put a learned vector where it is absent."""
+class FeatureInput(nn.Module):
+    """Normalise one feature, and put a learned vector where it is absent.
+
+    Shape:
+        feature ``(batch, utterances, dim)`` and mask ``(batch, utterances)``; output as the feature.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -178,10 +216,10 @@ class M2FNet(nn.Module):
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
         self.config = config
-        self.text = _Feature(config.text_dim)
-        self.audio = _Feature(config.audio_dim)
-        self.face = _Feature(config.face_dim)
-        self.scene = _Feature(config.scene_dim)
+        self.text = FeatureInput(config.text_dim)
+        self.audio = FeatureInput(config.audio_dim)
+        self.face = FeatureInput(config.face_dim)
+        self.scene = FeatureInput(config.scene_dim)
         self.text_encoders = _Encoders(config.text_dim, config)
         self.audio_encoders = _Encoders(config.audio_dim, config)
         self.visual_encoders = _Encoders(config.visual_dim, config)

@@ -12,6 +12,8 @@ from trainer.outputs import Floats
 
 Modality = Literal["text", "audio", "face", "scene"]
 MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
+STREAMS: Final[tuple[tuple[Modality, ...], ...]] = (("text",), ("audio",), ("face", "scene"))
+"""The paper's three modalities: what is said, heard and seen."""
 SKIP: Final = -100  # cross_entropy's mark for rows that don't count
 
 Features = Sequence[Floats | None]
@@ -19,13 +21,17 @@ Features = Sequence[Floats | None]
 
 @dataclass(frozen=True)
 class DialogFeatures:
-    """One dialog: four equally long sequences of embeddings ``(dim,)``, and the labels ``(utterances,)``."""
+    """One dialog: four equally long sequences of embeddings ``(dim,)``, and the labels ``(utterances,)``.
+
+    ``speakers`` names who says each utterance; none: unknown, as if one person spoke.
+    """
 
     text: Features
     audio: Features
     face: Features
     scene: Features
     labels: Sequence[int]
+    speakers: Sequence[str] = ()
 
     def only(self, modalities: Sequence[Modality]) -> "DialogFeatures":
         """Return the dialog with every other modality absent."""
@@ -36,6 +42,26 @@ class DialogFeatures:
     def first(self, utterances: int) -> "DialogFeatures":
         """Return the dialog as it was after so many utterances."""
         return DialogFeatures(*(getattr(self, field.name)[:utterances] for field in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class SpokenBatch(DialogBatch):
+    """Padded dialogs with who speaks: ``parties`` is ``(batch, utterances)`` int64.
+
+    The speakers of a dialog are numbered in the order in which they first speak; 0 at padding.
+    """
+
+    parties: Tensor
+
+
+def collate_spoken(dialogs: Sequence[DialogFeatures], config: FusionConfig) -> tuple[SpokenBatch, Tensor]:
+    """Pad dialogs as :func:`collate` does, with their speakers."""
+    batch, labels = collate(dialogs, config)
+    parties = torch.zeros_like(labels)
+    for row, dialog in enumerate(dialogs):
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(dialog.speakers))}
+        parties[row, : len(dialog.speakers)] = torch.tensor([numbers[name] for name in dialog.speakers])
+    return SpokenBatch(**vars(batch), parties=parties), labels
 
 
 def collate(dialogs: Sequence[DialogFeatures], config: FusionConfig) -> tuple[DialogBatch, Tensor]:
