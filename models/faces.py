@@ -45,10 +45,20 @@ class FaceDetector:
 
     def detect(self, image: Image) -> list[Detection]:
         """Return the faces of an RGB picture ``(height, width, 3)``, the largest first, boxes in its pixels."""
-        scale = min(1.0, self._width / image.shape[1])
-        small = image if scale == 1.0 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return self.detect_all([image])[0]
+
+    def detect_all(self, images: Sequence[Image]) -> list[list[Detection]]:
+        """Return the faces of each picture; those of one size are analyzed together."""
+        if len({image.shape for image in images}) != 1:
+            return [self.detect(image) for image in images]
+        width = images[0].shape[1]
+        scale = min(1.0, self._width / width)
+        small = images if scale == 1.0 else [_resized(image, scale) for image in images]
         with self._lock, torch.inference_mode():
-            boxes, confidences = self._network.detect(small)
+            boxes, confidences = self._network.detect(np.stack(small))
+        return [self._sure(*found, scale) for found in zip(boxes, confidences, strict=True)]
+
+    def _sure(self, boxes: Floats | None, confidences: Sequence[float], scale: float) -> list[Detection]:
         if boxes is None:
             return []
         found = [
@@ -57,6 +67,11 @@ class FaceDetector:
             if confidence >= self._min_confidence
         ]
         return sorted(found, key=lambda face: -face.box.area)[: self._max_faces]
+
+
+def _resized(image: Image, scale: float) -> Image:
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return small.astype(np.uint8, copy=False)
 
 
 def evenly_spaced(start_ms: float, end_ms: float, count: int = FRAMES_PER_UTTERANCE) -> list[float]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from models.bundle import Bundle
-from models.spectrogram import LogMelImage
+from models.bundle import Bundle, audio_front
 from models.text import MAX_TOKENS, ContextFormat
 from trainer.outputs import Floats
 
@@ -19,7 +19,7 @@ AudioInput = Callable[[Sequence[Floats]], Tensor]
 @torch.inference_mode()
 def log_mel_input(sounds: Sequence[Floats]) -> Tensor:
     """Return the log-mel images of equally long sounds."""
-    images: Tensor = LogMelImage()(torch.stack([torch.from_numpy(sound) for sound in sounds]))
+    images: Tensor = audio_front("log-mel")(torch.from_numpy(np.stack(sounds)))
     return images
 
 
@@ -54,5 +54,12 @@ class Extractors:
         """Return a bundle's branches."""
         part = bundle.config.text
         return Extractors(
-            bundle.text, bundle.tokenizer, part.context, part.max_tokens, bundle.audio, log_mel_input, bundle.face
+            text=bundle.text,
+            tokenizer=bundle.tokenizer,
+            context=part.context,
+            max_tokens=part.max_tokens,
+            audio=bundle.audio,
+            audio_input=bundle.audio_input,
+            face=bundle.face,
+            scene=bundle.scene,
         )

@@ -25,7 +25,7 @@ def face_row(frames: Sequence[Image], detector: FaceDetector, network: nn.Module
     The logits are the mean over the pictures, weighted alike within them. A picture without a face adds nothing;
     without any face the result is None.
     """
-    boxes = [[face.box for face in detector.detect(frame)] for frame in frames]
+    boxes = [[face.box for face in found] for found in detector.detect_all(frames)]
     crops = [crop_face(frame, box) for frame, found in zip(frames, boxes, strict=True) for box in found]
     if not crops:
         return None
