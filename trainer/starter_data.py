@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from trainer.data.conversation import Dialog
-from trainer.data.fer2013 import FaceSet, load_fer2013
+from trainer.data.faces import FaceSet
+from trainer.data.fer2013 import load_fer2013
 from trainer.data.meld import load_meld
 from trainer.data.speech import SpeechClip, load_speech
 from trainer.metrics import Ints

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.labels import LABELS
 from models.losses import ExtractorLossWeights
-from trainer.data.fer2013 import FaceSet
+from trainer.data.faces import FaceSet
 from trainer.extractor_stage import ExtractorBatch, mix
 from trainer.loop import FitSettings, fit
 from trainer.mining import MiningError

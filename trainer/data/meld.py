@@ -11,12 +11,13 @@ from typing import Final
 
 from models.labels import LABEL_INDEX, LABELS
 from models.text import Turn
-from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Split, Utterance
+from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
 from trainer.data.errors import DatasetError
 from trainer.data.limits import odd_length
 from trainer.data.table import Row, read_rows
 from trainer.data.wording import clean_text
 
+_TABLE: Final = "_sent_emo.csv"
 _COLUMNS: Final = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 _FOLDERS: Final[dict[str, str]] = {
     "train": "train_splits",
@@ -44,7 +45,7 @@ class _Found:
     odd: str | None
 
 
-def load_meld(root: Path, split: Split, *, media: bool = True) -> Conversations:
+def load_meld(root: Path, split: str, *, media: bool = True) -> Conversations:
     """Return the dialogs of one split, each in the order of its utterances.
 
     With ``media``, each utterance gets its clip. One whose clip is missing or of no use stays, without a clip and
@@ -52,45 +53,47 @@ def load_meld(root: Path, split: Split, *, media: bool = True) -> Conversations:
 
     Args:
         root: the release's folder, or the one that holds its ``train``, ``dev`` and ``test`` folders.
-        split: which part.
+        split: ``train``, ``dev`` or ``test``, or the path of such a table.
         media: whether to look for the clips.
 
     Raises:
         DatasetError: the table is missing, is not UTF-8, lacks a column, has an unknown label or an utterance twice.
     """
-    found = _read(find_table(root, split))
+    table = find_table(root, split)
+    found = _read(table)
     noted = [Skipped(row.utterance.name, row.odd) for row in found if row.odd]
-    clips = find_clips(root, split) if media else None
+    part = table.name.removesuffix(_TABLE)
+    clips = find_clips(root if part == split else table.parent, part) if media else None
     if clips is not None:
-        found, without = _with_clips(found, split, clips)
+        found, without = _with_clips(found, part, clips)
         noted += without
     return Conversations("meld", split, LABELS, _dialogs(found), noted=tuple(noted))
 
 
-def _places(root: Path, split: Split) -> list[Path]:
+def _places(root: Path, split: str) -> list[Path]:
     return [root, root / split, root / "MELD.Raw", root / "MELD.Raw" / split]
 
 
-def find_table(root: Path, split: Split) -> Path:
+def find_table(root: Path, split: str) -> Path:
     """Return the split's CSV file.
 
     Raises:
         DatasetError: it is in none of the places where the release has it.
     """
-    name = f"{split}_sent_emo.csv"
-    for place in _places(root, split):
-        if (place / name).is_file():
-            return place / name
+    named = [place / f"{split}{_TABLE}" for place in _places(root, split)] if split in _FOLDERS else [Path(split)]
+    table = next((path for path in named if path.is_file()), None)
+    if table is not None:
+        return table
     message = (
-        f"MELD's {split} split not found: no {name} in {root} or {root / split}; check --root or --data "
-        "(or M2FNET_DATA); docs/datasets.md says where it comes from"
+        f"MELD's {split} split not found: no {named[0].name} in {named[0].parent} or below; check --root or --data "
+        "(or M2FNET_DATA) and --split; docs/datasets.md says where it comes from"
     )
     raise DatasetError(message)
 
 
-def find_clips(root: Path, split: Split) -> Path | None:
+def find_clips(root: Path, split: str) -> Path | None:
     """Return the folder of the split's clips, or None if there is none."""
-    folders = (place / _FOLDERS[split] for place in _places(root, split))
+    folders = (place / _FOLDERS[split] for place in _places(root, split) if split in _FOLDERS)
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
@@ -131,7 +134,7 @@ def _milliseconds(time: str) -> int | None:
     return ((hours * 60 + minutes) * 60 + seconds) * 1000 + rest
 
 
-def _with_clips(found: list[_Found], split: Split, folder: Path) -> tuple[list[_Found], list[Skipped]]:
+def _with_clips(found: list[_Found], split: str, folder: Path) -> tuple[list[_Found], list[Skipped]]:
     # Looked up by name: the folders also hold clips no row stands for, and macOS's leavings such as ._dia0_utt0.mp4.
     there = {path.name for path in folder.iterdir()}
     with_clips, noted = [], []

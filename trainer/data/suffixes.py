@@ -10,9 +10,11 @@ PICTURE: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".t
 
 def files_under(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """Return the files of a folder and all below it that end so, in a fixed order, hidden ones left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not _hidden(path, folder))
-    return sorted(path for path in found if path.is_file())
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    shown = (path for path in found if not any(map(is_hidden, path.relative_to(folder).parts)))
+    return sorted(path for path in shown if path.is_file())
 
 
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is no part of the data, as with macOS's leavings."""
+    return name.startswith(".") or name == "__MACOSX"

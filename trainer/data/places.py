@@ -1,0 +1,42 @@
+"""Where a corpus of single clips or faces lies, and which part of it is asked for."""
+
+from pathlib import Path
+from typing import Final
+
+from trainer.data.errors import DatasetError
+
+_PARTS: Final = ("train", "dev", "all")
+
+
+def corpus_folder(name: str, root: Path, split: str) -> tuple[Path, bool]:
+    """Return the folder to read, and whether all of it is asked for.
+
+    Args:
+        name: of the corpus.
+        root: the corpus's folder, or the one that holds it under its name.
+        split: ``train``, ``dev``, ``all``, or the path of a folder.
+
+    Raises:
+        DatasetError: the folder is not there, or ``split`` is none of these.
+    """
+    folder = home(name, root)
+    if split in _PARTS:
+        if folder.is_dir():
+            return folder, split == "all"
+        message = f"the corpus {name} not found at {folder}; check --root or --data (or M2FNET_DATA)"
+        raise DatasetError(message)
+    given = elsewhere(folder, root, split)
+    if given is not None and given.is_dir():
+        return given, True
+    message = f"{name} has no split {split!r}: there are train, dev and all, or give the path of a folder"
+    raise DatasetError(message)
+
+
+def home(name: str, root: Path) -> Path:
+    """Return the corpus's folder: ``root/name`` if there is one, else ``root`` itself."""
+    return root / name if (root / name).is_dir() else root
+
+
+def elsewhere(folder: Path, root: Path, split: str) -> Path | None:
+    """Return the file or folder that a split is the path of, seen from the corpus, its root or here, or None."""
+    return next((path for path in (folder / split, root / split, Path(split)) if path.exists()), None)
