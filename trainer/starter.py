@@ -16,7 +16,7 @@ from models.face_image import face_input
 from models.labels import LABELS
 from models.spectrogram import LogMelImage
 from trainer import speech_emotion, visual
-from trainer.data.fer2013 import FaceSet
+from trainer.data.faces import FaceSet
 from trainer.dev_features import Branches, DevFeatures, text_dialogs
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
 from trainer.feature_bank import FeatureBank

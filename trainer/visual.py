@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from models.extractor import EmotionExtractor
 from models.face_image import face_input
-from trainer.data.fer2013 import FaceSet
+from trainer.data.faces import FaceSet
 from trainer.devices import device_of
 from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
 from trainer.loop import FitSettings, Metrics
