@@ -72,20 +72,19 @@ def read_media(
     folder: Path,
     limits: Limits,
     workers: int = 0,
-    size: int = BLOCK,
 ) -> list[Block[Any]]:
     """Return for each reader what it made of all utterances; what is on disk is not made again.
 
     Raises:
         FileError: the disk is full or the folder can't be written.
     """
-    works = [_look_up(utterances[at : at + size], readers, folder, limits) for at in range(0, len(utterances), size)]
-    jobs = ((utterance, work.parts) for work in works if work.missing for utterance in work.utterances)
-    decoded = in_parallel(lambda job: decode(job[0], limits, job[1]), jobs, workers)
+    pieces = [utterances[start : start + BLOCK] for start in range(0, len(utterances), BLOCK)]
+    works = [_look_up(piece, readers, folder, limits) for piece in pieces]
     open_works = [work for work in works if work.missing]
-    total = sum(len(work.utterances) for work in open_works)
+    jobs = [(utterance, work.parts) for work in open_works for utterance in work.utterances]
+    decoded = in_parallel(lambda job: decode(job[0], limits, job[1]), jobs, workers)
     label = "/".join(reader.name for reader in readers)
-    with closing(decoded), tqdm(total=total, desc=label, unit="utterance", disable=not total) as bar:
+    with closing(decoded), tqdm(total=len(jobs), desc=label, unit="utterance", disable=not jobs) as bar:
         for work in open_works:
             _read(work, decoded, bar)
     return [_joined([work.found[reader] for work in works]) for reader in readers]

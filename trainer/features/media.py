@@ -22,6 +22,7 @@ Part = Literal["sound", "pictures"]
 Found = TypeVar("Found")
 
 _LEAST_SHARE: Final = 0.5  # of a stretch of sound; a file with less of it is cut off
+_LEAD_MS: Final = 200.0  # AVI is sought by when pictures are decoded, which is before they are shown
 _STALE_MS: Final = 1000.0  # a picture is on screen for so long at most
 
 
@@ -93,7 +94,7 @@ def media_file(clip: Clip, part: Part) -> Path | None:
 
 def tally(faults: Iterable[MediaFault]) -> str:
     """Return how many utterances have which faults, such as ``2 unreadable, 1 too long``; empty without any."""
-    counts = Counter(kind for _, kind in {(fault.name, fault.kind) for fault in faults})
+    counts = Counter(kind for _, kind in dict.fromkeys((fault.name, fault.kind) for fault in faults))
     return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
 
 
@@ -125,7 +126,7 @@ def _frames(clip: Clip, limits: Limits) -> tuple[Image, ...]:
             why = f"{clip.video} has no pictures"
             raise _UnusableError(why, kind="no pictures")
         stream.codec_context.thread_count = 1  # other clips keep the other cores busy
-        seek(container, times[0])
+        seek(container, times[0] - _LEAD_MS)
         frames = tuple(_half(rgb(frame), clip.half) for frame in _on_screen(_timed(container, stream), times))
     if not frames:
         why = f"{clip.video} has no pictures at {times[0] / 1000:.1f} to {times[-1] / 1000:.1f} s"
