@@ -106,8 +106,13 @@ class Sounds:
         return Sounds(list(samples), indices, names, tuple(classes))
 
     @staticmethod
-    def decode(clips: Sequence[SpeechClip], cache: Path) -> "Sounds":
-        """Decode the clips once; the cache is a file of their joined samples, made anew when the clips change.
+    def decode(clips: Sequence[SpeechClip], cache: Path, classes: Sequence[str] = LABELS) -> "Sounds":
+        """Decode the clips once.
+
+        Args:
+            clips: of one corpus or of several.
+            cache: a file of their joined samples, made anew when the clips change.
+            classes: what the clips' labels are indices of.
 
         Raises:
             DatasetError: clips can't be read as sound.
@@ -118,7 +123,7 @@ class Sounds:
         if samples is None:
             samples = _decode(clips)
             _write_cache(samples, cache, key)
-        return Sounds.of(samples, [clip.label for clip in clips], [clip.corpus for clip in clips])
+        return Sounds.of(samples, [clip.label for clip in clips], [clip.corpus for clip in clips], classes)
 
 
 def _cache_key(clips: Sequence[SpeechClip]) -> str:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +188,26 @@ def test_training_by_the_metric_losses_alone_separates_the_labels(tmp_path: Path
     made = stage(settings, train=faces(72), dev=faces(18, seed=1))
     best = fit(made, settings.fit, tmp_path)
     assert best["knn"] > 0.8
+
+
+@pytest.mark.slow
+def test_mining_offline_resumes_with_the_same_triplets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(TINY, fit=replace(FIT, epochs=2), mining="offline", small_epochs=2)
+    whole, broken, resumed = (stage(settings) for _ in range(3))
+    fit(whole, settings.fit, tmp_path / "whole")
+    batches = broken.batches
+
+    def interrupted(epoch: int, generator: np.random.Generator) -> Iterator[ExtractorBatch]:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return batches(epoch, generator)
+
+    monkeypatch.setattr(broken, "batches", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, settings.fit, tmp_path / "broken")
+    fit(resumed, settings.fit, tmp_path / "broken")
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_outputs_do_not_depend_on_the_batching_and_can_be_smaller() -> None:
