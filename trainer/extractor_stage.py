@@ -137,8 +137,9 @@ class ExtractorStage(ABC, Generic[Network]):
         labels: ``(n,)`` of the training examples.
         dev_labels: of the dev examples.
         settings: of the stage.
-        shared_labels: whether the labels of dev are those of training; identities of others are not, and then the
-            head can't be judged and neighbours are looked for in dev.
+        shared_labels: whether the labels of dev mean what those of training do. Where they do not, or no label of
+            dev occurs in training, as with identities of others, the head can't be judged, and neighbours are looked
+            for in dev.
     """
 
     name: str
@@ -148,7 +149,7 @@ class ExtractorStage(ABC, Generic[Network]):
     ) -> None:
         self.network, self.model = network, channels_last(network)
         self.labels, self.dev_labels, self.settings = labels, dev_labels, settings
-        self.shared_labels = shared_labels
+        self.shared_labels = shared_labels and bool(np.isin(dev_labels, labels).any())
 
     @abstractmethod
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:

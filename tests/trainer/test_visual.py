@@ -176,8 +176,14 @@ def test_dev_is_judged_by_the_head_and_the_probes() -> None:
 
 
 def test_identities_that_training_lacks_are_judged_by_their_neighbours_in_dev() -> None:
-    made = stage(train=faces(36, ("ann", "bob", "eve")), dev=faces(16, ("joe", "kim")))
-    assert set(made.evaluate(made.model)) == {"knn", "linear_probe"}
+    of_other_names = stage(train=faces(36, ("ann", "bob", "eve")), dev=faces(16, ("joe", "kim")))
+    assert set(of_other_names.evaluate(of_other_names.model)) == {"knn", "linear_probe"}
+    train, dev = faces(36, ("ann", "bob")), faces(16, ("ann", "bob"))
+    everyone = ("ann", "bob", "joe", "kim")
+    of_one_list = stage(
+        train=replace(train, classes=everyone), dev=replace(dev, labels=dev.labels + 2, classes=everyone)
+    )
+    assert set(of_one_list.evaluate(of_one_list.model)) == {"knn", "linear_probe"}
 
 
 @pytest.mark.slow
