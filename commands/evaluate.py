@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.console import Console
 
 from commands.common import (
     STARTER,
@@ -16,16 +17,139 @@ from commands.common import (
     Runs,
     Set,
     Verbose,
+    err,
     group,
     told,
     transcriber,
 )
+from commands.evaluate_tables import evaluate_tables
+from commands.outputs import STDOUT, Root, corpus_folder, write_text
 from stream.config import load_settings
+from trainer.evaluation.names import Dataset
 
 if TYPE_CHECKING:
+    from trainer.evaluation.report import Report
     from trainer.starter_report import StarterReport
 
-evaluate = group("Print the figures of a trained bundle.")
+CACHE: Final = Path("runs/features")
+
+HELP: Final = """Print what a trained bundle reaches on a corpus.
+
+Conversations (meld, iemocap, csv) are scored as the fusion judges each utterance at the moment, when it is the last
+one heard; further rows say what comes of it later, and what the text branch reaches alone. Voices (ravdess to
+audiofolder) score the audio branch, faces (fer2013, imagefolder) the visual one.
+
+Examples:
+
+m2fnet evaluate --bundle starter --dataset meld --root MELD --split test --json scores.json
+
+m2fnet evaluate --bundle my-bundle --dataset ravdess --root RAVDESS --split dev
+
+m2fnet evaluate --bundle seed-0 --bundle seed-1 --dataset meld --root MELD --split dev --grid --figures pictures
+"""
+
+evaluate = group(HELP)
+
+
+@evaluate.callback(invoke_without_command=True)
+def evaluate_bundles(
+    ctx: typer.Context,
+    bundle: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bundle",
+            metavar="FOLDER|NAME",
+            help="A bundle's folder, or one of starter and small; several are seeds of the same model, and scores are "
+            "then means with their deviations.",
+        ),
+    ] = None,
+    dataset: Annotated[Dataset | None, typer.Option(help="The corpus.", show_choices=True)] = None,
+    root: Root = None,
+    split: Annotated[
+        str,
+        typer.Option(metavar="NAME|PATH", help="train, dev or test; or a file or folder of held-out data to read."),
+    ] = "test",
+    modalities: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Of text, audio, visual (or face, scene), with commas between; all there are if unset."
+        ),
+    ] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Also a row for every subset of text, audio, visual.")] = False,
+    asr: Annotated[
+        bool, typer.Option("--asr", help="Also rows on the words the speech recogniser of the settings hears.")
+    ] = False,
+    as_json: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write JSON; - prints it.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="OUT", help="Write Markdown; - prints it.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="OUT", help="Write CSV; - prints it.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Write pictures of confusion, reliability and F1 there.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(file_okay=False, help="Folder in which features are kept.")] = CACHE,
+    config: Config = None,
+    set_: Set = None,
+    verbose: Verbose = False,
+) -> None:
+    """Score bundles on a corpus; see the group's help."""
+    if ctx.invoked_subcommand is not None:
+        _refuse_options_before(ctx, ctx.invoked_subcommand)
+        return
+    missing = [name for name, value in (("--bundle", bundle), ("--dataset", dataset)) if not value]
+    if missing or dataset is None:
+        message = f"missing {', '.join(missing)}, or one of the commands starter and tables"
+        raise typer.BadParameter(message, ctx)
+    with told(verbose=verbose):
+        settings = load_settings(config, set_ or [])
+        from models.bundle import find_bundle  # noqa: PLC0415 - see the module's docstring
+        from trainer.evaluation.evaluate import Recogniser, Request, evaluate  # noqa: PLC0415 - see the module's docstring
+        from trainer.evaluation.modalities import parse_modalities  # noqa: PLC0415 - see the module's docstring
+
+        request = Request(
+            bundles=tuple(map(find_bundle, bundle or ())),
+            dataset=dataset,
+            root=corpus_folder(root, dataset),
+            split=split,
+            cache=cache,
+            modalities=None if modalities is None else parse_modalities([modalities]),
+            grid=grid,
+            recogniser=Recogniser(settings.transcriber.model_dump_json(), transcriber(settings)) if asr else None,
+        )
+        write_report(evaluate(request), as_json=as_json, markdown=markdown, csv=csv, figures=figures)
+
+
+def _refuse_options_before(ctx: typer.Context, command: str) -> None:
+    sources = map(ctx.get_parameter_source, ctx.params)
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+        message = f"options of {command} come after it: m2fnet evaluate {command} --…"
+        raise typer.BadParameter(message, ctx)
+
+
+def write_report(
+    report: "Report", *, as_json: Path | None, markdown: Path | None, csv: Path | None, figures: Path | None
+) -> None:
+    """Print a report's table, and write the other forms that are asked for.
+
+    Where one of them is printed on standard output, the table goes to standard error.
+    """
+    from trainer.evaluation import render  # noqa: PLC0415 - see the module's docstring
+
+    forms = [(as_json, report_json), (markdown, render.markdown), (csv, render.as_csv)]
+    console = err if any(path == STDOUT for path, _ in forms) else Console()
+    console.print(render.terminal(report), highlight=False)
+    for path, form in forms:
+        write_text(path, form(report))
+    if figures is not None:
+        from trainer.evaluation.figures import save_figures  # noqa: PLC0415 - see the module's docstring
+
+        save_figures(report, figures)
+
+
+def report_json(report: "Report") -> str:
+    """Return a report as JSON."""
+    return json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+evaluate.command("tables")(evaluate_tables)
 
 
 @evaluate.command("starter")

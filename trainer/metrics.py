@@ -1,8 +1,11 @@
-"""Classification metrics over the seven labels, from scikit-learn."""
+"""Classification metrics over the indices of a set of labels, from scikit-learn.
+
+A class that does not occur in ``truth`` has no recall; the averages over classes leave it out.
+"""
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support, recall_score
 
 Ints = npt.NDArray[np.int64]
 
@@ -25,3 +28,17 @@ def accuracy(truth: Ints, predicted: Ints) -> float:
 def unweighted_accuracy(truth: Ints, predicted: Ints) -> float:
     """Return the recall averaged over the classes that occur in ``truth``."""
     return float(recall_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0))
+
+
+def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
+    """Return ``(classes, classes)`` counts: a row for each true class, a column for each predicted one."""
+    counts: Ints = confusion_matrix(truth, predicted, labels=np.arange(classes)).astype(np.int64)
+    return counts
+
+
+def by_class(truth: Ints, predicted: Ints, classes: int) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return precision, recall, F1 and support of every class, each ``(classes,)``; 0 where one is not defined."""
+    found: tuple[npt.NDArray[np.float64], ...] = precision_recall_fscore_support(
+        truth, predicted, labels=np.arange(classes), zero_division=0
+    )
+    return found

@@ -1,0 +1,132 @@
+"""A report as tables: on the terminal, as Markdown and as CSV. Scores are shown in per cent, as the paper does."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trainer.evaluation.report import FIGURES, Report, Row
+
+_HEADINGS: Final[dict[str, str]] = {
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "unweighted_accuracy": "unweighted accuracy",
+    "ece": "calibration error",
+}
+_SHORT: Final[dict[str, str]] = {
+    "weighted_f1": "wF1",
+    "macro_f1": "mF1",
+    "accuracy": "acc",
+    "unweighted_accuracy": "UA",
+    "ece": "ECE",
+}
+_NAME: Final = ("network", "given", "judged", "words")
+_LEGEND: Final = (
+    "wF1, mF1: weighted and macro F1; acc: accuracy; UA: recall averaged over emotions; ECE: calibration error after "
+    "and before the temperature; all in per cent"
+)
+_BEFORE: Final = "calibration error before temperature"
+
+
+def percent(value: float, deviation: float | None = None) -> str:
+    """Return a share in per cent, with its deviation if there is one."""
+    return f"{100 * value:.2f}" + (f" ± {100 * deviation:.2f}" if deviation is not None else "")
+
+
+def summary_rows(report: Report, *, short: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and cells of the table of all rows; columns that say nothing anywhere are left out."""
+    figures, before = (_SHORT, "before") if short else (_HEADINGS, _BEFORE)
+    headings = [*_NAME, *(figures[name] for name in FIGURES), before, "n"]
+    cells = [_cells(row) for row in report.rows]
+    told = [any(row[column] for row in cells) for column in range(len(headings))]
+    return _kept(headings, told), [_kept(row, told) for row in cells]
+
+
+def _cells(row: Row) -> list[str]:
+    name, mean, deviation = row.name, row.mean, row.deviation
+    numbers = [percent(getattr(mean, figure), deviation.get(figure)) for figure in FIGURES]
+    return [name.network, name.modalities, name.view, name.words, *numbers, percent(mean.ece_before), str(mean.n)]
+
+
+def _kept(cells: Sequence[str], told: Sequence[bool]) -> list[str]:
+    return [cell for cell, kept in zip(cells, told, strict=True) if kept]
+
+
+def class_rows(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and cells of the main row's scores by label."""
+    scores = report.main.mean
+    cells = [
+        [label, percent(found.precision), percent(found.recall), percent(found.f1), str(found.support)]
+        for label, found in scores.per_class.items()
+    ]
+    return ["emotion", "precision", "recall", "F1", "support"], cells
+
+
+def confusion_rows(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and cells of the main row's confusion: true labels down, predicted ones across."""
+    scores = report.main.mean
+    cells = [[label, *map(str, counts)] for label, counts in zip(scores.labels, scores.confusion, strict=True)]
+    return ["true \\ predicted", *scores.labels], cells
+
+
+def title(report: Report) -> str:
+    """Return what was scored on what."""
+    seeds = f" (mean ± deviation over {len(report.bundles)})" if len(report.bundles) > 1 else ""
+    return f"{', '.join(report.bundles)} on {report.dataset}, {report.split}{seeds}"
+
+
+def terminal(report: Report) -> RenderableType:
+    """Return the report for a terminal."""
+    summary = _table(*summary_rows(report, short=True))
+    parts: list[RenderableType] = [Text(title(report), "bold"), summary, Text()]
+    parts += [_table(*class_rows(report)), Text(), _table(*confusion_rows(report))]
+    parts += [Text(), Text(_LEGEND, "dim"), *(Text(f"note: {note}") for note in report.notes)]
+    return Group(*parts)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        left = heading in _NAME or heading == headings[0]
+        table.add_column(heading, justify="left" if left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def markdown(report: Report) -> str:
+    """Return the report as Markdown."""
+    parts = [f"## {title(report)}", markdown_table(*summary_rows(report))]
+    parts += [f"By emotion ({_main_name(report)}):", markdown_table(*class_rows(report))]
+    parts += ["Confusion:", markdown_table(*confusion_rows(report))]
+    if report.notes:
+        parts.append("\n".join(f"- {note}" for note in report.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _main_name(report: Report) -> str:
+    return ", ".join(part for part in report.main.name.model_dump().values() if part)
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def as_csv(report: Report) -> str:
+    """Return all rows as CSV, scores as shares of 1; the deviation is empty for one bundle."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    columns = [column for figure in FIGURES for column in (figure, f"{figure}_deviation")]
+    writer.writerow([*("network", "modalities", "view", "words"), *columns, "ece_before", "n"])
+    for row in report.rows:
+        mean, deviation = row.mean, row.deviation
+        numbers = [number for figure in FIGURES for number in (getattr(mean, figure), deviation.get(figure, ""))]
+        writer.writerow([*row.name.model_dump().values(), *numbers, mean.ece_before, mean.n])
+    return file.getvalue()
