@@ -1,15 +1,9 @@
-"""The one error of the readers."""
-
-from pathlib import Path
+"""The errors of the readers."""
 
 
 class DatasetError(Exception):
     """A corpus is missing, laid out wrongly or holds something outside its label set; says where and what to do."""
 
 
-def require(path: Path, what: str) -> Path:
-    """Return ``path`` if it exists, or raise :class:`DatasetError` naming what was looked for."""
-    if not path.exists():
-        message = f"{what} not found at {path}; check --data (or M2FNET_DATA), which must hold it there"
-        raise DatasetError(message)
-    return path
+class AbsentError(DatasetError):
+    """A corpus, or the split asked for, is not where it was looked for."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from models.face_image import FACE_SIZE
 from models.labels import LABEL_INDEX, LABELS
 from trainer.data.emotion_names import emotion_of
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError, DatasetError
 from trainer.data.faces import FaceSet
 from trainer.data.places import elsewhere, home
 from trainer.data.table import Row, read_rows
@@ -47,7 +47,7 @@ def load_fer2013(root: Path, split: str) -> FaceSet:
     message = (
         f"FER2013's {split} split not found: neither {archive} nor {table}; check --root or --data, or give a file"
     )
-    raise DatasetError(message)
+    raise AbsentError(message)
 
 
 def _from_npz(path: Path) -> FaceSet:

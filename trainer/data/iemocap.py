@@ -24,7 +24,7 @@ from typing import Final
 from models.labels import IEMOCAP_LABELS
 from models.text import Turn
 from trainer.data.conversation import Clip, Conversations, Dialog, Half, Skipped, Split, Utterance
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError, DatasetError
 from trainer.data.limits import odd_length
 from trainer.data.table import read_text, wrong
 from trainer.data.wording import clean_text
@@ -86,13 +86,13 @@ def find_release(root: Path) -> Path:
     """Return the folder with the sessions.
 
     Raises:
-        DatasetError: there is none.
+        AbsentError: there is none.
     """
     for folder in (root, root / "IEMOCAP_full_release"):
         if (folder / "Session1").is_dir():
             return folder
     message = f"IEMOCAP not found: no Session1 in {root}; check --root; docs/datasets.md says where it comes from"
-    raise DatasetError(message)
+    raise AbsentError(message)
 
 
 def half_of(dialog: str, speaker: str) -> Half:
@@ -119,7 +119,7 @@ def _ratings_of(session: Path) -> list[Path]:
     files = sorted(folder.glob("Ses*.txt"))  # not macOS's leavings, which start with "._"
     if not files:
         message = f"no Ses*.txt in {folder}; IEMOCAP's official release has the labels of {session.name} there"
-        raise DatasetError(message)
+        raise AbsentError(message)
     return files
 
 
@@ -203,7 +203,8 @@ def _clip(file: Path, rated: _Rated) -> tuple[Clip | None, str | None]:
     dialog, session = file.stem, file.parent.parent.parent
     sounds, pictures = session / "sentences" / "wav", session / "dialog" / "avi" / "DivX"
     sound, video = sounds / dialog / f"{rated.name}.wav", pictures / f"{dialog}.avi"
-    odd = [f"no media: no {path.name}" for path, all_ in ((sound, sounds), (video, pictures)) if _lost(path, all_)]
+    odd = ["no sound: its .wav is not there"] if _lost(sound, sounds) else []
+    odd += ["no pictures: the dialog's .avi is not there"] if _lost(video, pictures) else []
     length = odd_length(rated.start_ms, rated.end_ms)
     heard = sound if sound.is_file() else None
     seen = video if video.is_file() and length is None else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError
 from trainer.data.places import elsewhere, home
 from trainer.data.suffixes import files_under, is_hidden
 
@@ -44,7 +44,7 @@ def labelled_files(name: str, root: Path, split: str, suffixes: Collection[str])
         suffixes: the endings of the files meant.
 
     Raises:
-        DatasetError: there is no such split, or no file in a folder of a label.
+        AbsentError: there is no such split, or no file in a folder of a label.
     """
     base = home(name, root)
     parts = [base / part for part in _PARTS if (base / part).is_dir()]
@@ -53,7 +53,7 @@ def labelled_files(name: str, root: Path, split: str, suffixes: Collection[str])
     files = [LabelledFile(path, path.relative_to(folder).parts[0]) for folder, path in found if path.parent != folder]
     if not files:
         message = f"no files in folders of labels in {', '.join(map(str, folders))}: <label>/<file> is expected there"
-        raise DatasetError(message)
+        raise AbsentError(message)
     if not parts and split in {"train", "dev"}:
         files = [file for file in files if _is_held_out(file.path, base) == (split == "dev")]
     related = parts if set(folders) <= set(parts) else folders
@@ -74,7 +74,7 @@ def _folders(base: Path, parts: Sequence[Path], root: Path, split: str) -> list[
         return [given]
     there = ", ".join([*([part.name for part in parts] or _PARTS[:2]), "all"])
     message = f"{base} has no split {split!r}: there are {there}, or give the path of a folder"
-    raise DatasetError(message)
+    raise AbsentError(message)
 
 
 def _is_held_out(path: Path, base: Path) -> bool:

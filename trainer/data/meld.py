@@ -12,7 +12,7 @@ from typing import Final
 from models.labels import LABEL_INDEX, LABELS
 from models.text import Turn
 from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError
 from trainer.data.limits import odd_length
 from trainer.data.table import Row, read_rows
 from trainer.data.wording import clean_text
@@ -78,7 +78,7 @@ def find_table(root: Path, split: str) -> Path:
     """Return the split's CSV file.
 
     Raises:
-        DatasetError: it is in none of the places where the release has it.
+        AbsentError: it is in none of the places where the release has it.
     """
     named = [place / f"{split}{_TABLE}" for place in _places(root, split)] if split in _FOLDERS else [Path(split)]
     table = next((path for path in named if path.is_file()), None)
@@ -88,7 +88,7 @@ def find_table(root: Path, split: str) -> Path:
         f"MELD's {split} split not found: no {named[0].name} in {named[0].parent} or below; check --root or --data "
         "(or M2FNET_DATA) and --split; docs/datasets.md says where it comes from"
     )
-    raise DatasetError(message)
+    raise AbsentError(message)
 
 
 def find_clips(root: Path, split: str) -> Path | None:
@@ -140,7 +140,7 @@ def _with_clips(found: list[_Found], split: str, folder: Path) -> tuple[list[_Fo
     with_clips, noted = [], []
     for row in found:
         name = row.utterance.name
-        why = UNUSABLE.get((split, name)) or (f"no {name}.mp4" if f"{name}.mp4" not in there else None)
+        why = UNUSABLE.get((split, name)) or ("its clip is not there" if f"{name}.mp4" not in there else None)
         clip = Clip(folder / f"{name}.mp4") if why is None else None
         with_clips.append(_Found(row.dialog, row.index, replace(row.utterance, clip=clip), row.odd))
         if why is not None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from models.text import Turn
 from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError
 from trainer.data.limits import odd_length
 from trainer.data.suffixes import SOUND
 from trainer.data.table import Row, read_rows
@@ -64,13 +64,13 @@ def table_of(root: Path, split: str) -> Path:
     """Return the split's file.
 
     Raises:
-        DatasetError: it is not there.
+        AbsentError: it is not there.
     """
     for path in (root / f"{split}.csv", Path(split)):
         if path.is_file():
             return path
     message = f"{root / f'{split}.csv'} not found, and {split!r} is no file either; check --root and --split"
-    raise DatasetError(message)
+    raise AbsentError(message)
 
 
 def _has_train(root: Path) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError
 
 _PARTS: Final = ("train", "dev", "all")
 
@@ -17,19 +17,19 @@ def corpus_folder(name: str, root: Path, split: str) -> tuple[Path, bool]:
         split: ``train``, ``dev``, ``all``, or the path of a folder.
 
     Raises:
-        DatasetError: the folder is not there, or ``split`` is none of these.
+        AbsentError: the folder is not there, or ``split`` is none of these.
     """
     folder = home(name, root)
     if split in _PARTS:
         if folder.is_dir():
             return folder, split == "all"
         message = f"the corpus {name} not found at {folder}; check --root or --data (or M2FNET_DATA)"
-        raise DatasetError(message)
+        raise AbsentError(message)
     given = elsewhere(folder, root, split)
     if given is not None and given.is_dir():
         return given, True
     message = f"{name} has no split {split!r}: there are train, dev and all, or give the path of a folder"
-    raise DatasetError(message)
+    raise AbsentError(message)
 
 
 def home(name: str, root: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import get_args
 
 from trainer.data.audiofolder import load_audiofolder
 from trainer.data.conversation import Conversations, Split
@@ -12,17 +12,9 @@ from trainer.data.fer2013 import load_fer2013
 from trainer.data.iemocap import load_iemocap
 from trainer.data.image_folder import load_image_folder
 from trainer.data.meld import load_meld
+from trainer.data.names import CLIPS, CONVERSATIONS, FACES
 from trainer.data.own import load_own
 from trainer.data.speech import LabelledClips, load_corpus
-
-ConversationCorpus = Literal["meld", "iemocap", "csv"]
-ClipCorpus = Literal["ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "audiofolder"]
-FaceCorpus = Literal["fer2013", "imagefolder"]
-
-CONVERSATIONS: Final[tuple[ConversationCorpus, ...]] = get_args(ConversationCorpus)
-CLIPS: Final[tuple[ClipCorpus, ...]] = get_args(ClipCorpus)
-FACES: Final[tuple[FaceCorpus, ...]] = get_args(FaceCorpus)
-DATASETS: Final = (*CONVERSATIONS, *CLIPS, *FACES)
 
 
 def load_conversations(
@@ -67,7 +59,7 @@ def load_clips(dataset: str, root: Path, split: str) -> LabelledClips:
     """Return labelled sound of one corpus.
 
     Args:
-        dataset: one of :data:`CLIPS`.
+        dataset: one of :data:`trainer.data.names.CLIPS`.
         root: the corpus's folder, or the one that holds it under its name.
         split: ``train``, ``dev``, ``all``, or the path of a folder, which is read whole.
 
@@ -85,7 +77,7 @@ def load_faces(dataset: str, root: Path, split: str) -> FaceSet:
     """Return labelled faces of one corpus.
 
     Args:
-        dataset: one of :data:`FACES`.
+        dataset: one of :data:`trainer.data.names.FACES`.
         root: the corpus's folder, or the one that holds it under its name.
         split: ``train``, ``dev``, ``test``, or the path of a file (``fer2013``) or folder (``imagefolder``).
 

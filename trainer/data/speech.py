@@ -7,7 +7,7 @@ from typing import Literal
 
 from models.labels import LABEL_INDEX, LABELS
 from trainer.data.conversation import Skipped
-from trainer.data.errors import DatasetError
+from trainer.data.errors import AbsentError, DatasetError
 from trainer.data.places import corpus_folder
 from trainer.data.speech_corpora import CORPORA, STARTER_CORPORA, Corpus
 from trainer.data.suffixes import SOUND, files_under
@@ -71,7 +71,7 @@ def load_corpus(name: str, root: Path, split: str) -> LabelledClips:
     files = files_under(folder, SOUND)
     if not any(corpus.pattern.fullmatch(path.stem) for path in files):
         message = f"no sound files named as {name} names them in {folder}; check --root, --data and --split"
-        raise DatasetError(message)
+        raise AbsentError(message)
     parsed = [_parse(path, corpus) for path in files]
     chosen = [entry for speaker, entry in parsed if whole or corpus.is_dev(speaker) == (split == "dev")]
     clips = tuple(entry for entry in chosen if isinstance(entry, SpeechClip))

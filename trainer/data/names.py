@@ -1,0 +1,13 @@
+"""The names of the corpora, by what they hold; importing this loads nothing else."""
+
+from typing import Final, Literal, get_args
+
+ConversationCorpus = Literal["meld", "iemocap", "csv"]
+ClipCorpus = Literal["ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "audiofolder"]
+FaceCorpus = Literal["fer2013", "imagefolder"]
+Dataset = Literal[ConversationCorpus, ClipCorpus, FaceCorpus]
+
+CONVERSATIONS: Final[tuple[ConversationCorpus, ...]] = get_args(ConversationCorpus)
+CLIPS: Final[tuple[ClipCorpus, ...]] = get_args(ClipCorpus)
+FACES: Final[tuple[FaceCorpus, ...]] = get_args(FaceCorpus)
+DATASETS: Final[tuple[Dataset, ...]] = (*CONVERSATIONS, *CLIPS, *FACES)
