@@ -133,10 +133,11 @@ def mine_triplets(embeddings: Tensor, labels: Tensor, mining: Mining = "semi-har
 
 
 def _hardest(distances: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    usable = positives.any(dim=1) & negatives.any(dim=1)
+    anchors = (positives.any(dim=1) & negatives.any(dim=1)).nonzero(as_tuple=True)[0]
+    if not len(anchors):
+        return anchors, anchors, anchors
     farthest = distances.masked_fill(~positives, -torch.inf).argmax(dim=1)
     nearest = distances.masked_fill(~negatives, torch.inf).argmin(dim=1)
-    anchors = usable.nonzero(as_tuple=True)[0]
     return anchors, farthest[anchors], nearest[anchors]
 
 

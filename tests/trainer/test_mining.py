@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.losses import FACENET_MARGIN
+from models.losses import FACENET_MARGIN, Mining, mine_triplets
 from trainer.metrics import Ints
 from trainer.mining import (
     MiningError,
@@ -36,6 +37,20 @@ def test_every_offline_triplet_is_valid_and_semi_hard(sample: tuple[Floats, Ints
     gap = distances[anchor, negative] - distances[anchor, positive]
     assert (gap > -1e-9).all()
     assert (gap < margin + 1e-9).all()
+
+
+@given(samples(), st.sampled_from(["all", "semi-hard", "hard"]))
+def test_every_triplet_mined_in_a_batch_is_valid(sample: tuple[Floats, Ints], mining: Mining) -> None:
+    embeddings, labels = sample
+    mined = mine_triplets(torch.from_numpy(embeddings), torch.from_numpy(labels), mining)
+    anchor, positive, negative = (rows.numpy() for rows in mined)
+    assert (anchor != positive).all()
+    assert (labels[anchor] == labels[positive]).all()
+    assert (labels[anchor] != labels[negative]).all()
+    if mining == "semi-hard":
+        distances = squared_distances(embeddings)
+        gap = distances[anchor, negative] - distances[anchor, positive]
+        assert ((gap > -1e-4) & (gap < FACENET_MARGIN + 1e-4)).all()
 
 
 @given(samples(), seeds)
