@@ -3,43 +3,54 @@
 ::
 
     config.json            BundleConfig: labels, context format, dimensions, temperatures, SHA-256 of the rest
-    text.safetensors       matrices in half precision, vectors (biases, normalisations) in float32
-    audio.safetensors
-    face.safetensors
-    fusion.safetensors
+    text.safetensors       the weights of each network (:mod:`models.weights`), where large in several files
+    audio.safetensors      … face, scene and fusion likewise; a bundle may lack audio, face and scene
     encoder/               the text encoder's configuration and its tokenizer, no weights
     MODEL_CARD.md
+
+A folder may hold several bundles, each with a configuration of its own beside ``config.json`` (``small.json``) that
+names its files.
 """
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.extractor import EMBEDDING_DIM, EmotionExtractor
 from models.fusion import FusionConfig, M2FNet
+from models.spectrogram import LogMelImage
+from models.speech_encoder import VoiceExtractor, WhisperMel
 from models.text import MAX_TOKENS, ContextFormat, TextEncoder
+from models.weights import Precision, WeightError, load_sharded, pack, save_sharded
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+READABLE: Final = (1, 2)  # 2 added absent branches, other audio networks and files named by the configuration
 STARTER: Final = Path(__file__).parent / "bundles" / "starter"
+BUILT_IN: Final = {"starter": STARTER, "small": STARTER / "small.json"}
 MAX_FILE_BYTES: Final = 95_000_000  # what code hosts refuse begins at 100 MB
 _CONFIG: Final = "config.json"
 _CARD: Final = "MODEL_CARD.md"
 _ENCODER: Final = "encoder"
+_HEADER_BYTES: Final = 200_000  # what names and shapes take in a file of weights, at most
 _SHOWN: Final = 3  # names listed in a message before "and n more"
 
-NetworkName = Literal["text", "audio", "face", "fusion"]
+NetworkName = Literal["text", "audio", "face", "scene", "fusion"]
+AudioKind = Literal["log-mel", "whisper"]
 NETWORKS: Final[tuple[NetworkName, ...]] = get_args(NetworkName)
+NEEDED: Final[tuple[NetworkName, ...]] = ("text", "fusion")
+MODALITIES: Final[tuple[NetworkName, ...]] = ("text", "audio", "face", "scene")
 Temperature = Annotated[float, Field(gt=0)]
 
 
@@ -57,12 +68,20 @@ class TextPart(_Part):
     dim: PositiveInt
     context: ContextFormat = ContextFormat()
     max_tokens: PositiveInt = MAX_TOKENS
+    encoder: str = "encoder"
+    """The folder of the encoder's configuration and tokenizer."""
 
 
 class ExtractorPart(_Part):
-    """The width of an audio or face embedding."""
+    """The width of a face or scene embedding."""
 
     dim: PositiveInt = EMBEDDING_DIM
+
+
+class AudioPart(ExtractorPart):
+    """The voice branch: the paper's extractor on log-mel images, or a projector on Whisper's encoder."""
+
+    kind: AudioKind = "log-mel"
 
 
 class Temperatures(_Part):
@@ -71,35 +90,61 @@ class Temperatures(_Part):
     text: Temperature = 1.0
     audio: Temperature = 1.0
     face: Temperature = 1.0
+    scene: Temperature = 1.0
     fused: Temperature = 1.0
+    fused_by: dict[str, Temperature] = {}
+    """The fusion's for single sets of modalities, such as ``text+audio``: what it rests on decides how sure it is."""
+
+    def for_modalities(self, present: Iterable[str]) -> float:
+        """Return the fusion's temperature for an utterance that has these modalities."""
+        return self.fused_by.get(modality_key(present), self.fused)
+
+
+def modality_key(present: Iterable[str]) -> str:
+    """Return the name of a set of modalities, such as ``text+audio``, in one order."""
+    found = set(present)
+    return "+".join(name for name in MODALITIES if name in found)
 
 
 class BundleConfig(_Part):
     """The contents of config.json; ``files`` is filled in when the bundle is saved."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1, 2] = FORMAT_VERSION
     name: Annotated[str, Field(min_length=1)]
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    networks: tuple[NetworkName, ...] = NETWORKS
+    networks: tuple[NetworkName, ...] = ("text", "audio", "face", "fusion")
     text: TextPart
-    audio: ExtractorPart = ExtractorPart()
+    audio: AudioPart = AudioPart()
     face: ExtractorPart = ExtractorPart()
+    scene: ExtractorPart = ExtractorPart()
     fusion: FusionConfig
     temperatures: Temperatures = Temperatures()
+    weights: dict[NetworkName, tuple[str, ...]] = {}
+    """The files of each network's weights; of one not named, ``<network>.safetensors``."""
     files: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> "BundleConfig":
-        missing = set(NETWORKS) - set(self.networks)
+        missing = set(NEEDED) - set(self.networks)
         if missing:
-            message = f"the bundle lacks {_listed(missing)}; all of {_listed(NETWORKS)} are needed"
+            message = f"the bundle lacks {_listed(missing)}; both of {_listed(NEEDED)} are needed"
             raise ValueError(message)
         fusion = self.fusion
-        widths = (fusion.text_dim, fusion.audio_dim, fusion.face_dim, fusion.classes)
-        if widths != (self.text.dim, self.audio.dim, self.face.dim, len(self.labels)):
+        widths = {"text": self.text.dim, "audio": self.audio.dim, "face": self.face.dim, "scene": self.scene.dim}
+        unlike = [name for name in self.modalities if widths[name] != getattr(fusion, f"{name}_dim")]
+        if unlike or fusion.classes != len(self.labels):
             message = "the fusion's dimensions and classes don't match those of the branches and the labels"
             raise ValueError(message)
         return self
+
+    @property
+    def modalities(self) -> tuple[NetworkName, ...]:
+        """Return the branches that the bundle has."""
+        return tuple(name for name in MODALITIES if name in self.networks)
+
+    def weight_files(self, network: NetworkName) -> tuple[str, ...]:
+        """Return the names of the files that hold a network's weights."""
+        return self.weights.get(network, (f"{network}.safetensors",))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,67 +154,105 @@ class Bundle:
     config: BundleConfig
     text: TextEncoder
     tokenizer: PreTrainedTokenizerBase
-    audio: EmotionExtractor
-    face: EmotionExtractor
+    audio: EmotionExtractor | VoiceExtractor | None
+    face: EmotionExtractor | None
     fusion: M2FNet
+    scene: EmotionExtractor | None = None
 
     def networks(self) -> dict[NetworkName, nn.Module]:
-        """Return the networks by name."""
-        return {"text": self.text, "audio": self.audio, "face": self.face, "fusion": self.fusion}
+        """Return the networks there are, by name."""
+        return {name: network for name in NETWORKS if (network := getattr(self, name)) is not None}
+
+    def audio_input(self, samples: Sequence[npt.NDArray[np.float32]]) -> Tensor:
+        """Return the audio network's input for equally long sounds, each ``(n,)`` at 16 kHz."""
+        with torch.inference_mode():
+            image: Tensor = audio_front(self.config.audio.kind)(torch.from_numpy(np.stack(samples)))
+        return image
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Return the bundle in ``folder``, on the CPU.
+@cache
+def audio_front(kind: AudioKind) -> nn.Module:
+    """Return what turns sounds ``(batch, samples)`` at 16 kHz into the input of an audio network of this kind."""
+    return (WhisperMel() if kind == "whisper" else LogMelImage()).eval()
+
+
+def find_bundle(name: str | Path | None) -> Path:
+    """Return where a bundle is: ``starter`` (also for None) and ``small`` are the program's own, else a path."""
+    return STARTER if name is None else BUILT_IN.get(str(name), Path(name))
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Return the bundle in a folder, on the CPU; or that of one configuration (``small.json``) in it.
 
     Raises:
         BundleError: it is missing, damaged, of another version, or its weights don't fit its configuration.
     """
-    config = _read_config(folder)
-    _check_files(folder, config.files)
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder / _ENCODER, local_files_only=True)
-        encoder = AutoModel.from_config(  # type: ignore[no-untyped-call]  # transformers leaves it unannotated
-            AutoConfig.from_pretrained(folder / _ENCODER, local_files_only=True)
-        ).float()
-    except (OSError, ValueError, KeyError) as error:
-        message = f"the text encoder in {folder / _ENCODER} can't be built ({error}): {_repair(folder)}"
-        raise BundleError(message) from error
+    folder, name = (path.parent, path.name) if path.suffix == ".json" else (path, _CONFIG)
+    config = _read_config(folder, name)
+    _check_files(folder, config)
+    tokenizer, encoder = _text_encoder(folder / config.text.encoder, folder)
     classes = len(config.labels)
     bundle = Bundle(
         config,
         TextEncoder(encoder, classes),
         tokenizer,
-        EmotionExtractor(classes, config.audio.dim),
-        EmotionExtractor(classes, config.face.dim),
+        _audio_network(config) if "audio" in config.networks else None,
+        EmotionExtractor(classes, config.face.dim) if "face" in config.networks else None,
         M2FNet(config.fusion),
+        EmotionExtractor(classes, config.scene.dim) if "scene" in config.networks else None,
     )
-    for name, network in bundle.networks().items():
-        _load_weights(network, folder / f"{name}.safetensors")
+    for network_name, network in bundle.networks().items():
+        _load_weights(network, [folder / file for file in config.weight_files(network_name)])
         network.eval().requires_grad_(False)
     return bundle
 
 
-def save_bundle(folder: Path, bundle: Bundle, card: str, max_file_bytes: int = MAX_FILE_BYTES) -> BundleConfig:
+def _text_encoder(source: Path, folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, local_files_only=True)
+        encoder: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # transformers' own
+            AutoConfig.from_pretrained(source, local_files_only=True)
+        ).float()
+    except (OSError, ValueError, KeyError) as error:
+        message = f"the text encoder in {source} can't be built ({error}): {_repair(folder)}"
+        raise BundleError(message) from error
+    return tokenizer, encoder
+
+
+def _audio_network(config: BundleConfig) -> EmotionExtractor | VoiceExtractor:
+    if config.audio.kind == "whisper":
+        return VoiceExtractor.untrained(len(config.labels), config.audio.dim)
+    return EmotionExtractor(len(config.labels), config.audio.dim)
+
+
+def save_bundle(
+    folder: Path,
+    bundle: Bundle,
+    card: str,
+    precision: Precision = "float16",
+    max_file_bytes: int = MAX_FILE_BYTES,
+) -> BundleConfig:
     """Write a bundle whole or not at all, in the place of the one that may be there.
 
     Args:
         folder: made with its parents.
-        bundle: ``config.files`` is ignored; the networks are left as they are.
+        bundle: ``config.networks``, ``weights`` and ``files`` are ignored; the networks are left as they are.
         card: the text of MODEL_CARD.md.
+        precision: of the stored matrices; int8 halves the files once more.
         max_file_bytes: no file may be larger.
 
     Returns:
         the configuration as written, with the hashes.
 
     Raises:
-        BundleError: a file is too large, a weight is not finite in half precision, or what was written
+        BundleError: a file is too large, a weight is not finite in the precision, or what was written
             can't be loaded back.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         fresh = Path(temporary) / "fresh"  # not the temporary folder itself, which only its owner may read
         fresh.mkdir()
-        config = _write(fresh, bundle, card)
+        config = _write(fresh, bundle, card, precision, max_file_bytes)
         _check_sizes(fresh, max_file_bytes)
         load_bundle(fresh)
         if folder.exists():
@@ -178,44 +261,49 @@ def save_bundle(folder: Path, bundle: Bundle, card: str, max_file_bytes: int = M
     return config
 
 
-def _write(folder: Path, bundle: Bundle, card: str) -> BundleConfig:
-    for name, network in bundle.networks().items():
-        weights = folder / f"{name}.safetensors"
-        save_file(_compact(name, network.state_dict()), weights)
-        weights.chmod(0o644)  # safetensors leaves them to their owner alone
+def _write(folder: Path, bundle: Bundle, card: str, precision: Precision, limit: int) -> BundleConfig:
+    networks = bundle.networks()
+    weights = {
+        name: tuple(save_sharded(_packed(name, network, precision), folder, name, limit - _HEADER_BYTES))
+        for name, network in networks.items()
+    }
     bundle.text.encoder.config.save_pretrained(folder / _ENCODER)
     bundle.tokenizer.save_pretrained(folder / _ENCODER)
     (folder / _CARD).write_text(card, encoding="utf-8")
+    text = bundle.config.text.model_copy(update={"encoder": _ENCODER})
     hashes = {name: _sha256(folder / name) for name in sorted(_file_names(folder))}
-    config = bundle.config.model_copy(update={"files": hashes})
+    config = bundle.config.model_copy(
+        update={
+            "format_version": FORMAT_VERSION,
+            "networks": tuple(networks),
+            "text": text,
+            "weights": weights,
+            "files": hashes,
+        }
+    )
     (folder / _CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return config
 
 
-def _compact(network: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights as stored; vectors cost nothing and hold what half precision is too coarse for."""
-    small = {
-        name: (tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor).cpu().contiguous()
-        for name, tensor in state.items()
-    }
-    broken = [name for name, tensor in small.items() if not tensor.isfinite().all()]
-    if broken:
-        message = f"{network} has weights that are not finite in half precision ({_listed(broken)}): train it again"
-        raise BundleError(message)
-    return small
+def _packed(name: str, network: nn.Module, precision: Precision) -> dict[str, Tensor]:
+    try:
+        return pack({key: tensor.cpu() for key, tensor in network.state_dict().items()}, precision)
+    except WeightError as error:
+        message = f"{name} has {error}: train it again"
+        raise BundleError(message) from error
 
 
-def _read_config(folder: Path) -> BundleConfig:
-    path = folder / _CONFIG
+def _read_config(folder: Path, name: str = _CONFIG) -> BundleConfig:
+    path = folder / name
     if not path.is_file():
-        message = f"no bundle in {folder}: train one with `m2fnet train starter`, or name a folder that has {_CONFIG}"
+        message = f"no bundle in {folder}: train one with `m2fnet train starter`, or name a folder that has {name}"
         raise BundleError(message)
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         version = raw.get("format_version") if isinstance(raw, dict) else None
-        if version != FORMAT_VERSION:
+        if version not in READABLE:
             message = (
-                f"{path} has format version {version}, this program reads {FORMAT_VERSION}: "
+                f"{path} has format version {version}, this program reads {', '.join(map(str, READABLE))}: "
                 "take the program the bundle was made with, or train the bundle again"
             )
             raise BundleError(message)
@@ -231,18 +319,24 @@ def _reasons(error: ValueError) -> str:
     return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors())
 
 
-def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
-    present = set(_file_names(folder))
-    needed = {f"{name}.safetensors" for name in NETWORKS} | set(hashes)
+def _check_files(folder: Path, config: BundleConfig) -> None:
+    present, hashes = set(_file_names(folder)), config.files
+    needed = {file for name in config.networks for file in config.weight_files(name)} | set(hashes)
     if missing := needed - present:
         message = f"{folder} lacks {_listed(missing)}: {_repair(folder)}"
         raise BundleError(message)
-    if unknown := present - set(hashes):
+    if unknown := present - set(hashes) - _of_others(folder):
         message = f"{folder} holds {_listed(unknown)}, which {_CONFIG} does not list: remove it, or {_repair(folder)}"
         raise BundleError(message)
     if damaged := [name for name, digest in hashes.items() if _sha256(folder / name) != digest]:
         message = f"{_listed(damaged)} in {folder} differs from what was saved (SHA-256): {_repair(folder)}"
         raise BundleError(message)
+
+
+def _of_others(folder: Path) -> set[str]:
+    """Return the files that belong to the folder's other bundles, their configurations included."""
+    configs = {path.name for path in folder.glob("*.json")}
+    return configs.union(*(_read_config(folder, name).files for name in configs))
 
 
 def _check_sizes(folder: Path, limit: int) -> None:
@@ -252,16 +346,18 @@ def _check_sizes(folder: Path, limit: int) -> None:
         raise BundleError(message)
 
 
-def _load_weights(network: nn.Module, path: Path) -> None:
+def _load_weights(network: nn.Module, paths: list[Path]) -> None:
+    folder = paths[0].parent
     try:
-        stored = load_file(path)
-    except SafetensorError as error:
-        message = f"{path} is not a safetensors file ({error}): {_repair(path.parent)}"
+        stored = load_sharded(paths)
+    except WeightError as error:
+        message = f"{error}: {_repair(folder)}"
         raise BundleError(message) from error
     wanted = network.state_dict()
     problems = [*_name_problems(wanted, stored), *_shape_problems(wanted, stored)]
     if problems:
-        message = f"{path} does not fit its configuration: {'; '.join(problems)}. {_repair(path.parent).capitalize()}"
+        named = " and ".join(map(str, paths))
+        message = f"{named} does not fit its configuration: {'; '.join(problems)}. {_repair(folder).capitalize()}"
         raise BundleError(message)
     with torch.no_grad():
         network.load_state_dict(stored)

@@ -104,16 +104,17 @@ def _tensorrt(_: Settings) -> Iterator[Finding]:
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
-    from models.bundle import STARTER, BundleError, load_bundle  # noqa: PLC0415 - see _torch
+    from models.bundle import BundleError, find_bundle, load_bundle  # noqa: PLC0415 - see _torch
 
-    folder = settings.runtime.bundle or STARTER
+    path = find_bundle(settings.runtime.bundle)
+    folder = path.parent if path.suffix == ".json" else path
     try:
-        config = load_bundle(folder).config
+        config = load_bundle(path).config
     except BundleError as error:
         yield Finding("bundle", "broken", str(error), "name another one with --set runtime.bundle=FOLDER", needed=True)
         return
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    detail = f"{config.name} in {folder}, {size / 1e6:.0f} MB, labels: {', '.join(config.labels)}"
+    size = sum((folder / file).stat().st_size for file in config.files)
+    detail = f"{config.name} in {path}, {size / 1e6:.0f} MB, labels: {', '.join(config.labels)}"
     yield Finding("bundle", "ok", detail, needed=True)
 
 

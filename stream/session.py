@@ -49,7 +49,7 @@ class _Pending:
 
     segment: Segment
     transcript: Future[Transcript]
-    audio: Future[Branch]
+    audio: Future[Branch | None]
     ended_at: float
     endpoint_ms: float
     asked_at: float
@@ -291,13 +291,15 @@ class Session:
         if pending.heard.rejected is not None:
             return
         segment = pending.segment
+        seen = self._vision.between(segment.start_ms, segment.end_ms)
         utterance = DialogUtterance(
             segment.utterance,
             self._speaker,
             segment.start_ms,
             segment.end_ms,
             pending.heard.text,
-            face=self._vision.face_between(segment.start_ms, segment.end_ms),
+            face=seen.face,
+            scene=seen.scene,
         )
         pending.recognition = self._recognizer.recognize(utterance, pending.audio.result())
         if not pending.final:

@@ -88,7 +88,7 @@ class DialogSettings(Section):
 class RuntimeSettings(Section):
     """The engine and the trained bundle."""
 
-    bundle: Path | None = Field(None, description="bundle folder; none: the starter bundle")
+    bundle: Path | None = Field(None, description="starter, small, or a folder; none: starter")
     engine: Literal["auto", "torch", "openvino"] = Field("auto", description="what computes the networks")
     threads: int = Field(0, ge=0, description="0: let the engine choose")
     max_batch: int = Field(16, ge=1, le=256, description="waiting inputs computed together")

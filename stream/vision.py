@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from models.face_image import crop_face
 from models.faces import Detection, weighted_faces
-from models.runtime.runtime import Runtime
+from models.geometry import Box
+from models.runtime.runtime import Branch, Runtime
 from stream.events import FaceBox, Faces
-from stream.face_timeline import FaceTimeline
 from stream.media import Image, VideoFrame
+from stream.picture_timeline import PictureTimeline
 from stream.rate import FrameRate
 from stream.settings import VisionSettings
 from stream.tracker import FaceTracker
@@ -41,13 +42,21 @@ class VisionCounts:
     skipped: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of an utterance: its face and scene vectors ``(dim,)``, None where there is none."""
+
+    face: Floats | None
+    scene: Floats | None
+
+
 class FaceAnalyzer:
-    """Turns a picture into a ``faces`` event, and keeps its face vector for the utterance it belongs to."""
+    """Turns a picture into a ``faces`` event, and keeps what it shows for the utterance it belongs to."""
 
     def __init__(self, detector: Detector, runtime: Runtime) -> None:
         self._detector, self._runtime = detector, runtime
         self._tracker = FaceTracker()
-        self._timeline = FaceTimeline()
+        self._faces, self._scenes = PictureTimeline(), PictureTimeline()
         self._lock = threading.Lock()
 
     def analyze(self, frame: VideoFrame) -> Faces:
@@ -55,27 +64,29 @@ class FaceAnalyzer:
         height, width = frame.image.shape[:2]
         boxes = [found.box for found in self._detector.detect(frame.image)]
         ids = self._tracker.update(frame.time_ms, boxes)
-        branches = []
-        if boxes:
-            crops = np.stack([crop_face(frame.image, box) for box in boxes])
-            branches = self._runtime.faces(crops).result()
+        scene = self._runtime.scene(frame.image)
+        branches = self._expressions(frame.image, boxes)
         vector = weighted_faces([branch.embedding for branch in branches], boxes) if branches else None
+        whole = scene.result()
         with self._lock:
-            self._timeline.add(frame.time_ms, vector)
+            self._faces.add(frame.time_ms, vector)
+            self._scenes.add(frame.time_ms, None if whole is None else whole.embedding)
+        named = [dict(zip(self._runtime.labels, map(float, branch.probabilities), strict=True)) for branch in branches]
         faces = [
-            FaceBox(
-                id=identity,
-                box=(box.left, box.top, box.right, box.bottom),
-                expression=dict(zip(self._runtime.labels, map(float, branch.probabilities), strict=True)),
-            )
-            for identity, box, branch in zip(ids, boxes, branches, strict=True)
+            FaceBox(id=identity, box=(box.left, box.top, box.right, box.bottom), expression=expression)
+            for identity, box, expression in zip(ids, boxes, named or [{}] * len(boxes), strict=True)
         ]
         return Faces(time_ms=round(frame.time_ms), width=width, height=height, faces=faces)
 
-    def face_between(self, start_ms: float, end_ms: float) -> Floats | None:
-        """Return the face vector of an utterance, None if no face was seen."""
+    def _expressions(self, image: Image, boxes: Sequence[Box]) -> list[Branch]:
+        if not boxes:
+            return []
+        return self._runtime.faces(np.stack([crop_face(image, box) for box in boxes])).result()
+
+    def between(self, start_ms: float, end_ms: float) -> Seen:
+        """Return what was seen of an utterance."""
         with self._lock:
-            return self._timeline.utterance(start_ms, end_ms)
+            return Seen(self._faces.utterance(start_ms, end_ms), self._scenes.utterance(start_ms, end_ms))
 
 
 class Vision:
@@ -119,12 +130,12 @@ class Vision:
             self._waiting.append(frame)
             self._changed.notify_all()
 
-    def face_between(self, start_ms: float, end_ms: float) -> Floats | None:
-        """Return the face vector of an utterance, None if no face was seen; not live, pictures in line come first."""
+    def between(self, start_ms: float, end_ms: float) -> Seen:
+        """Return what was seen of an utterance; not live, pictures in line come first."""
         if not self._live:
             with self._changed:
                 self._changed.wait_for(lambda: not self._waiting and not self._busy)
-        return self._analyzer.face_between(start_ms, end_ms)
+        return self._analyzer.between(start_ms, end_ms)
 
     @property
     def counts(self) -> VisionCounts:

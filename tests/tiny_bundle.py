@@ -1,5 +1,7 @@
 """A bundle of the real networks with random weights, the text encoder and the dialog network small."""
 
+from pathlib import Path
+
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -9,11 +11,11 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
-from models.bundle import Bundle, BundleConfig, ExtractorPart, Temperatures, TextPart
+from models.bundle import AudioPart, Bundle, BundleConfig, ExtractorPart, Temperatures, TextPart
 from models.extractor import EmotionExtractor
 from models.fusion import FusionConfig, M2FNet
 from models.labels import LABELS
-from models.text import TextEncoder
+from models.text import MAX_TOKENS, TextEncoder
 
 TEXT_DIM = 32
 IMAGE_DIM = 24
@@ -36,23 +38,36 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **_SPECIAL)
 
 
-def tiny_bundle(seed: int = 0) -> Bundle:
-    torch.manual_seed(seed)
-    tokenizer = tiny_tokenizer()
-    encoder = BertConfig(
-        vocab_size=len(tokenizer),
+def _tiny_encoder(tokens: int, longest: int = 64) -> BertConfig:
+    return BertConfig(
+        vocab_size=tokens,
         hidden_size=TEXT_DIM,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=longest,
     )
+
+
+def save_tiny_encoder(folder: Path, seed: int = 0) -> Path:
+    """Write an untrained encoder and its tokenizer as Hugging Face has them, and return their folder."""
+    torch.manual_seed(seed)
+    tokenizer = tiny_tokenizer()
+    tokenizer.save_pretrained(folder)
+    AutoModel.from_config(_tiny_encoder(len(tokenizer), MAX_TOKENS)).save_pretrained(folder)
+    return folder
+
+
+def tiny_bundle(seed: int = 0) -> Bundle:
+    torch.manual_seed(seed)
+    tokenizer = tiny_tokenizer()
+    encoder = _tiny_encoder(len(tokenizer))
     fusion = FusionConfig(TEXT_DIM, IMAGE_DIM, IMAGE_DIM, IMAGE_DIM, len(LABELS), fusion_layers=2)
     config = BundleConfig(
         name="tiny",
         labels=LABELS,
         text=TextPart(dim=TEXT_DIM, max_tokens=64),
-        audio=ExtractorPart(dim=IMAGE_DIM),
+        audio=AudioPart(dim=IMAGE_DIM),
         face=ExtractorPart(dim=IMAGE_DIM),
         fusion=fusion,
         temperatures=Temperatures(text=0.5, audio=2.0, face=1.5, fused=0.25),

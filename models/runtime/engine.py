@@ -1,4 +1,4 @@
-"""What an inference engine is: the four networks of a bundle behind one call."""
+"""What an inference engine is: the networks of a bundle behind one call."""
 
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -14,6 +14,7 @@ INPUT_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
     "text": ("input_ids", "attention_mask", "utterance_mask"),
     "audio": ("images",),
     "face": ("images",),
+    "scene": ("images",),
     "fusion": (
         "text",
         "audio",
@@ -30,6 +31,7 @@ OUTPUT_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
     "text": ("embedding", "logits"),
     "audio": ("embedding", "logits"),
     "face": ("embedding", "logits"),
+    "scene": ("embedding", "logits"),
     "fusion": ("logits",),
 }
 

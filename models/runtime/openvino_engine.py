@@ -16,15 +16,19 @@ from models.bundle import Bundle, BundleConfig, NetworkName
 from models.face_image import INPUT_SIZE
 from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array
 from models.runtime.model_cache import cache_folder, cached
+from models.scene_image import SCENE_SIZE
 from models.spectrogram import CHANNELS, MEL_BANDS
+from models.speech_encoder import MELS
 
 _log: Final = logging.getLogger(__name__)
 _DYNAMIC_AXES: Final[Mapping[NetworkName, tuple[int, ...]]] = {
     "text": (0, 1),
-    "audio": (0, 3),
+    "audio": (0, -1),
     "face": (0,),
+    "scene": (0,),
     "fusion": (0, 1),
 }
+_PICTURES: Final[Mapping[NetworkName, int]] = {"face": INPUT_SIZE, "scene": SCENE_SIZE}
 
 
 class OpenVinoEngine:
@@ -65,16 +69,19 @@ def _examples(name: NetworkName, config: BundleConfig) -> tuple[torch.Tensor, ..
         ragged = torch.ones(2, 5, dtype=torch.int64).tril(1)  # or the tracer would leave the masking out
         return ragged, ragged, ragged
     if name == "audio":
-        return (torch.zeros(2, CHANNELS, MEL_BANDS, 64),)
-    if name == "face":
-        return (torch.zeros(2, CHANNELS, INPUT_SIZE, INPUT_SIZE),)
+        return (
+            torch.zeros(2, MELS, 64) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
+        )
+    if name in _PICTURES:
+        return (torch.zeros(2, CHANNELS, _PICTURES[name], _PICTURES[name]),)
     widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
     mask = torch.ones(2, 5, dtype=torch.bool)
     return *(torch.zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
 
 
 def _shape(name: NetworkName, example: torch.Tensor) -> list[int]:
-    return [-1 if axis in _DYNAMIC_AXES[name] else size for axis, size in enumerate(example.shape)]
+    dynamic = {axis % example.dim() for axis in _DYNAMIC_AXES[name]}
+    return [-1 if axis in dynamic else size for axis, size in enumerate(example.shape)]
 
 
 def _convert(name: NetworkName, network: nn.Module, examples: tuple[torch.Tensor, ...]) -> ov.Model:

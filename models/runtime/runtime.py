@@ -5,26 +5,28 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.bundle import STARTER, Bundle, load_bundle
+from models.bundle import MODALITIES, Bundle, NetworkName, audio_front, find_bundle, load_bundle
 from models.calibration import probabilities
 from models.face_image import FACE_SIZE, face_input
 from models.fusion import FusionConfig
 from models.runtime.engine import Array, Engine
 from models.runtime.select import EngineName, choose_engine
 from models.runtime.worker import Item, Outputs, Worker
-from models.spectrogram import SAMPLE_RATE, LogMelImage
+from models.scene_image import scene_input, shrink_scene
+from models.spectrogram import SAMPLE_RATE
 from models.text import Turn, tokenize, with_context
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
 WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
 
 Floats = npt.NDArray[np.float32]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,12 @@ class Window:
     face: list[Floats | None]
     scene: list[Floats | None]
 
+    def present(self) -> list[list[str]]:
+        """Return the modalities that each utterance has."""
+        return [
+            [name for name in MODALITIES if getattr(self, name)[index] is not None] for index in range(len(self.text))
+        ]
+
 
 class Runtime:
     """A loaded bundle on an engine, fed from any thread; one worker owns the device and batches what waits.
@@ -57,23 +65,24 @@ class Runtime:
         self.engine_name = engine.name
         self.bundle_name = bundle.config.name
         self.causal = bundle.config.fusion.causal
+        self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.future_context = bundle.config.text.context.future
         self._config, self._tokenizer = bundle.config, bundle.tokenizer
         self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
-        self._log_mel = LogMelImage().eval()
+        self._audio_front = audio_front(bundle.config.audio.kind)
         self._worker = Worker(engine, max_batch)
 
     @classmethod
     def load(
         cls, bundle: Path | None = None, engine: EngineName = "auto", threads: int = 0, max_batch: int = 16
     ) -> "Runtime":
-        """Return a runtime for a bundle folder, the starter bundle by default.
+        """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
 
         Raises:
             BundleError: the bundle is missing or damaged.
             EngineError: the engine named does not work here.
         """
-        loaded = load_bundle(bundle or STARTER)
+        loaded = load_bundle(find_bundle(bundle))
         return cls(loaded, choose_engine(engine, loaded, threads), max_batch)
 
     def text(self, turns: Sequence[Turn], index: int) -> "Future[Branch]":
@@ -90,8 +99,10 @@ class Runtime:
         temperature = self._config.temperatures.text
         return self._worker.submit(Item("text", inputs, lambda rows: _branches(rows, temperature)[0]))
 
-    def audio(self, samples: Floats) -> "Future[Branch]":
+    def audio(self, samples: Floats) -> "Future[Branch | None]":
         """Hear an utterance: ``(n,)`` float32 in [-1, 1] at 16 kHz; of a longer one the last 15 s.
+
+        The result is None where the bundle has no voice branch.
 
         Raises:
             ValueError: it is not one channel of finite numbers.
@@ -99,14 +110,18 @@ class Runtime:
         if samples.ndim != 1 or not np.isfinite(samples).all():
             message = f"sound must be one channel of finite samples, not of shape {samples.shape}"
             raise ValueError(message)
+        if "audio" not in self.modalities:
+            return _known(None)
         heard = torch.from_numpy(np.array(samples[-MAX_SAMPLES:], np.float32))
         with torch.inference_mode():
-            image = self._log_mel(heard.unsqueeze(0)).numpy()
+            image = self._audio_front(heard.unsqueeze(0)).numpy()
         temperature = self._config.temperatures.audio
         return self._worker.submit(Item("audio", {"images": image}, lambda rows: _branches(rows, temperature)[0]))
 
     def faces(self, crops: npt.NDArray[np.uint8]) -> "Future[list[Branch]]":
         """See the expressions of ``(n, 48, 48)`` grey faces, as ``crop_face`` makes them; n may be 0.
+
+        The result is empty where the bundle has no face branch.
 
         Raises:
             ValueError: the crops have another shape.
@@ -114,14 +129,21 @@ class Runtime:
         if crops.ndim != 3 or crops.shape[1:] != (FACE_SIZE, FACE_SIZE):  # noqa: PLR2004 - (n, height, width)
             message = f"faces must be (n, {FACE_SIZE}, {FACE_SIZE}), not {crops.shape}"
             raise ValueError(message)
-        if not len(crops):
-            nobody: Future[list[Branch]] = Future()
-            nobody.set_result([])
-            return nobody
+        if not len(crops) or "face" not in self.modalities:
+            return _known([])
         with torch.inference_mode():
             images = face_input(torch.from_numpy(np.array(crops))).numpy()
         temperature = self._config.temperatures.face
         return self._worker.submit(Item("face", {"images": images}, lambda rows: _branches(rows, temperature)))
+
+    def scene(self, picture: npt.NDArray[np.uint8]) -> "Future[Branch | None]":
+        """See a whole picture, ``(height, width, 3)`` RGB; the result is None where the bundle has no scene branch."""
+        if "scene" not in self.modalities:
+            return _known(None)
+        with torch.inference_mode():
+            images = scene_input(torch.from_numpy(shrink_scene(picture)[None])).numpy()
+        temperature = self._config.temperatures.scene
+        return self._worker.submit(Item("scene", {"images": images}, lambda rows: _branches(rows, temperature)[0]))
 
     def fuse(self, window: Window) -> "Future[Floats]":
         """Name the emotions of a window of the dialog: probabilities ``(utterances, classes)``.
@@ -130,10 +152,11 @@ class Runtime:
             ValueError: the window is empty, its lists differ in length, or an embedding in width.
         """
         inputs = fusion_inputs(window, self._config.fusion)
-        count, temperature = len(window.text), self._config.temperatures.fused
+        temperatures = [self._config.temperatures.for_modalities(present) for present in window.present()]
 
         def finish(rows: Outputs) -> Floats:
-            return probabilities(rows["logits"][0, :count], temperature)
+            scale = np.array(temperatures, np.float64)[:, None]
+            return probabilities(rows["logits"][0, : len(temperatures)] / scale)
 
         return self._worker.submit(Item("fusion", inputs, finish))
 
@@ -146,6 +169,12 @@ class Runtime:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _known(result: Result) -> "Future[Result]":
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return future
 
 
 def _branches(rows: Outputs, temperature: float) -> list[Branch]:

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_bundle import tiny_bundle
 
-from models.bundle import STARTER, Bundle, BundleConfig, BundleError, load_bundle, save_bundle
+from models.bundle import STARTER, Bundle, BundleConfig, BundleError, Temperatures, load_bundle, save_bundle
 from models.labels import LABELS
 
 Change = Callable[[dict[str, torch.Tensor]], object]
@@ -96,7 +97,7 @@ def test_saving_replaces_an_older_bundle_and_leaves_nothing_else(copy: Path) -> 
 
 
 def test_a_bundle_too_large_is_not_saved_and_the_older_one_stays(copy: Path) -> None:
-    with pytest.raises(BundleError, match=r"audio.safetensors, face.safetensors would exceed 1,000,000 bytes"):
+    with pytest.raises(BundleError, match=r"audio-\d+-of-\d+.safetensors, .* would exceed 1,000,000 bytes"):
         save_bundle(copy, tiny_bundle(), "# Second\n", max_file_bytes=1_000_000)
     assert (copy / "MODEL_CARD.md").read_text() == "# Tiny\n"
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
@@ -117,8 +118,8 @@ def test_a_folder_without_bundle_is_refused_with_what_to_do(tmp_path: Path) -> N
 
 
 def test_another_format_version_is_refused_before_anything_else(copy: Path) -> None:
-    edit_config(copy, lambda raw: (raw.update(format_version=2, new_field=1), raw.pop("labels")))
-    with pytest.raises(BundleError, match="has format version 2, this program reads 1"):
+    edit_config(copy, lambda raw: (raw.update(format_version=3, new_field=1), raw.pop("labels")))
+    with pytest.raises(BundleError, match="has format version 3, this program reads 1, 2"):
         load_bundle(copy)
 
 
@@ -137,7 +138,7 @@ def test_a_configuration_that_is_no_json_object_is_refused(copy: Path, content: 
         (lambda raw: raw["temperatures"].update(audio=0), "temperatures.audio: Input should be greater than 0"),
         (lambda raw: raw["text"].update(dim=33), "dimensions and classes don't match"),
         (lambda raw: raw.update(labels=["joy", "anger"]), "dimensions and classes don't match"),
-        (lambda raw: raw.update(networks=["text", "fusion"]), "lacks audio, face"),
+        (lambda raw: raw.update(networks=["text", "audio"]), "lacks fusion"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_field(
@@ -199,3 +200,49 @@ def test_a_file_that_is_no_safetensors_is_refused(copy: Path) -> None:
 def test_the_starter_bundle_loads_and_every_file_is_small_enough_for_a_code_host() -> None:
     assert load_bundle(STARTER).config.labels == LABELS
     assert all(path.stat().st_size < 95_000_000 for path in STARTER.rglob("*"))
+
+
+def test_large_weights_are_kept_in_several_files(tmp_path: Path) -> None:
+    config = save_bundle(tmp_path / "cut", tiny_bundle(), "", max_file_bytes=6_000_000)
+    assert len(config.weights["audio"]) > 1
+    assert max(path.stat().st_size for path in (tmp_path / "cut").rglob("*")) <= 6_000_000
+    whole = save_bundle(tmp_path / "whole", tiny_bundle(), "")
+    assert whole.weights["audio"] == ("audio.safetensors",)
+    for one, other in zip(
+        outputs(load_bundle(tmp_path / "cut")), outputs(load_bundle(tmp_path / "whole")), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_eight_bits_halve_the_files_and_hardly_change_what_is_computed(tmp_path: Path) -> None:
+    save_bundle(tmp_path / "bytes", tiny_bundle(), "", precision="int8")
+    save_bundle(tmp_path / "halves", tiny_bundle(), "")
+    one, other = ((tmp_path / name / "face.safetensors").stat().st_size for name in ("bytes", "halves"))
+    assert one < 0.55 * other
+    for saved, loaded in zip(outputs(tiny_bundle()), outputs(load_bundle(tmp_path / "bytes")), strict=True):
+        torch.testing.assert_close(loaded, saved, rtol=0.1, atol=0.1 * saved.std().item())
+
+
+def test_a_bundle_may_lack_voice_face_and_scene(tmp_path: Path) -> None:
+    config = save_bundle(tmp_path / "words", replace(tiny_bundle(), audio=None, face=None), "")
+    assert config.modalities == ("text",)
+    loaded = load_bundle(tmp_path / "words")
+    assert (loaded.audio, loaded.face, loaded.scene) == (None, None, None)
+    assert set(loaded.networks()) == {"text", "fusion"}
+
+
+def test_one_folder_may_hold_two_bundles(copy: Path) -> None:
+    shutil.copy(copy / "config.json", copy / "other.json")
+    (copy / "second.safetensors").write_bytes((copy / "face.safetensors").read_bytes())
+    raw = json.loads((copy / "other.json").read_text())
+    raw["files"]["second.safetensors"] = raw["files"].pop("face.safetensors")
+    raw["weights"]["face"] = ["second.safetensors"]
+    rewrite(copy / "other.json", json.dumps(raw).encode())
+    assert load_bundle(copy / "other.json").config.weight_files("face") == ("second.safetensors",)
+    assert load_bundle(copy).config.weight_files("face") == ("face.safetensors",)
+
+
+def test_the_fusion_is_as_sure_as_what_it_rests_on_allows() -> None:
+    temperatures = Temperatures(fused=1.5, fused_by={"text+audio": 2.0})
+    assert temperatures.for_modalities(["audio", "text"]) == 2.0
+    assert temperatures.for_modalities(["text"]) == 1.5

@@ -86,7 +86,7 @@ def test_the_faces_are_seen_as_live(meld: Conversations, extraction: Extraction,
     live = FaceAnalyzer(detector, runtime)
     for index, frame in enumerate(frames):
         live.analyze(VideoFrame(100.0 * index, frame))
-    assert extraction.dialogs[0].face[0] == pytest.approx(live.face_between(0, 200), abs=1e-4)
+    assert extraction.dialogs[0].face[0] == pytest.approx(live.between(0, 200).face, abs=1e-4)
 
 
 def test_what_is_asked_for_alone_is_the_same(

@@ -1,4 +1,4 @@
-"""What was seen when: one face vector for each analyzed picture, kept until its utterance is over."""
+"""What was seen when: one vector for each analyzed picture, of its faces or its scene, kept until it is not needed."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -24,21 +24,21 @@ def nearest(times: Sequence[float], wanted: float) -> int:
     return after if times[after] - wanted < wanted - times[after - 1] else after - 1
 
 
-class FaceTimeline:
-    """Face vectors by time; a picture without a face is kept too, so that it is not mistaken for a gap."""
+class PictureTimeline:
+    """Vectors by time; a picture without a face is kept too, so that it is not mistaken for a gap."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
-        self._faces: list[Floats | None] = []
+        self._vectors: list[Floats | None] = []
 
-    def add(self, time_ms: float, face: Floats | None) -> None:
-        """Note the face vector of a picture, None if it had no face; old ones are forgotten."""
+    def add(self, time_ms: float, vector: Floats | None) -> None:
+        """Note the vector of a picture, None if it had no face; old ones are forgotten."""
         if self._times and time_ms <= self._times[-1]:
             return
         self._times.append(time_ms)
-        self._faces.append(face)
+        self._vectors.append(vector)
         old = bisect_left(self._times, time_ms - _KEPT_MS)
-        del self._times[:old], self._faces[:old]
+        del self._times[:old], self._vectors[:old]
 
     def utterance(self, start_ms: float, end_ms: float) -> Floats | None:
         """Return the maximum over the pictures nearest to 15 even times of an utterance; None without a face."""
@@ -47,5 +47,5 @@ class FaceTimeline:
         if not times:
             return None
         chosen = sorted({first + nearest(times, wanted) for wanted in evenly_spaced(start_ms, end_ms)})
-        faces = [face for face in (self._faces[index] for index in chosen) if face is not None]
-        return over_frames(faces) if faces else None
+        seen = [vector for vector in (self._vectors[index] for index in chosen) if vector is not None]
+        return over_frames(seen) if seen else None
