@@ -28,6 +28,7 @@ KNOWN_ERRORS: Final = {
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",
+    "trainer.fusion_stage": "FusionDataError",
     "trainer.loop": "TrainingError",
     "trainer.pipeline": "PipelineError",
     "trainer.mining": "MiningError",

@@ -21,6 +21,20 @@ from models.labels import LABEL_INDEX, LABELS
 NEUTRAL: Final = LABEL_INDEX["neutral"]
 
 
+Pattern = tuple[tuple[str, ...], float]
+
+PATTERNS: Final[tuple[Pattern, ...]] = (
+    (("text",), 0.25),
+    (("text", "audio"), 0.25),
+    (("text", "face"), 0.10),
+    (("text", "audio", "face"), 0.25),
+    (("audio",), 0.05),
+    (("face",), 0.04),
+    (("audio", "face"), 0.06),
+)
+"""Which modalities a dialog has, and how often: what makes any subset work (modality dropout)."""
+
+
 @dataclass(frozen=True)
 class PairingSettings:
     """Rates of the pairing."""
@@ -35,18 +49,8 @@ class PairingSettings:
     """In those dialogs, of how many neutral utterances."""
     drop_one: float = 0.05
     """How often a single utterance lacks a modality that its dialog has."""
-
-
-PATTERNS: Final = (
-    (("text",), 0.25),
-    (("text", "audio"), 0.25),
-    (("text", "face"), 0.10),
-    (("text", "audio", "face"), 0.25),
-    (("audio",), 0.05),
-    (("face",), 0.04),
-    (("audio", "face"), 0.06),
-)
-"""Which modalities a dialog has, and how often: what makes any subset work (modality dropout)."""
+    patterns: tuple[Pattern, ...] = PATTERNS
+    """Which modalities a dialog has, and how often."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Pairing:
 
 def pair_dialog(labels: Sequence[int], settings: PairingSettings, generator: np.random.Generator) -> list[Pairing]:
     """Return the pairing of one dialog's utterances, all randomness from ``generator``."""
-    modalities = PATTERNS[generator.choice(len(PATTERNS), p=[weight for _, weight in PATTERNS])][0]
+    patterns = settings.patterns
+    modalities = patterns[generator.choice(len(patterns), p=[weight for _, weight in patterns])][0]
     mismatch = generator.uniform(0, settings.max_mismatch)
     seen = len(modalities) > 1 or modalities[0] != "text"
     expressive = seen and generator.random() < settings.expressive_share

@@ -59,3 +59,12 @@ def test_neutral_words_are_at_times_said_with_emotion() -> None:
 def test_all_seven_subsets_of_modalities_occur() -> None:
     assert abs(sum(weight for _, weight in PATTERNS) - 1) < 1e-9
     assert len({frozenset(modalities) for modalities, _ in PATTERNS}) == 7
+
+
+def test_which_modalities_a_dialog_has_can_be_set() -> None:
+    settings = PairingSettings(drop_one=0, expressive_share=0, patterns=((("text", "face"), 1.0),))
+    for seed in range(20):
+        for pair in pair_dialog([JOY, NEUTRAL], settings, np.random.default_rng(seed)):
+            assert pair.has_text
+            assert pair.voice is None
+            assert pair.face is not None
