@@ -261,6 +261,19 @@ def save_bundle(
     return config
 
 
+def write_card(folder: Path, card: str) -> None:
+    """Put another model card into a bundle; its weights stay as they are.
+
+    Raises:
+        BundleError: there is no bundle.
+    """
+    config = _read_config(folder)
+    (folder / _CARD).write_text(card, encoding="utf-8")
+    files = {**config.files, _CARD: _sha256(folder / _CARD)}
+    text = config.model_copy(update={"files": files}).model_dump_json(indent=2)
+    (folder / _CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
 def _write(folder: Path, bundle: Bundle, card: str, precision: Precision, limit: int) -> BundleConfig:
     networks = bundle.networks()
     weights = {

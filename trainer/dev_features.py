@@ -1,20 +1,22 @@
 """What the three branches of a starter bundle say of the dev data, and the dialogs made from that."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from models.extractor import EmotionExtractor
+from models.bundle import Bundle, BundleError
 from models.text import ContextFormat, TextEncoder, Turn, with_context
 from trainer.data.conversation import Dialog
 from trainer.dialog_features import DialogFeatures
 from trainer.dialog_fusion import TextDialog, with_face
 from trainer.feature_bank import FeatureBank
+from trainer.features.extractors import AudioInput
 from trainer.outputs import BranchOutput, Floats
-from trainer.speech_emotion import speech_outputs
+from trainer.speech_emotion import LOG_MEL, speech_outputs
 from trainer.starter_data import StarterData
 from trainer.text_stage import TextExample, examples, text_outputs
 from trainer.visual import face_outputs
@@ -30,8 +32,22 @@ class Branches:
     text: TextEncoder
     tokenizer: PreTrainedTokenizerBase
     context: ContextFormat
-    audio: EmotionExtractor
-    face: EmotionExtractor
+    audio: nn.Module
+    audio_input: AudioInput
+    face: nn.Module
+
+    @staticmethod
+    def of(bundle: Bundle) -> "Branches":
+        """Return a bundle's branches.
+
+        Raises:
+            BundleError: it lacks the voice or the face.
+        """
+        if bundle.audio is None or bundle.face is None:
+            message = f"the bundle {bundle.config.name} lacks a voice or a face branch, which are judged here"
+            raise BundleError(message)
+        context = bundle.config.text.context
+        return Branches(bundle.text, bundle.tokenizer, context, bundle.audio, bundle.audio_input, bundle.face)
 
     def read(self, dialogs: Sequence[Dialog]) -> BranchOutput:
         """Return the text branch's output for every utterance of the dialogs, in order."""
@@ -59,7 +75,8 @@ class DevFeatures:
     @cached_property
     def audio(self) -> BranchOutput:
         """Return what the audio branch says of the held-out speakers."""
-        return speech_outputs(self.branches.audio, self.data.sounds_dev)
+        hearing = replace(LOG_MEL, input=self.branches.audio_input)
+        return speech_outputs(self.branches.audio, self.data.sounds_dev, hearing)
 
     @cached_property
     def face(self) -> BranchOutput:

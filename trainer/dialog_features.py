@@ -39,6 +39,12 @@ class DialogFeatures:
         dropped = {name: nothing for name in MODALITIES if name not in modalities}
         return replace(self, **dropped)  # type: ignore[arg-type] # the names are those of the fields
 
+    def present(self) -> list[list[Modality]]:
+        """Return the modalities that each utterance has."""
+        return [
+            [name for name in MODALITIES if getattr(self, name)[index] is not None] for index in range(len(self.labels))
+        ]
+
     def first(self, utterances: int) -> "DialogFeatures":
         """Return the dialog as it was after so many utterances."""
         return DialogFeatures(*(getattr(self, field.name)[:utterances] for field in fields(self)))

@@ -1,6 +1,6 @@
 """The starter bundle: four stages on freely available data, each resumable, and the folder they end in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,39 +10,58 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.bundle import Bundle, BundleConfig, ExtractorPart, Temperatures, TextPart, load_bundle, save_bundle
+from models.bundle import (
+    AudioPart,
+    Bundle,
+    BundleConfig,
+    Temperatures,
+    TextPart,
+    load_bundle,
+    modality_key,
+    save_bundle,
+    write_card,
+)
 from models.calibration import fit_temperature
 from models.face_image import face_input
 from models.labels import LABELS
-from models.spectrogram import LogMelImage
-from trainer import speech_emotion, visual
+from models.speech_encoder import load_whisper_encoder
+from trainer import visual
 from trainer.data.faces import FaceSet
 from trainer.dev_features import Branches, DevFeatures, text_dialogs
+from trainer.dialog_features import DialogFeatures, Modality
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
 from trainer.feature_bank import FeatureBank
-from trainer.loop import Metrics, Stage, channels_last, fit, half_precision
+from trainer.loop import FitSettings, Metrics, Stage, channels_last, fit, half_precision
 from trainer.model_card import model_card
-from trainer.outputs import BranchOutput, Floats
-from trainer.speech_emotion import AudioSettings, AudioStage, Sounds
+from trainer.outputs import Floats
+from trainer.packaged import packaged_mpnet, packaged_whisper
 from trainer.starter_data import StarterData
 from trainer.starter_report import StarterReport, Transcribe, evaluate_bundle
-from trainer.text_stage import TextSettings, TextStage, text_outputs
+from trainer.text_stage import TextSettings, TextStage
 from trainer.visual import VisualSettings, VisualStage
+from trainer.voice_stage import VoiceSettings, VoiceStage, head_outputs, whisper_input
 
 AnyStage = TypeVar("AnyStage", bound=Stage)
 StageName = Literal["text", "visual", "audio", "fusion"]
 
 _FACE_VIEWS: Final = 3
+_SETS: Final[tuple[tuple[Modality, ...], ...]] = (
+    ("audio",), ("face",), ("text", "audio"), ("text", "face"), ("audio", "face"), ("text", "audio", "face"),
+)  # fmt: skip
 _FACES_PER_LABEL: Final = 800
 
 
 @dataclass(frozen=True)
 class StarterSettings:
-    """Hyper-parameters of all stages."""
+    """Hyper-parameters of all stages; without ``text.encoder`` MPNet is taken from its packages."""
 
-    text: TextSettings = TextSettings()
-    visual: VisualSettings = VisualSettings()
-    audio: AudioSettings = AudioSettings()
+    text: TextSettings = TextSettings(
+        fit=FitSettings(epochs=3, select="weighted_f1", ema_decay=0.99), frozen_layers=6, layer_decay=0.95
+    )
+    visual: VisualSettings = VisualSettings(
+        fit=FitSettings(epochs=18, select="accuracy", ema_decay=0.998), small_epochs=14
+    )
+    audio: VoiceSettings = VoiceSettings()
     fusion: FusionSettings = FusionSettings()
 
     def with_seed(self, seed: int) -> "StarterSettings":
@@ -70,9 +89,9 @@ class StarterTraining:
     @cached_property
     def text(self) -> TextStage:
         """Return the trained text stage."""
-        return self._trained(
-            TextStage(self.data.meld_train, self.data.meld_dev, self.settings.text, self.runs / "cache")
-        )
+        cache = self.runs / "cache"
+        settings = replace(self.settings.text, encoder=self.settings.text.encoder or str(packaged_mpnet(cache)))
+        return self._trained(TextStage(self.data.meld_train, self.data.meld_dev, settings, cache))
 
     @cached_property
     def visual(self) -> VisualStage:
@@ -80,9 +99,11 @@ class StarterTraining:
         return self._trained(VisualStage(self.data.faces_train, self.data.faces_dev, self.settings.visual))
 
     @cached_property
-    def audio(self) -> AudioStage:
+    def audio(self) -> VoiceStage:
         """Return the trained audio stage."""
-        return self._trained(AudioStage(self.data.sounds_train, self.data.sounds_dev, self.settings.audio))
+        encoder = load_whisper_encoder(packaged_whisper())
+        train, dev = self.data.sounds_train, self.data.sounds_dev
+        return self._trained(VoiceStage(train, dev, encoder, self.settings.audio, self.runs / "cache"))
 
     @cached_property
     def fusion(self) -> FusionStage:
@@ -98,10 +119,9 @@ class StarterTraining:
     @cached_property
     def branches(self) -> Branches:
         """Return the three trained branches."""
-        text = self.text
-        return Branches(
-            text.encoder, text.tokenizer, self.settings.text.context, self.audio.network, self.visual.network
-        )
+        text, context = self.text, self.settings.text.context
+        network = self.audio.network.eval()
+        return Branches(text.encoder.eval(), text.tokenizer, context, network, whisper_input, self.visual.network)
 
     @cached_property
     def dev(self) -> DevFeatures:
@@ -112,7 +132,7 @@ class StarterTraining:
         spoken = self.dev.spoken(self.data.ravdess_script)
         train = self.data.meld_train
         return FusionData(
-            text_dialogs(train, self._cached("text", lambda: self._read_train().embeddings)),
+            text_dialogs(train, self._cached("text", lambda: self.text.train_output().embeddings)),
             self.dev.dialogs,
             self._audio_bank(),
             self._face_bank(),
@@ -121,14 +141,11 @@ class StarterTraining:
             self.metrics[self.text.name]["weighted_f1"],
         )
 
-    def _read_train(self) -> BranchOutput:
-        stage = self.text
-        return text_outputs(stage.model, stage.tokenizer, stage.train)
-
     def _audio_bank(self) -> FeatureBank:
+        """Return the embeddings of every clip as it is and as it was changed for the training."""
         stage, sounds = self.audio, self.data.sounds_train
-        views = self._cached("audio", lambda: _voice_views(stage, sounds))
-        return FeatureBank.of(views, sounds.labels, sounds.corpora)
+        views = [head_outputs(stage.model, stage.heard[:, view]).embeddings for view in range(stage.heard.shape[1])]
+        return FeatureBank.of(np.stack(views, axis=1), sounds.labels, sounds.corpora)
 
     def _face_bank(self) -> FeatureBank:
         faces = _subset(self.data.faces_train, _FACES_PER_LABEL, self.settings.visual.fit.seed)
@@ -148,18 +165,28 @@ class StarterTraining:
         return views
 
     def temperatures(self) -> Temperatures:
-        """Fit the temperature of each branch and of the fusion on dev."""
-        stage, dev = self.fusion, self.dev
-        spoken, seen = stage.data.spoken, stage.data.spoken_seen
-        judged = [*(text_only(dialog) for dialog in stage.data.dev), *spoken, *seen]
-        labels = np.array([label for example in judged for label in example.labels], np.int64)
-        text_labels = np.concatenate([dialog.labels for dialog in stage.data.dev])
+        """Fit the temperature of each branch, and of the fusion for each set of modalities, on dev."""
+        dev = self.dev
+        text_labels = np.concatenate([dialog.labels for dialog in self.fusion.data.dev])
+        judged = self._judged()
         return Temperatures(
             text=fit_temperature(dev.text.logits, text_labels),
             audio=fit_temperature(dev.audio.logits, self.data.sounds_dev.labels),
             face=fit_temperature(dev.face.logits, self.data.faces_dev.labels),
-            fused=fit_temperature(fusion_logits(stage.model, judged, stage.config), labels),
+            fused=self._fused_temperature([example for examples in judged.values() for example in examples]),
+            fused_by={name: self._fused_temperature(examples) for name, examples in judged.items()},
         )
+
+    def _judged(self) -> dict[str, list[DialogFeatures]]:
+        """Return dev examples for each set of modalities: MELD's dialogs for the words alone, else RAVDESS."""
+        data = self.fusion.data
+        found = {modality_key(names): [example.only(names) for example in data.spoken_seen] for names in _SETS}
+        return {"text": [text_only(dialog) for dialog in data.dev], **found}
+
+    def _fused_temperature(self, examples: Sequence[DialogFeatures]) -> float:
+        stage = self.fusion
+        labels = np.array([label for example in examples for label in example.labels], np.int64)
+        return fit_temperature(fusion_logits(stage.model, examples, stage.config), labels)
 
     def bundle(self) -> Bundle:
         """Return the trained stages as a bundle."""
@@ -168,8 +195,7 @@ class StarterTraining:
             name="starter",
             labels=LABELS,
             text=TextPart(dim=fusion.config.text_dim, context=self.settings.text.context),
-            audio=ExtractorPart(),
-            face=ExtractorPart(),
+            audio=AudioPart(kind="whisper"),
             fusion=fusion.config,
             temperatures=self.temperatures(),
         )
@@ -179,16 +205,15 @@ class StarterTraining:
 def train_starter(data: Path, runs: Path, out: Path, transcribe: Transcribe, seed: int = 0) -> StarterReport:
     """Train the four stages, write the bundle to ``out`` and return what it reaches on dev.
 
-    The figures of the model card are those of the written bundle, half precision included.
+    The figures of the model card are those of the written bundle, its 8-bit weights included.
 
     Raises:
         DatasetError: a corpus is missing or not as it should be.
     """
     training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed))
-    save_bundle(out, training.bundle(), "Not yet evaluated.\n")
-    written = load_bundle(out)
-    report = evaluate_bundle(written, training.data, transcribe)
-    save_bundle(out, written, model_card(report, seed))
+    save_bundle(out, training.bundle(), "Not yet evaluated.\n", precision="int8")
+    report = evaluate_bundle(load_bundle(out), training.data, transcribe)
+    write_card(out, model_card(report, seed))
     return report
 
 
@@ -201,20 +226,6 @@ def train_stage(stage: StageName, data: Path, runs: Path, seed: int = 0) -> Metr
     training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed))
     getattr(training, stage)
     return training.metrics[stage]
-
-
-@torch.inference_mode()
-def _voice_views(stage: AudioStage, sounds: Sounds) -> Floats:
-    """Return ``(clips, 2, dim)``: each clip whole, and a crop of it augmented."""
-    generator = np.random.default_rng(stage.settings.fit.seed)
-    spectrogram, views = LogMelImage(), []
-    for samples in tqdm(sounds.samples, desc="voices for the fusion"):
-        whole = spectrogram(torch.from_numpy(samples)[None])
-        crop = spectrogram(torch.from_numpy(stage.crop(samples, generator))[None])
-        with half_precision():
-            pair = [stage.model(whole)[0], stage.model(speech_emotion.augment(crop, generator))[0]]
-        views.append(torch.cat(pair).float().numpy())
-    return np.stack(views)
 
 
 @torch.inference_mode()

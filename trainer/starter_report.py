@@ -95,10 +95,11 @@ class StarterReport(BaseModel):
 
 @dataclass(frozen=True)
 class _Fused:
-    """The fusion's answers for some dialogs."""
+    """The fusion's answers for some dialogs; ``temperatures`` are those of what each utterance rests on."""
 
     logits: Floats
     labels: Ints
+    temperatures: Floats
 
     @property
     def predicted(self) -> Ints:
@@ -112,13 +113,11 @@ def evaluate_bundle(bundle: Bundle, data: StarterData, transcribe: Transcribe) -
         DatasetError: a corpus is missing or not as it should be.
     """
     config = bundle.config
-    branches = Branches(bundle.text, bundle.tokenizer, config.text.context, bundle.audio, bundle.face)
-    dev = DevFeatures(data, branches)
+    dev = DevFeatures(data, Branches.of(bundle))
     words = recognise(data, transcribe)
     spoken = dev.spoken(words)
     text = _fused(bundle, [text_only(dialog) for dialog in dev.dialogs])
     voice, seen = _fused(bundle, spoken), _fused(bundle, dev.seen(spoken))
-    both = _Fused(np.concatenate([text.logits, voice.logits]), np.concatenate([text.labels, voice.labels]))
     heard = corpus_metrics(dev.audio.logits, data.sounds_dev)
     read = dev.text.logits.argmax(axis=1)
     looked = dev.face.logits.argmax(axis=1)
@@ -140,7 +139,7 @@ def evaluate_bundle(bundle: Bundle, data: StarterData, transcribe: Transcribe) -
             "text": _calibration(dev.text.logits, text.labels, config.temperatures.text),
             "audio": _calibration(dev.audio.logits, data.sounds_dev.labels, config.temperatures.audio),
             "face": _calibration(dev.face.logits, data.faces_dev.labels, config.temperatures.face),
-            "fused": _calibration(both.logits, both.labels, config.temperatures.fused),
+            "fused": _fused_calibration([text, voice, seen]),
         },
     )
 
@@ -153,7 +152,21 @@ def recognise(data: StarterData, transcribe: Transcribe) -> list[str]:
 
 def _fused(bundle: Bundle, examples: Sequence[DialogFeatures]) -> _Fused:
     labels = np.array([label for example in examples for label in example.labels], np.int64)
-    return _Fused(fusion_logits(bundle.fusion, examples, bundle.config.fusion), labels)
+    temperatures = [
+        bundle.config.temperatures.for_modalities(present) for example in examples for present in example.present()
+    ]
+    logits = fusion_logits(bundle.fusion, examples, bundle.config.fusion)
+    return _Fused(logits, labels, np.array(temperatures, np.float32))
+
+
+def _fused_calibration(answers: Sequence[_Fused]) -> Calibration:
+    logits, labels = (np.concatenate([getattr(answer, name) for answer in answers]) for name in ("logits", "labels"))
+    temperatures = np.concatenate([answer.temperatures for answer in answers])
+    return Calibration(
+        before=expected_calibration_error(probabilities(logits), labels),
+        after=expected_calibration_error(probabilities(logits / temperatures[:, None]), labels),
+        temperature=float(temperatures.mean()),
+    )
 
 
 def _calibration(logits: Floats, labels: Ints, temperature: float) -> Calibration:

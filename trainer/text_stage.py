@@ -229,6 +229,10 @@ class TextStage:
                 outputs.append(self._forward(model, [rows[row] for row in order[start : start + _EVAL_BATCH]]))
         return BranchOutput.gather(outputs).scattered(order)
 
+    def train_output(self) -> BranchOutput:
+        """Return what the model says of the training utterances, in their order."""
+        return self._outputs(self.model, self._train_rows)
+
     def evaluate(self, model: nn.Module) -> Metrics:
         """Return weighted F1, macro F1 and accuracy on dev."""
         predicted = self._outputs(model, self._dev_rows).logits.argmax(axis=1)

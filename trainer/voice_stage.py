@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from models.bundle import audio_front
 from models.labels import LABELS
 from models.losses import ExtractorLossWeights, TripletForm, extractor_loss, masked_cross_entropy
 from models.sound import Samples
@@ -128,10 +129,17 @@ class VoiceStage:
 
 
 @torch.inference_mode()
+def whisper_input(sounds: Sequence[Samples]) -> Tensor:
+    """Return Whisper's spectrograms ``(batch, 80, columns)`` of equally long sounds."""
+    images: Tensor = audio_front("whisper")(torch.from_numpy(np.stack(sounds)))
+    return images
+
+
+@torch.inference_mode()
 def head_outputs(model: nn.Module, heard: Tensor) -> BranchOutput:
     """Return the embeddings and logits of statistics ``(clips, width)``."""
     model.eval()
-    return BranchOutput.gather([model(rows) for rows in heard.split(_EVAL_BATCH)])
+    return BranchOutput.gather([model(rows) for rows in torch.split(heard, _EVAL_BATCH)])
 
 
 @torch.inference_mode()
