@@ -25,7 +25,7 @@ from commands.common import (
 from commands.evaluate_tables import evaluate_tables
 from commands.outputs import STDOUT, Root, corpus_folder, write_text
 from stream.config import load_settings
-from trainer.evaluation.names import Dataset
+from trainer.data.names import Dataset
 
 if TYPE_CHECKING:
     from trainer.evaluation.report import Report

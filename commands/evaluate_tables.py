@@ -80,14 +80,14 @@ def _data(
 ) -> "TableData | str":
     """Return the features, or why there are none."""
     from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
-    from trainer.data.errors import DatasetError  # noqa: PLC0415 - see the module's docstring
+    from trainer.data.errors import AbsentError  # noqa: PLC0415 - see the module's docstring
     from trainer.evaluation.table_data import load_table_data  # noqa: PLC0415 - see the module's docstring
     from trainer.features.extractors import Extractors  # noqa: PLC0415 - see the module's docstring
 
     extractors = Extractors.of(load_bundle(find_bundle(bundle)))
     try:
         return load_table_data(extractors, dataset, root, split, runs / dataset / "features", settings.features)
-    except DatasetError as error:
+    except AbsentError as error:
         return str(error)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.bundle import Bundle, load_bundle
 from trainer.data.conversation import Conversations
+from trainer.data.names import CONVERSATIONS, FACES, Dataset
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.dialog_features import MODALITIES, Modality
 from trainer.evaluation.branches import audio_row, face_row
@@ -17,7 +18,6 @@ from trainer.evaluation.conversations import (
 )
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.modalities import subsets
-from trainer.evaluation.names import CONVERSATIONS, FACES, Dataset
 from trainer.evaluation.notes import fault_notes, skipped_notes
 from trainer.evaluation.relabel import relabelled_conversations
 from trainer.evaluation.report import NamedScores, Report, over_bundles

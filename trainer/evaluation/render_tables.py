@@ -16,6 +16,7 @@ from trainer.evaluation.render import markdown_table, percent
 from trainer.evaluation.tables import TableLine
 
 HEADINGS: Final = ("row", "paper F1", "ours F1", "difference", "paper accuracy", "ours accuracy", "difference", "")
+_SHORT: Final = ("row", "paper", "F1", "diff", "paper", "acc", "diff", "")  # lines of 80 columns hold them
 _COMPARED: Final = ("weighted_f1", "accuracy")
 _UNKNOWN: Final = "?"
 
@@ -54,7 +55,7 @@ def terminal(lines: Sequence[TableLine], title: str) -> RenderableType:
     parts: list[RenderableType] = [Text(title, "bold")]
     for number, found in by_table(lines).items():
         table = Table(box=None, pad_edge=False, title=heading(number), title_justify="left")
-        for place, name in enumerate(HEADINGS):
+        for place, name in enumerate(_SHORT):
             table.add_column(name, justify="left" if place in {0, len(HEADINGS) - 1} else "right", overflow="fold")
         for line in found:
             table.add_row(*map(Text, cells(line)))

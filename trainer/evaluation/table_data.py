@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.data.names import ConversationCorpus
 from trainer.data.registry import load_conversations
 from trainer.dialog_features import MODALITIES, DialogFeatures, Modality
-from trainer.evaluation.names import ConversationCorpus
 from trainer.features.extract import FeatureSettings, extract_features
 from trainer.features.extractors import Extractors
 
@@ -76,7 +76,8 @@ def load_table_data(
     """Return the features of a corpus's train and dev splits, and of the one to be scored.
 
     Raises:
-        DatasetError: a split is missing or not as it should be.
+        AbsentError: a split is missing.
+        DatasetError: it is not as it should be.
         FileError: the cache can't be written.
     """
     found = {split: load_conversations(corpus, root, split, media=True) for split in ("train", "dev", judged)}
