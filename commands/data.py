@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from commands.common import Verbose, told
 from commands.outputs import Root, corpus_folder, write_text
@@ -60,21 +61,27 @@ def train_data(
 
 def show(report: "DatasetReport", console: Console, names: int | None) -> None:
     """Print the report; of the names under one reason only the first, unless ``names`` is None."""
+    _say(console, f"{report.dataset} in {report.root}", style="bold")
     console.print(counts_table(report))
-    if report.remark:
-        console.print(report.remark, style="dim", highlight=False)
+    _say(console, report.remark, style="dim")
+    console.print()
     console.print(labels_table(report.splits))
     for split in report.splits:
         show_reasons(console, f"{split.split}: left out", split.skipped, names)
         show_reasons(console, f"{split.split}: kept, but", split.noted, names)
     for absent in report.absent:
-        console.print(f"{absent.split}: not there", style="yellow", highlight=False)
-        console.print(Padding(absent.why, (0, 0, 0, 2)), highlight=False)
+        _say(console, f"\n{absent.split}: not there", style="yellow")
+        _say(console, absent.why, indent=2)
+
+
+def _say(console: Console, text: str, style: str = "", indent: int = 0) -> None:
+    if text:
+        console.print(Padding(Text(text, style), (0, 0, 0, indent)), soft_wrap=not indent)
 
 
 def counts_table(report: "DatasetReport") -> Table:
     """Return how many dialogs and utterances there are, beside the paper's Table 1 where it has the corpus."""
-    table = _table(title=f"{report.dataset} in {report.root}")
+    table = _table()
     columns = _columns(report)
     table.add_column("split", no_wrap=True)
     for heading in columns:
@@ -84,8 +91,8 @@ def counts_table(report: "DatasetReport") -> Table:
     return table
 
 
-def _table(*headings: str, title: str | None = None) -> Table:
-    return Table(*headings, title=title, title_justify="left", box=None, pad_edge=False)
+def _table(*headings: str) -> Table:
+    return Table(*headings, box=None, pad_edge=False)
 
 
 def _columns(report: "DatasetReport") -> list[str]:
@@ -153,8 +160,8 @@ def show_reasons(console: Console, title: str, entries: Sequence["Skipped"], nam
     from trainer.data.report import by_reason  # noqa: PLC0415 - as above
 
     if entries:
-        console.print(f"{title} ({len(entries):,})", style="bold", highlight=False)
+        _say(console, f"\n{title} ({len(entries):,})", style="bold")
     for why, found in by_reason(entries).items():
         shown = found[:names]
         rest = f" and {len(found) - len(shown):,} more (--all names them)" if len(shown) < len(found) else ""
-        console.print(Padding(f"{why} ({len(found):,}): {', '.join(shown)}{rest}", (0, 0, 0, 2)), highlight=False)
+        _say(console, f"{why} ({len(found):,}): {', '.join(shown)}{rest}", indent=2)

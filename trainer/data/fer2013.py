@@ -81,7 +81,7 @@ def _from_csv(path: Path, usage: str | None) -> FaceSet:
     chosen = [row for row in rows if usage is None or row["Usage"] == usage]
     if not chosen:
         message = f"{path}: no faces with the Usage {usage}"
-        raise DatasetError(message)
+        raise AbsentError(message)
     labels = np.array([_label(row) for row in chosen], np.int64)
     return FaceSet(np.stack([_pixels(row) for row in chosen]), labels, LABELS)
 

@@ -105,15 +105,16 @@ def report(dataset: str, root: Path, splits: Sequence[str] | None = None) -> Dat
         AbsentError: none of the splits is there.
     """
     found, absent = [], []
-    for split in splits or (_SPLITS[:2] if dataset in CORPORA else _SPLITS):
+    asked = splits or (_SPLITS[:2] if dataset in CORPORA else _SPLITS)
+    for split in asked:
         try:
             found.append(split_report(dataset, root, split))
         except AbsentError as error:
             absent.append(AbsentSplit(split, str(error)))
     if not found:
         raise AbsentError(absent[0].why)
-    remark = REMARKS.get(dataset, "")
-    return DatasetReport(dataset, str(root), tuple(found), tuple(absent), PAPER.get(dataset, ()), remark)
+    paper = tuple(count for count in PAPER.get(dataset, ()) if set(count.splits) <= set(asked))
+    return DatasetReport(dataset, str(root), tuple(found), tuple(absent), paper, REMARKS.get(dataset, ""))
 
 
 def split_report(dataset: str, root: Path, split: str) -> SplitReport:
