@@ -10,8 +10,8 @@ wenliangdai/Multimodal-End2end-Sparse (Dai et al., NAACL 2021), and a script tha
 (offset 0 for the women of the ``F`` dialogs and the men of the ``M`` ones, 360 of 720 for the others). It was not
 verified on the videos themselves, which cannot be had here.
 
-The labels are the release's majority labels. By them 7,380 utterances have one of the six classes, 595 of them happy;
-the features most papers pass on (7,433 utterances, which the counts 5,810 and 1,623 add up to) have 648 happy ones.
+The labels are the release's majority labels. By them 7,380 utterances have one of the six classes. The paper's counts,
+5,810 and 1,623, add up to the 7,433 of the features that papers pass on; where the other 53 are from nobody says.
 """
 
 import hashlib

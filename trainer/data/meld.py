@@ -25,12 +25,12 @@ _FOLDERS: Final[dict[str, str]] = {
     "test": "output_repeated_splits_test",
 }
 UNUSABLE: Final[dict[tuple[str, str], str]] = {
-    ("train", "dia125_utt3"): "the clip of the release is broken",
-    ("dev", "dia110_utt7"): "the clip of the release is broken",
-    ("test", "dia38_utt4"): "the clip of the release runs for minutes",
-    ("test", "dia220_utt0"): "the clip of the release runs for minutes",
+    ("train", "dia125_utt3"): "the release's clip is broken",
+    ("dev", "dia110_utt7"): "the release has no clip of it",
+    ("test", "dia38_utt4"): "the release's clip is cut wrongly and runs for minutes",
+    ("test", "dia220_utt0"): "the release's clip is cut wrongly and runs for minutes",
 }
-"""Clips known to be of no use, by split and name; their text is good."""
+"""Clips known to be of no use, by split and name (declare-lab/MELD, issues 20, 22, 27 and 39); their text is good."""
 
 _TIME: Final = re.compile(r"(\d+):(\d+):(\d+),(\d+)")
 
