@@ -1,7 +1,9 @@
 """``m2fnet train``: the stages, one by one or all of them."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,13 +22,17 @@ from commands.common import (
     told,
     transcriber,
 )
+from commands.data import train_data
 from commands.evaluate import show_report
+from commands.outputs import Root
 from stream.config import load_settings
 
 if TYPE_CHECKING:
-    from trainer.starter import StageName
+    from trainer.config import TrainConfig
+    from trainer.loop import Metrics
 
-train = group("Train the starter bundle, all of it or one stage.")
+train = group("Train on conversations, all stages or one; or the starter bundle.")
+train.command("data")(train_data)
 
 
 @train.command("starter")
@@ -36,6 +42,10 @@ def train_starter(
         Path, typer.Option(file_okay=False, help="Folder the bundle is written to.", show_default=STARTER_SHOWN)
     ] = STARTER,
     runs: Runs = STARTER_RUNS,
+    stage: Annotated[
+        Literal["text", "visual", "audio", "fusion"] | None,
+        typer.Option(help="Train this stage alone, and what it needs, and write no bundle."),
+    ] = None,
     seed: Seed = 0,
     config: Config = None,
     set_: Set = None,
@@ -50,60 +60,215 @@ def train_starter(
         m2fnet train starter --data DATA
 
         m2fnet train starter --data DATA --out my-bundle --runs runs/second --seed 1
+
+        m2fnet train starter --data DATA --stage text
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
         from trainer import starter  # noqa: PLC0415 - see the module's docstring
 
+        if stage is not None:
+            show_metrics({stage: starter.train_stage(stage, data, runs, seed)})
+            return
         report = starter.train_starter(data, runs, out, transcriber(settings), seed)
         show_report(report, as_json=False)
         err.print(f"wrote {out}", highlight=False)
 
 
-def train_stage(name: "StageName", data: Path, runs: Path, seed: int, *, verbose: bool) -> None:
-    """Train one stage of the starter bundle and print what it reaches."""
-    with told(verbose=verbose):
-        from trainer import starter  # noqa: PLC0415 - see the module's docstring
+def show_metrics(metrics: "Mapping[str, Metrics]") -> None:
+    """Print what stages reach on dev."""
+    for stage, reached in metrics.items():
+        for metric, value in reached.items():
+            typer.echo(f"{stage}  {metric}  {value:.4f}")
 
-        for metric, value in starter.train_stage(name, data, runs, seed).items():
-            typer.echo(f"{metric}  {value:.4f}")
+
+def run_stage(
+    name: "Literal['text', 'audio', 'visual', 'scene', 'features', 'fusion']", options: "StageOptions"
+) -> None:
+    """Train one stage on conversations, and what it needs of others, and print what they reach."""
+    with told(verbose=options.verbose):
+        from trainer.devices import processes  # noqa: PLC0415 - see the module's docstring
+        from trainer.pipeline import ConversationTraining  # noqa: PLC0415 - see the module's docstring
+
+        config = options.config()
+        training = ConversationTraining(config, options.folder(config))
+        if name == "features":
+            for extraction in (training.train_features, training.dev_features):
+                typer.echo(extraction.summary())
+        else:
+            getattr(training, name)
+        if processes().is_main_process:
+            show_metrics(training.metrics)
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """What the commands that train on conversations are given."""
+
+    file: Path | None
+    words: Sequence[str]
+    root: Path | None
+    runs: Path | None
+    seed: int | None
+    verbose: bool
+
+    def config(self) -> "TrainConfig":
+        """Return the configuration.
+
+        Raises:
+            ConfigError: the file can't be read, or a key or value isn't allowed.
+        """
+        from trainer.config import load_train_config  # noqa: PLC0415 - see the module's docstring
+
+        root = [] if self.root is None else [f"dataset.root={self.root}"]
+        config = load_train_config(self.file, [*self.words, *root])
+        return config if self.seed is None else config.with_seed(self.seed)
+
+    def folder(self, config: "TrainConfig") -> Path:
+        """Return where checkpoints, logs and caches go."""
+        return self.runs or Path("runs") / config.output.name
+
+
+StageRuns = Annotated[
+    Path | None,
+    typer.Option("--runs", file_okay=False, help="Folder of checkpoints, logs and caches; runs/NAME if unset."),
+]
+StageSeed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random, for all stages.")]
 
 
 @train.command("text")
-def train_text(data: Data, runs: Runs = STARTER_RUNS, seed: Seed = 0, verbose: Verbose = False) -> None:
-    """Train the text stage: MiniLM on MELD's transcripts.
+def train_text(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the text encoder on the conversations' transcripts.
 
     Example:
-        m2fnet train text --data DATA
+        m2fnet train text --config configs/meld.yaml --root MELD.Raw
     """
-    train_stage("text", data, runs, seed, verbose=verbose)
-
-
-@train.command("visual")
-def train_visual(data: Data, runs: Runs = STARTER_RUNS, seed: Seed = 0, verbose: Verbose = False) -> None:
-    """Train the visual stage: expressions on FER2013.
-
-    Example:
-        m2fnet train visual --data DATA
-    """
-    train_stage("visual", data, runs, seed, verbose=verbose)
+    run_stage("text", StageOptions(config, set_ or [], root, runs, seed, verbose))
 
 
 @train.command("audio")
-def train_audio(data: Data, runs: Runs = STARTER_RUNS, seed: Seed = 0, verbose: Verbose = False) -> None:
-    """Train the audio stage: voices of the speech corpora.
+def train_audio(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the audio extractor on the conversations' sound, or on the corpora that speech.datasets names.
 
     Example:
-        m2fnet train audio --data DATA
+        m2fnet train audio --config configs/meld.yaml --root MELD.Raw
     """
-    train_stage("audio", data, runs, seed, verbose=verbose)
+    run_stage("audio", StageOptions(config, set_ or [], root, runs, seed, verbose))
+
+
+@train.command("visual")
+def train_visual(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the visual extractor on faces: expressions, as FER2013's, or identities (faces.dataset).
+
+    Example:
+        m2fnet train visual --config configs/meld.yaml --root MELD.Raw
+    """
+    run_stage("visual", StageOptions(config, set_ or [], root, runs, seed, verbose))
+
+
+@train.command("scene")
+def train_scene(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the scene extractor on whole pictures of the conversations.
+
+    Example:
+        m2fnet train scene --config configs/meld.yaml --root MELD.Raw
+    """
+    run_stage("scene", StageOptions(config, set_ or [], root, runs, seed, verbose))
+
+
+@train.command("features")
+def train_features(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Turn every utterance into features by the trained extractors; what is on disk is not made again.
+
+    Example:
+        m2fnet train features --config configs/meld.yaml --root MELD.Raw
+    """
+    run_stage("features", StageOptions(config, set_ or [], root, runs, seed, verbose))
 
 
 @train.command("fusion")
-def train_fusion(data: Data, runs: Runs = STARTER_RUNS, seed: Seed = 0, verbose: Verbose = False) -> None:
-    """Train the fusion on MELD's dialogs; the stages it needs are trained first where they are not yet.
+def train_fusion(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train the fusion on the features; what it needs is trained first where it is not yet.
 
     Example:
-        m2fnet train fusion --data DATA
+        m2fnet train fusion --config configs/meld.yaml --root MELD.Raw
     """
-    train_stage("fusion", data, runs, seed, verbose=verbose)
+    run_stage("fusion", StageOptions(config, set_ or [], root, runs, seed, verbose))
+
+
+@train.command("all")
+def train_all(
+    config: Config = None,
+    set_: Set = None,
+    root: Root = None,
+    runs: StageRuns = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder the bundle is written to; RUNS/bundle if unset.")
+    ] = None,
+    seed: StageSeed = None,
+    verbose: Verbose = False,
+) -> None:
+    """Train everything there are data for, and write a bundle that `m2fnet serve` loads.
+
+    Started by `torchrun --nproc-per-node 4 cli.py train all …` it trains in as many processes.
+
+    Examples:
+        m2fnet train all --config configs/meld.yaml --root MELD.Raw --out my-bundle
+
+        m2fnet train all --config configs/iemocap-live.yaml --root IEMOCAP --set fusion.regime=causal --seed 1
+    """
+    options = StageOptions(config, set_ or [], root, runs, seed, verbose)
+    with told(verbose=verbose):
+        from trainer.devices import processes  # noqa: PLC0415 - see the module's docstring
+        from trainer.pipeline import train_bundle  # noqa: PLC0415 - see the module's docstring
+
+        chosen = options.config()
+        folder = out or options.folder(chosen) / "bundle"
+        training = train_bundle(chosen, options.folder(chosen), folder)
+        if processes().is_main_process:
+            show_metrics(training.metrics)
+            for name, why in training.absent.items():
+                err.print(f"without {name}: {why}", highlight=False, markup=False)
+            err.print(f"wrote {folder}", highlight=False, markup=False)

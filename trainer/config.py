@@ -8,12 +8,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 
+from models.bundle import MAX_FILE_BYTES
 from models.config_file import Section, load_config
+from trainer.data.names import ClipCorpus, ConversationCorpus, FaceCorpus
 from trainer.dialog_features import Modality
 from trainer.features.extract import FeatureSettings
 from trainer.fusion_stage import FusionSettings
@@ -26,8 +28,6 @@ from trainer.whole_file import whole_file
 DATA_VARIABLE: Final = "M2FNET_DATA"
 LEARNED: Final = ("text", "audio", "visual", "scene", "fusion")
 """The sections of what is trained; each has a section ``fit``."""
-
-SpeechCorpus = Literal["ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "audiofolder"]
 
 
 def _split(value: object) -> object:
@@ -47,7 +47,7 @@ class DatasetSection(Section):
         dev: what everything is chosen on.
     """
 
-    kind: Literal["meld", "iemocap", "csv"] = "meld"
+    kind: ConversationCorpus = "meld"
     root: Path | None = None
     train: str = "train"
     dev: str = "dev"
@@ -65,12 +65,12 @@ class SpeechSection(Section):
         root: the folder that holds one folder for each; none: the one M2FNET_DATA names.
     """
 
-    datasets: Annotated[tuple[SpeechCorpus, ...], BeforeValidator(_split)] = ()
+    datasets: Annotated[tuple[ClipCorpus, ...], BeforeValidator(_split)] = ()
     root: Path | None = None
 
-    def folder(self, dataset: str) -> Path:
-        """Return where a corpus is."""
-        return (self.root or data_folder()) / dataset
+    def folder(self) -> Path:
+        """Return the folder of the corpora."""
+        return self.root or data_folder()
 
 
 class FacesSection(Section):
@@ -78,19 +78,19 @@ class FacesSection(Section):
 
     Attributes:
         dataset: FER2013's expressions, or one folder for each expression or identity (as CASIA-WebFace).
-        root: its folder; none: the one of that name in the folder that M2FNET_DATA names.
+        root: its folder, or the one that holds it under its name; none: the one M2FNET_DATA names.
         train: a split, or the path of a file or folder.
         dev: likewise.
     """
 
-    dataset: Literal["fer2013", "imagefolder"] = "fer2013"
+    dataset: FaceCorpus = "fer2013"
     root: Path | None = None
     train: str = "train"
     dev: str = "dev"
 
     def folder(self) -> Path:
         """Return where the faces are."""
-        return self.root or data_folder() / self.dataset
+        return self.root or data_folder()
 
 
 class OutputSection(Section):
@@ -98,13 +98,21 @@ class OutputSection(Section):
 
     Attributes:
         name: what it calls itself.
-        modalities: what it is to know of an utterance; what there are no data for is left out.
+        modalities: what it is to know of an utterance, its words among them; what there are no data for is left out.
         max_file_bytes: no file may be larger; weights are cut into as many as that takes.
     """
 
     name: Annotated[str, Field(min_length=1)] = "m2fnet"
     modalities: Annotated[tuple[Modality, ...], BeforeValidator(_split)] = ("text", "audio", "face")
-    max_file_bytes: PositiveInt = 95_000_000
+    max_file_bytes: PositiveInt = MAX_FILE_BYTES
+
+    @field_validator("modalities")
+    @classmethod
+    def _with_text(cls, modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        if "text" not in modalities:
+            message = "output.modalities: every bundle has text; what text alone or others reach is `m2fnet evaluate`'s"
+            raise ValueError(message)
+        return modalities
 
 
 class TrainConfig(Section):

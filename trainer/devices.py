@@ -2,12 +2,26 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import fields, is_dataclass, replace
-from typing import TypeVar, cast
+from datetime import timedelta
+from typing import Final, TypeVar, cast
 
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 
 AnyBatch = TypeVar("AnyBatch")
+
+_PATIENCE: Final = timedelta(hours=12)  # that processes wait for one that decodes or evaluates
+
+
+def processes() -> PartialState:
+    """Return Accelerate's account of the processes that ``torchrun`` started, or of this one alone."""
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=_PATIENCE)
+
+
+def main_first() -> AbstractContextManager[None]:
+    """Let the first process do what is inside before the others, which then find it on disk."""
+    return cast(AbstractContextManager[None], processes().main_process_first())
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from datetime import timedelta
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, set_seed
 from pydantic import ConfigDict, Field
@@ -30,7 +29,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from trainer.checkpoint import State, check_settings, check_shapes, load_checkpoint, save_checkpoint
-from trainer.devices import channels_last, half_precision, to_device
+from trainer.devices import channels_last, half_precision, processes, to_device
 from trainer.whole_file import whole_file
 
 __all__ = ["FitSettings", "Metrics", "Stage", "TrainingError", "channels_last", "fit", "half_precision", "one_group"]
@@ -40,7 +39,6 @@ Metrics = dict[str, float]
 _log: Final = logging.getLogger(__name__)
 _LAST: Final = "last.pt"
 _BEST: Final = "best.pt"
-_PATIENCE: Final = timedelta(hours=6)  # that the other processes wait while the first one evaluates
 _OPTIMIZERS: Final = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 
@@ -172,8 +170,8 @@ def _accelerator(settings: FitSettings) -> Accelerator:
         raise TrainingError(message)
     AcceleratorState._reset_state()  # noqa: SLF001 - it keeps the first one's precision, and each stage has its own
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # as an encoder's pooler
-    waiting = InitProcessGroupKwargs(timeout=_PATIENCE)
-    return Accelerator(mixed_precision=settings.precision, cpu=on_cpu, kwargs_handlers=[unused, waiting])
+    processes()  # before the accelerator makes them itself, with too little patience
+    return Accelerator(mixed_precision=settings.precision, cpu=on_cpu, kwargs_handlers=[unused])
 
 
 class _Forward(nn.Module):

@@ -53,7 +53,7 @@ class Scenes:
     classes: tuple[str, ...]
 
 
-class SceneStage(ExtractorStage):
+class SceneStage(ExtractorStage[EmotionExtractor]):
     """The extractor on whole pictures and the emotion of what is said in them."""
 
     name = "scene"

@@ -86,7 +86,7 @@ def test_data_are_looked_for_where_the_environment_says(monkeypatch: pytest.Monk
     monkeypatch.setenv("M2FNET_DATA", str(tmp_path))
     config = load_train_config(overrides=["faces.root=elsewhere"])
     assert config.dataset.folder() == tmp_path / "meld"
-    assert config.speech.folder("ravdess") == tmp_path / "ravdess"
+    assert config.speech.folder() == tmp_path
     assert config.faces.folder() == Path("elsewhere")
 
 
@@ -97,3 +97,9 @@ def test_a_corpus_that_there_is_not() -> None:
 
 def test_a_choice_called_none_is_not_nothing() -> None:
     assert load_train_config(overrides=["fusion.imbalance.remedy=none"]).fusion.imbalance.remedy == "none"
+
+
+def test_a_bundle_without_text_is_refused() -> None:
+    assert problems("output.modalities=audio") == [
+        "output.modalities: every bundle has text; what text alone or others reach is `m2fnet evaluate`'s"
+    ]
