@@ -53,7 +53,7 @@ def load_meld(root: Path, split: str, *, media: bool = True) -> Conversations:
 
     Args:
         root: the release's folder, or the one that holds its ``train``, ``dev`` and ``test`` folders.
-        split: ``train``, ``dev`` or ``test``, or the path of such a table.
+        split: ``train``, ``dev`` or ``test``, or the path of such a table or of a folder with one.
         media: whether to look for the clips.
 
     Raises:
@@ -80,7 +80,7 @@ def find_table(root: Path, split: str) -> Path:
     Raises:
         AbsentError: it is in none of the places where the release has it.
     """
-    named = [place / f"{split}{_TABLE}" for place in _places(root, split)] if split in _FOLDERS else [Path(split)]
+    named = [place / f"{split}{_TABLE}" for place in _places(root, split)] if split in _FOLDERS else _given(Path(split))
     table = next((path for path in named if path.is_file()), None)
     if table is not None:
         return table
@@ -89,6 +89,12 @@ def find_table(root: Path, split: str) -> Path:
         "(or M2FNET_DATA) and --split; docs/datasets.md says where it comes from"
     )
     raise AbsentError(message)
+
+
+def _given(path: Path) -> list[Path]:
+    """Return a path, or the one table in it if it is a folder of one."""
+    tables = sorted(path.glob(f"*{_TABLE}"))
+    return tables if len(tables) == 1 else [path]
 
 
 def find_clips(root: Path, split: str) -> Path | None:

@@ -94,6 +94,11 @@ def test_odd_times_are_noted(tmp_path: Path) -> None:
 def test_the_path_of_a_table_is_a_split_too(meld_root: Path, tmp_path: Path) -> None:
     table = meld_root / "test_sent_emo.csv"
     assert all(one.clip is not None for one in load_meld(tmp_path, str(table)).utterances)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / table.name).write_bytes(table.read_bytes())
+    assert len(load_meld(tmp_path, str(tmp_path / "one")).utterances) == 4
+    with pytest.raises(AbsentError, match="check --root"):
+        load_meld(tmp_path, str(meld_root))
     other = tmp_path / "held_out.csv"
     other.write_bytes(table.read_bytes())
     assert load_meld(tmp_path, str(other)).utterances[0].clip is None
