@@ -28,11 +28,13 @@ KNOWN_ERRORS: Final = {
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",
+    "trainer.frozen": "FrozenEncoderError",
     "trainer.fusion_stage": "FusionDataError",
     "trainer.loop": "TrainingError",
     "trainer.pipeline": "PipelineError",
     "trainer.mining": "MiningError",
     "trainer.probes": "ProbeError",
+    "trainer.text_stage": "EncoderError",
     "trainer.whole_file": "FileError",
 }
 

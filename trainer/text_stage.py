@@ -38,6 +38,10 @@ _EVAL_BATCH: Final = 64
 _SORT_POOL: Final = 16  # batches sorted by length together, so that padding stays small
 
 
+class EncoderError(Exception):
+    """A pretrained text encoder can't be had; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class TextSettings:
     """Hyper-parameters of the text stage."""
@@ -97,10 +101,19 @@ class UpperTextEncoder(nn.Module):
 
 
 def load_encoder(name: str | None, classes: int = len(LABELS)) -> tuple[TextEncoder, PreTrainedTokenizerBase]:
-    """Return an untrained :class:`TextEncoder` over pretrained weights, and its tokenizer."""
+    """Return an untrained :class:`TextEncoder` over pretrained weights, and its tokenizer.
+
+    Raises:
+        EncoderError: there is no such encoder, neither here nor at the hub.
+    """
     source = name or str(_packaged_minilm())
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    encoder = AutoModel.from_pretrained(source)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        encoder = AutoModel.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        message = f"the text encoder {source} can't be loaded ({reason}): name a folder or a hub id in text.encoder"
+        raise EncoderError(message) from error
     return TextEncoder(encoder, classes), tokenizer
 
 

@@ -164,3 +164,12 @@ def test_a_configuration_s_mistakes_are_told_in_a_line(data: Path) -> None:
     done = CliRunner().invoke(app, [*command(data, "all"), "--set", "fusion.fit.epoch=1"])
     assert done.exit_code == 1
     assert "did you mean epochs?" in done.output
+
+
+def test_an_encoder_that_there_is_not_is_told_in_a_line(data: Path, tmp_path: Path) -> None:
+    root = without_media(tmp_path / "own")
+    words = ["--root", str(root), "--runs", str(tmp_path / "runs"), "--set", "dataset.kind=csv"]
+    nowhere = ["--set", f"text.encoder={tmp_path / 'nowhere'}"]
+    done = CliRunner().invoke(app, [*command(data, "text", *words), *nowhere])
+    assert done.exit_code == 1
+    assert "name a folder or a hub id in text.encoder" in " ".join(done.output.split())
