@@ -107,7 +107,7 @@ class Source:
     """
 
     data: Path
-    bundle: Path
+    bundle: Bundle
     per_label: int
     count: int | None
     cache: Path
@@ -115,21 +115,20 @@ class Source:
     @property
     def key(self) -> str:
         """Return a name for everything that the embeddings depend on."""
-        config = self.bundle if self.bundle.is_file() else self.bundle / "config.json"
-        return hashlib.sha256(config.read_bytes() + f"{self.per_label} {self.count}".encode()).hexdigest()[:12]
+        made_of = f"{self.bundle.config.model_dump_json()} {self.per_label} {self.count}"  # has the weights' hashes
+        return hashlib.sha256(made_of.encode()).hexdigest()[:12]
 
     def embeddings(self) -> dict[str, Tensor]:
         """Return what the branches say: for each split its texts, and voices and faces with labels and corpora."""
         path = self.cache / f"embeddings-{self.key}.safetensors"
         if not path.exists():
-            save_tensors(self._embed(load_bundle(self.bundle)), path)
+            save_tensors(self._embed(), path)
         return load_file(path)
 
-    def _embed(self, bundle: Bundle) -> dict[str, Tensor]:
+    def _embed(self) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for split in _SPLITS:
-            voices, faces = self._voices(bundle, split), self._faces(bundle, split)
-            parts = {"text": self._texts(bundle, split), **voices, **faces}
+            parts = {"text": self._texts(split), **self._voices(split), **self._faces(split)}
             found |= {f"{split}.{name}": torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}
         return found
 
@@ -137,28 +136,30 @@ class Source:
         """Return MELD's dialogs."""
         return load_meld(self.data / "meld", split, media=False).dialogs[: self.count]
 
-    def _texts(self, bundle: Bundle, split: Split) -> Floats:
+    def _texts(self, split: Split) -> Floats:
+        bundle = self.bundle
         rows = examples(self.dialogs(split), bundle.config.text.context, str(bundle.tokenizer.sep_token))
         return text_outputs(bundle.text, bundle.tokenizer, rows).embeddings
 
     @torch.inference_mode()
-    def _voices(self, bundle: Bundle, split: Split) -> dict[str, Floats | Ints]:
-        if bundle.audio is None:
-            raise SystemExit(f"{self.bundle} has no audio branch: name another with --bundle")  # noqa: EM102, TRY003
+    def _voices(self, split: Split) -> dict[str, Floats | Ints]:
+        audio = self.bundle.audio
+        if audio is None:
+            raise SystemExit(f"{self.bundle.config.name} has no audio branch: name another with --bundle")  # noqa: EM102, TRY003
         clips = load_speech(self.data, split)
         chosen = [clips[row] for row in some(np.array([clip.label for clip in clips], np.int64), self.per_label)]
         sounds = Sounds.decode(chosen, self.cache / f"voices-{split}-{self.per_label}.npz")
-        said = [bundle.audio(bundle.audio_input([one]))[0] for one in tqdm(sounds.samples, desc=f"{split} voices")]
+        said = [audio(self.bundle.audio_input([one]))[0] for one in tqdm(sounds.samples, desc=f"{split} voices")]
         corpora = np.unique(sounds.corpora, return_inverse=True)[1]
         return {"voices": torch.cat(said).numpy(), "voice_labels": sounds.labels, "voice_corpora": corpora}
 
-    def _faces(self, bundle: Bundle, split: Split) -> dict[str, Floats | Ints]:
-        if bundle.face is None:
-            raise SystemExit(f"{self.bundle} has no face branch: name another with --bundle")  # noqa: EM102, TRY003
+    def _faces(self, split: Split) -> dict[str, Floats | Ints]:
+        if self.bundle.face is None:
+            raise SystemExit(f"{self.bundle.config.name} has no face branch: name another with --bundle")  # noqa: EM102, TRY003
         faces = load_fer2013(self.data / "fer2013", split)
         rows = some(faces.labels, self.per_label)
         chosen = FaceSet(faces.pixels[rows], faces.labels[rows])
-        return {"faces": face_outputs(bundle.face, chosen).embeddings, "face_labels": chosen.labels}
+        return {"faces": face_outputs(self.bundle.face, chosen).embeddings, "face_labels": chosen.labels}
 
 
 def some(labels: Ints, per_label: int) -> Ints:
@@ -289,7 +290,9 @@ def main() -> None:
     given = options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
-    source = Source(given.data, find_bundle(given.bundle), given.clips_per_label, given.dialogs, given.runs / "cache")
+    source = Source(
+        given.data, load_bundle(find_bundle(given.bundle)), given.clips_per_label, given.dialogs, given.runs / "cache"
+    )
     embeddings = source.embeddings()
     train, dev = (paired(source, embeddings, split, given.mismatch) for split in _SPLITS)
     folder = given.runs / f"{source.key}-mismatch{given.mismatch:g}"
