@@ -164,9 +164,9 @@ class VoiceExtractor(nn.Module):
         encoder = SpeechEncoder()
         return cls(encoder, VoiceHead(encoder.dim, classes, dim))
 
-    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(embedding, logits)``."""
-        outputs: tuple[Tensor, Tensor] = self.voice(self.encoder(mel))
+        outputs: tuple[Tensor, Tensor] = self.voice(self.encoder(images))
         return outputs
 
     def classify(self, embedding: Tensor) -> Tensor:

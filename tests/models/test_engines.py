@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,22 @@ import openvino as ov
 import pytest
 import torch
 
-from models.bundle import STARTER, Bundle, BundleConfig, NetworkName, load_bundle
+from models.bundle import STARTER, AudioPart, Bundle, BundleConfig, ExtractorPart, NetworkName, load_bundle
 from models.calibration import probabilities
+from models.extractor import EmotionExtractor
 from models.runtime import model_cache, select
 from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineError
 from models.runtime.openvino_engine import OpenVinoEngine
 from models.runtime.torch_engine import TorchEngine
+from models.speech_encoder import VoiceExtractor
 
 Inputs = dict[str, Array]
 
-_BUNDLES = ["tiny", pytest.param("starter", marks=pytest.mark.skipif(not STARTER.exists(), reason="not trained yet"))]
+_BUNDLES = [
+    "tiny",
+    "whisper and scene",
+    pytest.param("starter", marks=pytest.mark.skipif(not STARTER.exists(), reason="not trained yet")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +35,29 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=_BUNDLES)
 def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) -> tuple[BundleConfig, Engine, Engine]:
-    loaded = load_bundle(bundle_folder if request.param == "tiny" else STARTER)
+    match request.param:
+        case "tiny":
+            loaded = load_bundle(bundle_folder)
+        case "starter":
+            loaded = load_bundle(STARTER)
+        case _:
+            loaded = with_other_branches(load_bundle(bundle_folder))
     return loaded.config, TorchEngine(loaded), OpenVinoEngine(loaded, folder=cache)
+
+
+def with_other_branches(bundle: Bundle) -> Bundle:
+    """Return a bundle whose voice branch is Whisper's encoder, and which has a scene branch."""
+    torch.manual_seed(0)
+    config, classes, dim = bundle.config, len(bundle.config.labels), bundle.config.audio.dim
+    changed = config.model_copy(
+        update={
+            "audio": AudioPart(kind="whisper", dim=dim),
+            "scene": ExtractorPart(dim=dim),
+            "networks": (*config.networks, "scene"),
+        }
+    )
+    voice, scene = VoiceExtractor.untrained(classes, dim).eval(), EmotionExtractor(classes, dim).eval()
+    return replace(bundle, config=changed, audio=voice, scene=scene)
 
 
 def token_rows(lengths: tuple[int, ...], generator: np.random.Generator) -> Inputs:
@@ -55,10 +83,15 @@ def cases(config: BundleConfig) -> Iterator[tuple[NetworkName, Inputs]]:
     generator = np.random.default_rng(5)
     for lengths in [(7,), (12, 3, 9), (40, 40), (1,)]:
         yield "text", token_rows(lengths, generator)
-    for shape in [(1, 3, 128, 101), (3, 3, 128, 51), (1, 3, 128, 800), (1, 3, 128, 100)]:
+    shapes = [(1, 3, 128, 101), (3, 3, 128, 51), (1, 3, 128, 800), (1, 3, 128, 100)]
+    if config.audio.kind == "whisper":
+        shapes = [(1, 80, 100), (3, 80, 251), (1, 80, 1500)]
+    for shape in shapes:
         yield "audio", {"images": generator.normal(size=shape).astype(np.float32)}
     for rows in (1, 5):
         yield "face", {"images": generator.normal(size=(rows, 3, 96, 96)).astype(np.float32)}
+    if "scene" in config.networks:
+        yield "scene", {"images": generator.normal(size=(2, 3, 160, 160)).astype(np.float32)}
     for rows, length in [(1, 16), (4, 16), (1, 1), (2, 32)]:
         yield "fusion", window_rows(rows, length, config, generator)
 

@@ -182,3 +182,37 @@ def test_a_runtime_is_loaded_from_a_folder_and_ends(bundle_folder: Path) -> None
 def test_a_missing_bundle_is_said_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no bundle in"):
         Runtime.load(tmp_path)
+
+
+def test_branches_that_a_bundle_lacks_say_nothing(bundle: Bundle) -> None:
+    words = replace(
+        bundle, config=bundle.config.model_copy(update={"networks": ("text", "fusion")}), audio=None, face=None
+    )
+    with Runtime(words, TorchEngine(words)) as started:
+        assert started.modalities == ("text",)
+        assert started.audio(np.zeros(16_000, np.float32)).result(_WAIT_S) is None
+        assert started.faces(np.zeros((2, 48, 48), np.uint8)).result(_WAIT_S) == []
+        assert started.scene(np.zeros((90, 160, 3), np.uint8)).result(_WAIT_S) is None
+
+
+def test_a_scene_is_seen_where_the_bundle_has_that_branch(bundle: Bundle) -> None:
+    networks = (*bundle.config.networks, "scene")
+    seeing = replace(bundle, config=bundle.config.model_copy(update={"networks": networks}), scene=bundle.face)
+    with Runtime(seeing, TorchEngine(seeing)) as started:
+        branch = started.scene(np.full((90, 160, 3), 7, np.uint8)).result(_WAIT_S)
+    assert branch is not None
+    assert branch.embedding.shape == (bundle.config.face.dim,)
+
+
+def test_each_utterance_is_as_sure_as_what_it_rests_on_allows(bundle: Bundle) -> None:
+    temperatures = bundle.config.temperatures.model_copy(update={"fused": 1.0, "fused_by": {"text": 2.0}})
+    cooler = replace(bundle, config=bundle.config.model_copy(update={"temperatures": temperatures}))
+    heard = window(bundle, 2)  # the first utterance has words alone, or words and a face
+    heard = Window(heard.text, [None, heard.audio[1]], [None, None], [None, None])
+    with Runtime(cooler, TorchEngine(cooler)) as started:
+        found = started.fuse(heard).result(_WAIT_S)
+    inputs = {name: torch.from_numpy(value) for name, value in fusion_inputs(heard, bundle.config.fusion).items()}
+    with torch.no_grad():
+        logits = bundle.fusion(**inputs)[0, :2].numpy()
+    assert found[0] == pytest.approx(probabilities(logits[0], 2.0), abs=1e-4)
+    assert found[1] == pytest.approx(probabilities(logits[1], 1.0), abs=1e-4)
