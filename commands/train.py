@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from commands.common import (
-    STARTER,
     STARTER_RUNS,
-    STARTER_SHOWN,
     Config,
     Data,
     Runs,
@@ -38,9 +36,8 @@ train.command("data")(train_data)
 @train.command("starter")
 def train_starter(
     data: Data,
-    out: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder the bundle is written to.", show_default=STARTER_SHOWN)
-    ] = STARTER,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder the bundle is written to.")] = STARTER_RUNS
+    / "bundle",
     runs: Runs = STARTER_RUNS,
     stage: Annotated[
         Literal["text", "visual", "audio", "fusion"] | None,
