@@ -13,7 +13,8 @@ from tiny_corpora import tiny_iemocap, tiny_meld
 from torch import Tensor, nn
 
 from models.bundle import Bundle
-from models.faces import FaceDetector
+from models.extractor import EmotionExtractor
+from models.faces import FaceDetector, over_frames
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.scene_image import SCENE_SIZE
@@ -87,6 +88,18 @@ def test_the_faces_are_seen_as_live(meld: Conversations, extraction: Extraction,
     for index, frame in enumerate(frames):
         live.analyze(VideoFrame(100.0 * index, frame))
     assert extraction.dialogs[0].face[0] == pytest.approx(live.between(0, 200).face, abs=1e-4)
+
+
+def test_the_scene_is_seen_as_live(meld: Conversations, bundle: Bundle, cache: Path) -> None:
+    scene = EmotionExtractor(len(bundle.config.labels), IMAGE_DIM).eval().requires_grad_(False)
+    config = bundle.config.model_copy(update={"networks": ("text", "audio", "face", "scene", "fusion")})
+    seeing = replace(bundle, config=config, scene=scene)
+    found = extract_features(meld, seeing, cache, QUICK, ["scene"]).branches["scene"].output.embeddings
+    with Runtime(seeing, TorchEngine(seeing)) as runtime:
+        pictures = decode(meld.utterances[0], Limits(frames=2), ["pictures"]).frames
+        live = [branch for picture in pictures if (branch := runtime.scene(picture).result())]
+    assert len(live) == 2
+    assert found[0] == pytest.approx(over_frames([branch.embedding for branch in live]), abs=1e-4)
 
 
 def test_what_is_asked_for_alone_is_the_same(
