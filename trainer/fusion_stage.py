@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.extractor import EMBEDDING_DIM
 from models.fusion import DialogBatch, FusionConfig, M2FNet
+from trainer.batching import alike
 from trainer.devices import device_of, to_device
 from trainer.dialog_features import MODALITIES, STREAMS, DialogFeatures, Modality, collate
 from trainer.imbalance import ImbalanceSettings, class_counts, loss_function
@@ -132,10 +133,9 @@ class FusionStage:
     def batches(self, epoch: int, generator: np.random.Generator) -> Iterator[tuple[DialogBatch, Tensor]]:
         """Yield dialogs in random order, cut and without some modalities as the settings say."""
         del epoch
-        order = generator.permutation(len(self.train))
-        for start in range(0, len(order), self.settings.batch):
-            rows = order[start : start + self.settings.batch]
-            yield self.kind.collate([self._example(self.train[row], generator) for row in rows], self.config)
+        dialogs = [self._example(self.train[row], generator) for row in generator.permutation(len(self.train))]
+        for batch in alike(dialogs, lambda dialog: len(dialog.labels), self.settings.batch, generator):
+            yield self.kind.collate(batch, self.config)
 
     def _example(self, dialog: DialogFeatures, generator: np.random.Generator) -> DialogFeatures:
         settings = self.settings

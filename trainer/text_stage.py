@@ -27,6 +27,7 @@ from models.text import (
     tokenize,
     with_context,
 )
+from trainer.batching import alike
 from trainer.data.conversation import Dialog
 from trainer.devices import device_of, half_precision, to_device
 from trainer.frozen import encoder_layers, lower_states, split_encoder
@@ -35,7 +36,6 @@ from trainer.metrics import accuracy, macro_f1, weighted_f1
 from trainer.outputs import BranchOutput
 
 _EVAL_BATCH: Final = 64
-_SORT_POOL: Final = 16  # batches sorted by length together, so that padding stays small
 
 
 class EncoderError(Exception):
@@ -210,12 +210,7 @@ class TextStage:
         del epoch
         size, rows = self.settings.batch, self._train_rows
         order = generator.permutation(len(rows))[: self.steps() * size]
-        groups: list[list[_Row]] = []
-        for start in range(0, len(order), size * _SORT_POOL):
-            pool = sorted((rows[row] for row in order[start : start + size * _SORT_POOL]), key=lambda row: row.length)
-            groups += [pool[at : at + size] for at in range(0, len(pool), size)]
-        for index in generator.permutation(len(groups)):
-            yield groups[index]
+        yield from alike([rows[row] for row in order], lambda row: row.length, size, generator)
 
     def _forward(self, model: nn.Module, batch: Sequence[_Row]) -> tuple[Tensor, Tensor]:
         if self._lower is None:
