@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from models.fusion import DialogBatch, FusionConfig, M2FNet
 from models.labels import LABELS
+from trainer.devices import device_of
 from trainer.dialog_features import SKIP, DialogFeatures, Features, collate
 from trainer.feature_bank import FeatureBank, Floats
 from trainer.loop import FitSettings, Metrics, one_group
@@ -160,6 +161,6 @@ def fusion_logits(
     rows = []
     for start in range(0, len(examples), batch):
         features, _ = collate(examples[start : start + batch], config)
-        rows.append(model(*features.inputs())[features.valid])
+        rows.append(model(*features.to(device_of(model)).inputs()).cpu()[features.valid])
     logits: np.ndarray = torch.cat(rows).numpy()
     return logits.reshape(-1, len(LABELS))

@@ -40,6 +40,7 @@ from trainer.starter_report import StarterReport, Transcribe, evaluate_bundle
 from trainer.text_stage import TextSettings, TextStage
 from trainer.visual import VisualSettings, VisualStage
 from trainer.voice_stage import VoiceSettings, VoiceStage, head_outputs, whisper_input
+from trainer.whole_file import whole_file
 
 AnyStage = TypeVar("AnyStage", bound=Stage)
 StageName = Literal["text", "visual", "audio", "fusion"]
@@ -159,9 +160,8 @@ class StarterTraining:
         if path.exists() and path.stat().st_mtime > weights.stat().st_mtime:
             return np.asarray(np.load(path, allow_pickle=False), np.float32)
         views = make()
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, views)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            np.save(partial, views)
         return views
 
     def temperatures(self) -> Temperatures:
@@ -202,7 +202,14 @@ class StarterTraining:
         return Bundle(config, text.encoder, text.tokenizer, self.audio.network, self.visual.network, fusion.network)
 
 
-def train_starter(data: Path, runs: Path, out: Path, transcribe: Transcribe, seed: int = 0) -> StarterReport:
+def train_starter(
+    data: Path,
+    runs: Path,
+    out: Path,
+    transcribe: Transcribe,
+    seed: int = 0,
+    settings: StarterSettings = StarterSettings(),
+) -> StarterReport:
     """Train the four stages, write the bundle to ``out`` and return what it reaches on dev.
 
     The figures of the model card are those of the written bundle, its 8-bit weights included.
@@ -210,7 +217,7 @@ def train_starter(data: Path, runs: Path, out: Path, transcribe: Transcribe, see
     Raises:
         DatasetError: a corpus is missing or not as it should be.
     """
-    training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed))
+    training = StarterTraining(StarterData(data, runs / "cache"), runs, settings.with_seed(seed))
     save_bundle(out, training.bundle(), "Not yet evaluated.\n", precision="int8")
     report = evaluate_bundle(load_bundle(out), training.data, transcribe)
     write_card(out, model_card(report, seed))

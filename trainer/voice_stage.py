@@ -20,7 +20,8 @@ from models.losses import ExtractorLossWeights, TripletForm, extractor_loss, mas
 from models.sound import Samples
 from models.spectrogram import SAMPLE_RATE, time_warp, white_noise
 from models.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead, WhisperMel
-from trainer.loop import FitSettings, Metrics, half_precision, one_group
+from trainer.devices import device_of, half_precision
+from trainer.loop import FitSettings, Metrics, one_group
 from trainer.outputs import BranchOutput
 from trainer.speech_emotion import Sounds, corpus_masks, corpus_metrics, sampling_weights
 from trainer.whole_file import save_tensors
@@ -35,20 +36,20 @@ _NOISY: Final = 0.6
 class VoiceSettings:
     """Hyper-parameters of the audio stage on a speech encoder."""
 
-    fit: FitSettings = FitSettings(epochs=40, select="mean_unweighted_accuracy", ema_decay=0.998, bf16=False)
+    fit: FitSettings = FitSettings(epochs=15, select="mean_unweighted_accuracy", ema_decay=0.99, bf16=False)
     views: int = 3
     """How often each clip is heard: once as it is, then changed in speed and with noise."""
     batch: int = 128
     rate: float = 1e-3
     weight_decay: float = 5e-2
-    dropout: float = 0.5
+    dropout: float = 0.3
     label_smoothing: float = 0.1
-    metric_weight: float = 0.02
+    metric_weight: float = 0.0
     """Weight of the extractor's own losses (equation 14) beside cross-entropy."""
     triplet_form: TripletForm = "corrected"
     balance: float = 0.7
     """0 draws clips as they come, 1 draws every emotion of every corpus equally often."""
-    mixup: float = 0.2
+    mixup: float = 0.0
     """Parameter of the Beta distribution by which the statistics of two clips are mixed; 0: never."""
 
 
@@ -84,7 +85,7 @@ class VoiceStage:
     @property
     def network(self) -> VoiceExtractor:
         """Return the encoder and the trained head as one network."""
-        return VoiceExtractor(self.encoder, self.head)
+        return VoiceExtractor(self.encoder, self.head).to(device_of(self.head))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return one group."""
@@ -116,8 +117,11 @@ class VoiceStage:
         smoothing = self.settings.label_smoothing
         own = masked_cross_entropy(logits, batch.labels, batch.mask, smoothing)
         other = masked_cross_entropy(logits, batch.other_labels, batch.other_mask, smoothing)
+        loss = batch.share * own + (1 - batch.share) * other
+        if not self.settings.metric_weight:
+            return loss
         metric = extractor_loss(embedding, batch.labels, ExtractorLossWeights(), self.settings.triplet_form)
-        return batch.share * own + (1 - batch.share) * other + self.settings.metric_weight * metric
+        return loss + self.settings.metric_weight * metric
 
     def outputs(self, model: nn.Module) -> BranchOutput:
         """Return what a head says of the dev clips."""
@@ -139,7 +143,8 @@ def whisper_input(sounds: Sequence[Samples]) -> Tensor:
 def head_outputs(model: nn.Module, heard: Tensor) -> BranchOutput:
     """Return the embeddings and logits of statistics ``(clips, width)``."""
     model.eval()
-    return BranchOutput.gather([model(rows) for rows in torch.split(heard, _EVAL_BATCH)])
+    device = device_of(model)
+    return BranchOutput.gather([model(rows.to(device)) for rows in torch.split(heard, _EVAL_BATCH)])
 
 
 @torch.inference_mode()
