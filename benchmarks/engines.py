@@ -1,55 +1,34 @@
 """How long each network takes in OpenVINO and in torch on this machine's processor, in one run.
 
-    python benchmarks/engines.py [--bundle FOLDER] [--threads N] [--seconds S]
+    python benchmarks/engines.py [--bundle BUNDLE] [--threads N] [--seconds S]
 
-Without a bundle the starter's networks are measured with random weights, which take as long. The engines
-take turns, and the best of many runs counts, so that what else the machine does falls on both alike.
+The engines take turns, and the best of many runs counts, so that what else the machine does falls on both alike.
 """
 
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from models.bundle import Bundle, BundleConfig, NetworkName, TextPart, load_bundle
-from models.extractor import EmotionExtractor
-from models.fusion import FusionConfig, M2FNet
-from models.labels import LABELS
+from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
+from models.face_image import INPUT_SIZE
 from models.runtime.engine import Array, Engine
 from models.runtime.openvino_engine import OpenVinoEngine
 from models.runtime.torch_engine import TorchEngine
-from models.text import TextEncoder
-
-_MINILM = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+from models.spectrogram import SAMPLE_RATE
 
 
-def random_bundle() -> Bundle:
-    """Return the starter's networks with random weights: MiniLM's text encoder, two ResNet18, the paper's fusion."""
-    torch.manual_seed(0)
-    width, classes = _MINILM.hidden_size, len(LABELS)
-    fusion = FusionConfig(width)
-    config = BundleConfig(name="random", labels=LABELS, text=TextPart(dim=width), fusion=fusion)
-    text = TextEncoder(BertModel(_MINILM), classes)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordPiece()))  # type: ignore[no-untyped-call]
-    bundle = Bundle(config, text, tokenizer, EmotionExtractor(classes), EmotionExtractor(classes), M2FNet(fusion))
-    for network in bundle.networks().values():
-        network.eval().requires_grad_(False)
-    return bundle
+def sound(bundle: Bundle, seconds: float) -> dict[str, Array]:
+    """Return the audio network's input for so much noise."""
+    samples = np.random.default_rng(0).normal(size=round(seconds * SAMPLE_RATE)).astype(np.float32)
+    return {"images": bundle.audio_input([samples]).numpy()}
 
 
-def cases(config: BundleConfig) -> list[tuple[str, NetworkName, dict[str, Array]]]:
+def cases(bundle: Bundle) -> list[tuple[str, NetworkName, dict[str, Array]]]:
     """Return what a live session asks for: one face, three and six seconds of sound, one text, one window."""
-    generator = np.random.default_rng(0)
-
-    def image(*shape: int) -> dict[str, Array]:
-        return {"images": generator.normal(size=(1, 3, *shape)).astype(np.float32)}
-
+    generator, config = np.random.default_rng(0), bundle.config
+    face = generator.normal(size=(1, 3, INPUT_SIZE, INPUT_SIZE)).astype(np.float32)
     ones = np.ones((1, 32), np.int64)
     tokens: dict[str, Array] = {"input_ids": ones, "attention_mask": ones, "utterance_mask": ones}
     window: dict[str, Array] = {"valid": np.ones((1, 16), np.bool_)}
@@ -58,9 +37,9 @@ def cases(config: BundleConfig) -> list[tuple[str, NetworkName, dict[str, Array]
         window[f"{name}_present"] = np.ones((1, 16), np.bool_)
     return [
         ("text, 32 tokens", "text", tokens),
-        ("face, 96 x 96", "face", image(96, 96)),
-        ("audio, 128 x 150", "audio", image(128, 150)),
-        ("audio, 128 x 300", "audio", image(128, 300)),
+        ("face, 96 x 96", "face", {"images": face}),
+        ("audio, 3 s", "audio", sound(bundle, 3.0)),
+        ("audio, 6 s", "audio", sound(bundle, 6.0)),
         ("fusion, 16 utterances", "fusion", window),
     ]
 
@@ -77,16 +56,16 @@ def best_times(engines: list[Engine], network: NetworkName, inputs: dict[str, Ar
     return best
 
 
-def new_lengths(engine: Engine, seconds: float) -> float:
+def new_lengths(engine: Engine, bundle: Bundle, seconds: float) -> float:
     """Return the mean time of sounds whose length never came before, as utterances come."""
     times = []
-    end, columns = time.perf_counter() + seconds, 200
+    end, length = time.perf_counter() + seconds, 4.0
     while time.perf_counter() < end:
-        images = np.zeros((1, 3, 128, columns), np.float32)
+        inputs = sound(bundle, length)
         start = time.perf_counter()
-        engine.run("audio", {"images": images})
+        engine.run("audio", inputs)
         times.append(time.perf_counter() - start)
-        columns += 1
+        length += 0.02
     return float(np.mean(times))
 
 
@@ -101,19 +80,19 @@ def timed(what: str, build: Callable[[], Engine]) -> Engine:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, help="a bundle folder; none: random weights")
+    parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
     parser.add_argument("--threads", type=int, default=0, help="0: let the engine choose")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each network")
     options = parser.parse_args()
-    bundle = load_bundle(options.bundle) if options.bundle else random_bundle()
+    bundle = load_bundle(find_bundle(options.bundle))
     openvino = timed("OpenVINO, start", lambda: OpenVinoEngine(bundle, options.threads))
     openvino = timed("OpenVINO, start with what was kept", lambda: OpenVinoEngine(bundle, options.threads))
     plain = timed("torch, start", lambda: TorchEngine(bundle, "cpu", options.threads))
     print(f"\n{'network':<24}{'OpenVINO':>12}{'torch':>12}{'torch / OpenVINO':>20}")
-    for label, network, inputs in cases(bundle.config):
+    for label, network, inputs in cases(bundle):
         fast, slow = best_times([openvino, plain], network, inputs, options.seconds)
         print(f"{label:<24}{fast * 1000:>9.1f} ms{slow * 1000:>9.1f} ms{slow / fast:>20.2f}")
-    ratio = new_lengths(plain, options.seconds) / new_lengths(openvino, options.seconds)
+    ratio = new_lengths(plain, bundle, options.seconds) / new_lengths(openvino, bundle, options.seconds)
     print(f"{'audio of new lengths':<48}{ratio:>20.2f}")
 
 

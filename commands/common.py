@@ -39,8 +39,6 @@ KNOWN_ERRORS: Final = {
 }
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-STARTER_SHOWN: Final = "models/bundles/starter of this checkout"
-STARTER: Final = ROOT / "models" / "bundles" / "starter"
 STARTER_RUNS: Final = Path("runs/starter")
 
 err = Console(stderr=True)

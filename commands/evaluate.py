@@ -9,9 +9,7 @@ import typer
 from rich.console import Console
 
 from commands.common import (
-    STARTER,
     STARTER_RUNS,
-    STARTER_SHOWN,
     Config,
     Data,
     Runs,
@@ -155,9 +153,7 @@ evaluate.command("tables")(evaluate_tables)
 @evaluate.command("starter")
 def evaluate_starter(
     data: Data,
-    bundle: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder of the bundle.", show_default=STARTER_SHOWN)
-    ] = STARTER,
+    bundle: Annotated[str, typer.Option(help="A bundle's folder, or starter or small.")] = "starter",
     runs: Runs = STARTER_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     config: Config = None,
@@ -173,11 +169,12 @@ def evaluate_starter(
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
-        from models.bundle import load_bundle  # noqa: PLC0415 - see the module's docstring
+        from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.starter_data import StarterData  # noqa: PLC0415 - see the module's docstring
         from trainer.starter_report import evaluate_bundle  # noqa: PLC0415 - see the module's docstring
 
-        report = evaluate_bundle(load_bundle(bundle), StarterData(data, runs / "cache"), transcriber(settings))
+        loaded = load_bundle(find_bundle(bundle))
+        report = evaluate_bundle(loaded, StarterData(data, runs / "cache"), transcriber(settings))
         show_report(report, as_json=as_json)
         raise typer.Exit(0 if all(demand.met for demand in report.checks()) else 1)
 
