@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.bundle import load_bundle
+from models.extractor import EmotionExtractor
 from models.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
 from trainer.checkpoint import load_checkpoint
 from trainer.data.faces import FaceSet
@@ -178,13 +179,22 @@ def of_form(settings: Settings, form: str, options: Options) -> Settings:
 
 
 def start_weights(modality: Modality, path: Path | None) -> dict[str, Tensor] | None:
-    """Return the weights of a bundle's network or of a training checkpoint; None: the random ones of the seed."""
+    """Return the weights of a bundle's network or of a training checkpoint; None: the random ones of the seed.
+
+    Raises:
+        SystemExit: the bundle has another network there.
+    """
     if path is None:
         return None
     if path.is_file():
         weights: dict[str, Tensor] = load_checkpoint(path)["model"]
         return weights
-    return dict(load_bundle(path).networks())[modality.network].state_dict()  # type: ignore[index]
+    networks = load_bundle(path).networks()
+    network = next((networks[name] for name in networks if name == modality.network), None)
+    if not isinstance(network, EmotionExtractor):
+        message = f"{path} has no ResNet18 as its {modality.network} branch: give --start-from a checkpoint, or nothing"
+        raise SystemExit(message)
+    return network.state_dict()
 
 
 def train(stage: VisualStage | AudioStage, options: Options) -> None:
