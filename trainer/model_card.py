@@ -72,8 +72,8 @@ _ABOUT = dedent(
 
     | part | network | trained on |
     | --- | --- | --- |
-    | text | MPNet-base (110 M), its upper 6 layers, mean over the utterance's tokens; 2 past turns, names | MELD train |
-    | audio | Whisper tiny.en's encoder as it is, projector to 300 | five speech corpora (below), split by speaker |
+    | text | MPNet-base (110 M, 6 layers trained), mean over the utterance's tokens; 2 past turns, names | MELD train |
+    | audio | Whisper tiny.en's encoder as it is, projector to 300 | five speech corpora, split by speaker |
     | face | ResNet18 + projector to 300 on grey 48 x 48 faces | FER2013 train |
     | fusion | M2FNet, causal, 1 encoder a modality, 5 fusion layers | MELD train, label-matched voices and faces |
 

@@ -60,10 +60,10 @@ class StarterSettings:
         fit=FitSettings(epochs=3, select="weighted_f1", ema_decay=0.99), frozen_layers=6, layer_decay=0.95
     )
     visual: VisualSettings = VisualSettings(
-        fit=FitSettings(epochs=18, select="accuracy", ema_decay=0.998), small_epochs=14
+        fit=FitSettings(epochs=20, select="accuracy", ema_decay=0.998), small_epochs=14
     )
     audio: VoiceSettings = VoiceSettings()
-    fusion: FusionSettings = FusionSettings()
+    fusion: FusionSettings = FusionSettings(fit=FitSettings(epochs=8, select="score", ema_decay=0.99))
 
     def with_seed(self, seed: int) -> "StarterSettings":
         """Return the settings with every stage's seed changed."""

@@ -11,7 +11,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_bundle import tiny_bundle
 
-from models.bundle import STARTER, Bundle, BundleConfig, BundleError, Temperatures, load_bundle, save_bundle
+from models.bundle import (
+    BUILT_IN,
+    MAX_FILE_BYTES,
+    STARTER,
+    Bundle,
+    BundleConfig,
+    BundleError,
+    Temperatures,
+    find_bundle,
+    load_bundle,
+    save_bundle,
+)
 from models.labels import LABELS
 
 Change = Callable[[dict[str, torch.Tensor]], object]
@@ -196,10 +207,12 @@ def test_a_file_that_is_no_safetensors_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.skipif(not STARTER.exists(), reason="the starter bundle is not trained yet")
-def test_the_starter_bundle_loads_and_every_file_is_small_enough_for_a_code_host() -> None:
-    assert load_bundle(STARTER).config.labels == LABELS
-    assert all(path.stat().st_size < 95_000_000 for path in STARTER.rglob("*"))
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_programs_own_bundles_load_and_every_file_is_small_enough_for_a_code_host(name: str) -> None:
+    bundle = load_bundle(find_bundle(name))
+    assert bundle.config.labels == LABELS
+    assert bundle.config.name == name
+    assert max(path.stat().st_size for path in STARTER.rglob("*")) <= MAX_FILE_BYTES
 
 
 def test_large_weights_are_kept_in_several_files(tmp_path: Path) -> None:
