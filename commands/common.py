@@ -14,7 +14,7 @@ from rich.console import Console
 from stream.settings import Settings
 
 if TYPE_CHECKING:
-    from trainer.starter_report import Transcribe
+    from trainer.features.transcripts import Transcribe
 
 INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
 KNOWN_ERRORS: Final = {

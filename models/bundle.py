@@ -165,15 +165,20 @@ class Bundle:
 
     def audio_input(self, samples: Sequence[npt.NDArray[np.float32]]) -> Tensor:
         """Return the audio network's input for equally long sounds, each ``(n,)`` at 16 kHz."""
-        with torch.inference_mode():
-            image: Tensor = audio_front(self.config.audio.kind)(torch.from_numpy(np.stack(samples)))
-        return image
+        return sound_input(self.config.audio.kind, samples)
 
 
 @cache
 def audio_front(kind: AudioKind) -> nn.Module:
     """Return what turns sounds ``(batch, samples)`` at 16 kHz into the input of an audio network of this kind."""
     return (WhisperMel() if kind == "whisper" else LogMelImage()).eval()
+
+
+@torch.inference_mode()
+def sound_input(kind: AudioKind, samples: Sequence[npt.NDArray[np.float32]]) -> Tensor:
+    """Return what an audio network of this kind takes of equally long sounds, each ``(n,)`` at 16 kHz."""
+    images: Tensor = audio_front(kind)(torch.from_numpy(np.stack(samples)))
+    return images
 
 
 def find_bundle(name: str | Path | None) -> Path:

@@ -31,12 +31,13 @@ from trainer.dev_features import Branches, DevFeatures, text_dialogs
 from trainer.dialog_features import DialogFeatures, Modality
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
 from trainer.feature_bank import FeatureBank
+from trainer.features.transcripts import Transcribe
 from trainer.loop import FitSettings, Metrics, Stage, channels_last, fit, half_precision
 from trainer.model_card import model_card
 from trainer.outputs import Floats
 from trainer.packaged import packaged_mpnet, packaged_whisper
 from trainer.starter_data import StarterData
-from trainer.starter_report import StarterReport, Transcribe, evaluate_bundle
+from trainer.starter_report import StarterReport, evaluate_bundle
 from trainer.text_stage import TextSettings, TextStage
 from trainer.visual import VisualSettings, VisualStage
 from trainer.voice_stage import VoiceSettings, VoiceStage, head_outputs, whisper_input

@@ -1,6 +1,6 @@
 """What a starter bundle reaches on dev: the figures of its model card and of ``m2fnet evaluate starter``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,11 @@ from models.calibration import expected_calibration_error, probabilities
 from trainer.dev_features import Branches, DevFeatures
 from trainer.dialog_features import DialogFeatures
 from trainer.dialog_fusion import fusion_logits, text_only
+from trainer.features.transcripts import Transcribe
 from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy, weighted_f1
 from trainer.outputs import Floats
 from trainer.speech_emotion import corpus_metrics
 from trainer.starter_data import StarterData
-
-Transcribe = Callable[[Floats], str]
-"""From sound ``(n,)`` at 16 kHz to the words recognised in it, none for silence."""
 
 TEXT_TOLERANCE = 0.005
 """How far the fused score of text alone may lie below the text branch's."""

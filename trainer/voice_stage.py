@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from models.bundle import audio_front
+from models.bundle import sound_input
 from models.labels import LABELS
 from models.losses import ExtractorLossWeights, TripletForm, extractor_loss, masked_cross_entropy
 from models.sound import Samples
@@ -132,11 +132,9 @@ class VoiceStage:
         return corpus_metrics(self.outputs(model).logits, self.dev)
 
 
-@torch.inference_mode()
 def whisper_input(sounds: Sequence[Samples]) -> Tensor:
     """Return Whisper's spectrograms ``(batch, 80, columns)`` of equally long sounds."""
-    images: Tensor = audio_front("whisper")(torch.from_numpy(np.stack(sounds)))
-    return images
+    return sound_input("whisper", sounds)
 
 
 @torch.inference_mode()

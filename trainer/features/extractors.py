@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from models.bundle import Bundle, audio_front
+from models.bundle import Bundle, sound_input
 from models.text import MAX_TOKENS, ContextFormat
 from trainer.outputs import Floats
 
@@ -16,11 +14,9 @@ AudioInput = Callable[[Sequence[Floats]], Tensor]
 """From sounds ``(samples,)`` at 16 kHz to the audio network's input."""
 
 
-@torch.inference_mode()
 def log_mel_input(sounds: Sequence[Floats]) -> Tensor:
     """Return the log-mel images of equally long sounds."""
-    images: Tensor = audio_front("log-mel")(torch.from_numpy(np.stack(sounds)))
-    return images
+    return sound_input("log-mel", sounds)
 
 
 @dataclass(frozen=True, eq=False)
