@@ -43,6 +43,13 @@ def train_starter(
         Literal["text", "visual", "audio", "fusion"] | None,
         typer.Option(help="Train this stage alone, and what it needs, and write no bundle."),
     ] = None,
+    keep: Annotated[
+        list[Literal["text", "visual", "audio"]] | None,
+        typer.Option(help="Take this branch from the bundle --keep-from as it is; may be given several times."),
+    ] = None,
+    keep_from: Annotated[
+        str | None, typer.Option(help="The bundle that branches are kept of: a folder, or the starter if unset.")
+    ] = None,
     seed: Seed = 0,
     config: Config = None,
     set_: Set = None,
@@ -59,15 +66,19 @@ def train_starter(
         m2fnet train starter --data DATA --out my-bundle --runs runs/second --seed 1
 
         m2fnet train starter --data DATA --stage text
+
+        m2fnet train starter --data DATA --keep text --keep audio
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
+        from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer import starter  # noqa: PLC0415 - see the module's docstring
 
+        kept = starter.kept_branches(load_bundle(find_bundle(keep_from)), keep) if keep else {}
         if stage is not None:
-            show_metrics({stage: starter.train_stage(stage, data, runs, seed)})
+            show_metrics({stage: starter.train_stage(stage, data, runs, seed, kept)})
             return
-        report = starter.train_starter(data, runs, out, transcriber(settings), seed)
+        report = starter.train_starter(data, runs, out, transcriber(settings), seed, kept=kept)
         show_report(report, as_json=False)
         err.print(f"wrote {out}", highlight=False)
 

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: temperature scaling (Guo et al., 2017) and its measure."""
+"""Probabilities that mean what they say: temperature scaling and its measure."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ Ints = npt.NDArray[np.integer]
 
 COLDEST: Final = 0.05
 HOTTEST: Final = 20.0
-_SEARCH_STEPS: Final = 50  # each leaves two thirds of the interval
+_SEARCH_STEPS: Final = 30  # each halves the interval
 _BINS: Final = 15
 
 
@@ -23,9 +23,11 @@ def probabilities(logits: Floats, temperature: float = 1.0) -> npt.NDArray[np.fl
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """Return the temperature in [0.05, 20] that gives ``labels`` the highest likelihood.
+    """Return the temperature in [0.05, 20] at which the mean confidence is the accuracy.
 
-    The likelihood is concave in 1 / temperature, so there is one answer, and narrowing an interval finds it.
+    This is expectation consistency (Clarte et al., 2023). Confidence falls as the temperature rises, so there is
+    one answer, and halving an interval finds it. The likelihood's temperature (Guo et al., 2017) leaves MELD's words
+    too sure, whose labels are noisy: on halves of its dev split that were not fitted, 5.0% against 2.7% (text alone).
 
     Shape:
         logits ``(examples, classes)``; labels ``(examples,)``, at least one.
@@ -36,21 +38,15 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     if not len(labels) or len(labels) != len(logits):
         message = f"a temperature needs as many labels as logits, at least one: {len(labels)} and {len(logits)}"
         raise ValueError(message)
+    accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
     low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(_SEARCH_STEPS):
-        left, right = (2 * low + high) / 3, (low + 2 * high) / 3
-        if _cross_entropy(logits, labels, np.exp(left)) <= _cross_entropy(logits, labels, np.exp(right)):
-            high = right
+        middle = (low + high) / 2
+        if probabilities(logits, np.exp(middle)).max(axis=1).mean(dtype=np.float64) > accuracy:
+            low = middle
         else:
-            low = left
+            high = middle
     return float(np.exp((low + high) / 2))
-
-
-def _cross_entropy(logits: Floats, labels: Ints, temperature: float) -> float:
-    scaled = np.asarray(logits, np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    likelihood = scaled[np.arange(len(labels)), labels] - np.log(np.exp(scaled).sum(axis=1))
-    return -float(likelihood.mean())
 
 
 def expected_calibration_error(probability: Floats, labels: Ints, bins: int = _BINS) -> float:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from models.bundle import Bundle, BundleError
+from models.extractor import EmotionExtractor
+from models.speech_encoder import VoiceExtractor
 from models.text import ContextFormat, TextEncoder, Turn, with_context
 from trainer.data.conversation import Dialog
 from trainer.dialog_features import DialogFeatures
@@ -32,9 +33,9 @@ class Branches:
     text: TextEncoder
     tokenizer: PreTrainedTokenizerBase
     context: ContextFormat
-    audio: nn.Module
+    audio: EmotionExtractor | VoiceExtractor
     audio_input: AudioInput
-    face: nn.Module
+    face: EmotionExtractor
 
     @staticmethod
     def of(bundle: Bundle) -> "Branches":
@@ -49,10 +50,10 @@ class Branches:
         context = bundle.config.text.context
         return Branches(bundle.text, bundle.tokenizer, context, bundle.audio, bundle.audio_input, bundle.face)
 
-    def read(self, dialogs: Sequence[Dialog]) -> BranchOutput:
+    def read(self, dialogs: Sequence[Dialog], progress: str | None = None) -> BranchOutput:
         """Return the text branch's output for every utterance of the dialogs, in order."""
         rows = examples(dialogs, self.context, str(self.tokenizer.sep_token))
-        return text_outputs(self.text, self.tokenizer, rows)
+        return text_outputs(self.text, self.tokenizer, rows, progress=progress)
 
     def read_alone(self, sentences: Sequence[str]) -> BranchOutput:
         """Return the text branch's output for sentences said outside of any dialog."""

@@ -1,19 +1,19 @@
 """The starter bundle: four stages on freely available data, each resumable, and the folder they end in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import numpy as np
-import torch
-from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
 
 from models.bundle import (
     AudioPart,
     Bundle,
     BundleConfig,
+    BundleError,
     Temperatures,
     TextPart,
     load_bundle,
@@ -22,36 +22,33 @@ from models.bundle import (
     write_card,
 )
 from models.calibration import fit_temperature
-from models.face_image import face_input
+from models.extractor import EmotionExtractor
 from models.labels import LABELS
-from models.speech_encoder import load_whisper_encoder
-from trainer import visual
-from trainer.data.faces import FaceSet
-from trainer.dev_features import Branches, DevFeatures, text_dialogs
+from models.speech_encoder import VoiceExtractor, load_whisper_encoder
+from models.text import ContextFormat, TextEncoder
+from trainer.dev_features import Branches, DevFeatures
 from trainer.dialog_features import DialogFeatures, Modality
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
-from trainer.feature_bank import FeatureBank
 from trainer.features.transcripts import Transcribe
-from trainer.loop import FitSettings, Metrics, Stage, channels_last, fit, half_precision
+from trainer.loop import FitSettings, Metrics, Stage, fit
+from trainer.metrics import Ints, weighted_f1
 from trainer.model_card import model_card
-from trainer.outputs import Floats
 from trainer.packaged import packaged_mpnet, packaged_whisper
 from trainer.probes import ProbeSettings
 from trainer.starter_data import StarterData
 from trainer.starter_report import StarterReport, evaluate_bundle
 from trainer.text_stage import TextSettings, TextStage
+from trainer.train_features import TrainFeatures
 from trainer.visual import VisualSettings, VisualStage
-from trainer.voice_stage import VoiceSettings, VoiceStage, head_outputs, whisper_input
-from trainer.whole_file import whole_file
+from trainer.voice_stage import VoiceSettings, VoiceStage, whisper_input
 
 AnyStage = TypeVar("AnyStage", bound=Stage)
 StageName = Literal["text", "visual", "audio", "fusion"]
+BranchName = Literal["text", "visual", "audio"]
 
-_FACE_VIEWS: Final = 3
 _SETS: Final[tuple[tuple[Modality, ...], ...]] = (
     ("audio",), ("face",), ("text", "audio"), ("text", "face"), ("audio", "face"), ("text", "audio", "face"),
 )  # fmt: skip
-_FACES_PER_LABEL: Final = 800
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,18 @@ class StarterTraining:
     Args:
         data: the corpora.
         runs: checkpoints, logs and caches; a run interrupted goes on from here.
+        settings: of the stages.
+        kept: branches that are taken as they are instead of being trained, as :func:`kept_branches` returns them.
     """
 
-    def __init__(self, data: StarterData, runs: Path, settings: StarterSettings) -> None:
-        self.data, self.runs, self.settings = data, runs, settings
+    def __init__(
+        self,
+        data: StarterData,
+        runs: Path,
+        settings: StarterSettings,
+        kept: Mapping[BranchName, Branches] | None = None,
+    ) -> None:
+        self.data, self.runs, self.settings, self.kept = data, runs, settings, kept or {}
         self.metrics: dict[str, Metrics] = {}
 
     @cached_property
@@ -125,10 +130,21 @@ class StarterTraining:
 
     @cached_property
     def branches(self) -> Branches:
-        """Return the three trained branches."""
-        text, context = self.text, self.settings.text.context
-        network = self.audio.network.eval()
-        return Branches(text.encoder.eval(), text.tokenizer, context, network, whisper_input, self.visual.network)
+        """Return the three branches, kept or trained."""
+        return Branches(*self._text_branch(), self._audio_branch(), whisper_input, self._face_branch())
+
+    def _text_branch(self) -> tuple[TextEncoder, PreTrainedTokenizerBase, ContextFormat]:
+        if kept := self.kept.get("text"):
+            return kept.text, kept.tokenizer, kept.context
+        return self.text.encoder.eval(), self.text.tokenizer, self.settings.text.context
+
+    def _audio_branch(self) -> EmotionExtractor | VoiceExtractor:
+        kept = self.kept.get("audio")
+        return kept.audio if kept else self.audio.network.eval()
+
+    def _face_branch(self) -> EmotionExtractor:
+        kept = self.kept.get("visual")
+        return kept.face if kept else self.visual.network.eval()
 
     @cached_property
     def dev(self) -> DevFeatures:
@@ -136,47 +152,29 @@ class StarterTraining:
         return DevFeatures(self.data, self.branches, self.settings.fusion.fit.seed)
 
     def _fusion_data(self) -> FusionData:
-        spoken = self.dev.spoken(self.data.ravdess_script)
-        train = self.data.meld_train
+        views, seed = self.settings.audio.views, self.settings.fusion.fit.seed
+        train = TrainFeatures(self.data, self.branches, views, seed, self.runs / "cache")
+        spoken, read = self.dev.spoken(self.data.ravdess_script), self.dev.text.logits.argmax(axis=1)
         return FusionData(
-            text_dialogs(train, self._cached("text", lambda: self.text.train_output().embeddings)),
+            train.dialogs,
             self.dev.dialogs,
-            self._audio_bank(),
-            self._face_bank(),
+            train.voices,
+            train.faces,
             spoken,
             self.dev.seen(spoken),
-            self.metrics[self.text.name]["weighted_f1"],
+            weighted_f1(self._text_labels, read),
         )
 
-    def _audio_bank(self) -> FeatureBank:
-        """Return the embeddings of every clip as it is and as it was changed for the training."""
-        stage, sounds = self.audio, self.data.sounds_train
-        views = [head_outputs(stage.model, stage.heard[:, view]).embeddings for view in range(stage.heard.shape[1])]
-        return FeatureBank.of(np.stack(views, axis=1), sounds.labels, sounds.corpora)
-
-    def _face_bank(self) -> FeatureBank:
-        faces = _subset(self.data.faces_train, _FACES_PER_LABEL, self.settings.visual.fit.seed)
-        model = self.visual.model
-        views = self._cached("visual", lambda: _face_views(model, faces))
-        return FeatureBank.of(views, faces.labels, ["fer2013"] * len(faces.labels))
-
-    def _cached(self, stage: str, make: Callable[[], Floats]) -> Floats:
-        """Return a stage's training embeddings from the disk if they are of its present weights, else make them."""
-        path, weights = self.runs / "cache" / f"{stage}-bank.npy", self.runs / stage / "best.pt"
-        if path.exists() and path.stat().st_mtime > weights.stat().st_mtime:
-            return np.asarray(np.load(path, allow_pickle=False), np.float32)
-        views = make()
-        with whole_file(path) as partial:
-            np.save(partial, views)
-        return views
+    @property
+    def _text_labels(self) -> Ints:
+        return np.concatenate([dialog.labels for dialog in self.dev.dialogs])
 
     def temperatures(self) -> Temperatures:
         """Fit the temperature of each branch, and of the fusion for each set of modalities, on dev."""
         dev = self.dev
-        text_labels = np.concatenate([dialog.labels for dialog in self.fusion.data.dev])
         judged = self._judged()
         return Temperatures(
-            text=fit_temperature(dev.text.logits, text_labels),
+            text=fit_temperature(dev.text.logits, self._text_labels),
             audio=fit_temperature(dev.audio.logits, self.data.sounds_dev.labels),
             face=fit_temperature(dev.face.logits, self.data.faces_dev.labels),
             fused=self._fused_temperature([example for examples in judged.values() for example in examples]),
@@ -195,17 +193,17 @@ class StarterTraining:
         return fit_temperature(fusion_logits(stage.model, examples, stage.config), labels)
 
     def bundle(self) -> Bundle:
-        """Return the trained stages as a bundle."""
-        text, fusion = self.text, self.fusion
+        """Return the branches and the trained fusion as a bundle."""
+        branches, fusion = self.branches, self.fusion
         config = BundleConfig(
             name="starter",
             labels=LABELS,
-            text=TextPart(dim=fusion.config.text_dim, context=self.settings.text.context),
+            text=TextPart(dim=fusion.config.text_dim, context=branches.context),
             audio=AudioPart(kind="whisper"),
             fusion=fusion.config,
             temperatures=self.temperatures(),
         )
-        return Bundle(config, text.encoder, text.tokenizer, self.audio.network, self.visual.network, fusion.network)
+        return Bundle(config, branches.text, branches.tokenizer, branches.audio, branches.face, fusion.network)
 
 
 def train_starter(
@@ -215,48 +213,48 @@ def train_starter(
     transcribe: Transcribe,
     seed: int = 0,
     settings: StarterSettings = StarterSettings(),
+    kept: Mapping[BranchName, Branches] | None = None,
 ) -> StarterReport:
-    """Train the four stages, write the bundle to ``out`` and return what it reaches on dev.
+    """Train the four stages but those kept, write the bundle to ``out`` and return what it reaches on dev.
 
     The figures of the model card are those of the written bundle, its 8-bit weights included.
 
     Raises:
         DatasetError: a corpus is missing or not as it should be.
     """
-    training = StarterTraining(StarterData(data, runs / "cache"), runs, settings.with_seed(seed))
+    training = StarterTraining(StarterData(data, runs / "cache"), runs, settings.with_seed(seed), kept)
     save_bundle(out, training.bundle(), "Not yet evaluated.\n", precision="int8")
     report = evaluate_bundle(load_bundle(out), training.data, transcribe)
     write_card(out, model_card(report, seed))
     return report
 
 
-def train_stage(stage: StageName, data: Path, runs: Path, seed: int = 0) -> Metrics:
+def kept_branches(bundle: Bundle, names: Collection[BranchName]) -> dict[BranchName, Branches]:
+    """Return branches of a bundle that are to be kept while the others and the fusion are trained.
+
+    Raises:
+        BundleError: the bundle lacks a branch, or is not of the starter's kind.
+    """
+    if not names:
+        return {}
+    branches = Branches.of(bundle)
+    if bundle.config.labels != LABELS or not isinstance(branches.audio, VoiceExtractor):
+        message = (
+            f"the bundle {bundle.config.name} is not of the starter's kind (the seven emotions, a voice on Whisper's "
+            "encoder): name another to keep branches of"
+        )
+        raise BundleError(message)
+    return dict.fromkeys(names, branches)
+
+
+def train_stage(
+    stage: StageName, data: Path, runs: Path, seed: int = 0, kept: Mapping[BranchName, Branches] | None = None
+) -> Metrics:
     """Train one stage (and, for the fusion, what it needs) and return its best dev metrics.
 
     Raises:
         DatasetError: a corpus is missing or not as it should be.
     """
-    training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed))
+    training = StarterTraining(StarterData(data, runs / "cache"), runs, StarterSettings().with_seed(seed), kept)
     getattr(training, stage)
     return training.metrics[stage]
-
-
-@torch.inference_mode()
-def _face_views(model: torch.nn.Module, faces: FaceSet, batch: int = 128) -> Floats:
-    """Return ``(faces, 3, dim)``: each face three times, differently augmented."""
-    generator = np.random.default_rng(0)
-    rows = []
-    model = channels_last(model)
-    for start in tqdm(range(0, len(faces.labels), batch), desc="faces for the fusion"):
-        images = face_input(torch.from_numpy(faces.pixels[start : start + batch]))
-        with half_precision():
-            views = [model(visual.augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
-        rows.append(torch.stack(views, dim=1).float().numpy())
-    return np.concatenate(rows)
-
-
-def _subset(faces: FaceSet, per_label: int, seed: int) -> FaceSet:
-    """Return at most so many faces of each label."""
-    order = np.random.default_rng(seed).permutation(len(faces.labels))
-    rows = np.concatenate([order[faces.labels[order] == label][:per_label] for label in range(len(LABELS))])
-    return FaceSet(faces.pixels[rows], faces.labels[rows])

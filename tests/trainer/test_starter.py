@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_bundle import save_tiny_encoder
 
-from models.bundle import load_bundle
+from models.bundle import BundleError, find_bundle, load_bundle
 from models.labels import LABELS
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from trainer.loop import FitSettings
-from trainer.starter import StarterSettings, train_starter
+from trainer.starter import StarterSettings, kept_branches, train_starter
 
 RAVDESS = {
     "neutral": "01",
@@ -110,3 +111,17 @@ def test_the_starter_is_trained_judged_and_loaded_by_the_live_runtime(data: Path
     assert heard.embedding.shape == (300,)
     again = train_starter(data, tmp_path / "runs", out, lambda _: "i am so happy", settings=chosen)
     assert again == report, "what is trained already is taken as it is"
+
+    kept = kept_branches(bundle, ("text", "audio"))
+    train_starter(data, tmp_path / "more", tmp_path / "second", lambda _: "i am so happy", settings=chosen, kept=kept)
+    second = load_bundle(tmp_path / "second")
+    for name in ("text", "audio"):
+        torch.testing.assert_close(getattr(second, name).state_dict(), getattr(bundle, name).state_dict())
+    assert not (tmp_path / "more" / "text").exists()
+    assert not (tmp_path / "more" / "audio").exists()
+    assert (tmp_path / "more" / "visual" / "best.pt").exists()
+
+
+def test_branches_are_kept_only_of_a_bundle_of_the_starters_kind() -> None:
+    with pytest.raises(BundleError, match="not of the starter's kind"):
+        kept_branches(load_bundle(find_bundle("small")), ["text"])
