@@ -42,21 +42,12 @@ from trainer.data.speech import load_speech
 from trainer.dev_features import text_dialogs
 from trainer.dialog_features import DialogFeatures
 from trainer.dialog_fusion import paired_example
+from trainer.dialog_logits import after_next_logits, full_logits, moment_logits
 from trainer.evaluation.modalities import shown, subsets
 from trainer.evaluation.render import markdown_table, percent
 from trainer.evaluation.scores import Scores, score
 from trainer.feature_bank import FeatureBank
-from trainer.fusion_stage import (
-    M2FNET,
-    FusionSettings,
-    FusionStage,
-    NetworkKind,
-    Regime,
-    after_next_logits,
-    full_logits,
-    moment_logits,
-    truth,
-)
+from trainer.fusion_stage import M2FNET, FusionSettings, FusionStage, NetworkKind, Regime, truth
 from trainer.loop import FitSettings, fit
 from trainer.metrics import Ints
 from trainer.outputs import Floats

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.loop import Metrics
 
+
+class Branch(StrEnum):
+    """A branch of the starter bundle (Typer takes no list of literals)."""
+
+    TEXT = "text"
+    VISUAL = "visual"
+    AUDIO = "audio"
+
+
+StageName = Literal["text", "audio", "visual", "scene", "features", "fusion"]
+
 train = group("Train on conversations, all stages or one; or the starter bundle.")
 train.command("data")(train_data)
 
@@ -44,7 +56,7 @@ def train_starter(
         typer.Option(help="Train this stage alone, and what it needs, and write no bundle."),
     ] = None,
     keep: Annotated[
-        list[Literal["text", "visual", "audio"]] | None,
+        list[Branch] | None,
         typer.Option(help="Take this branch from the bundle --keep-from as it is; may be given several times."),
     ] = None,
     keep_from: Annotated[
@@ -74,7 +86,7 @@ def train_starter(
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer import starter  # noqa: PLC0415 - see the module's docstring
 
-        kept = starter.kept_branches(load_bundle(find_bundle(keep_from)), keep) if keep else {}
+        kept = starter.kept_branches(load_bundle(find_bundle(keep_from)), [one.value for one in keep]) if keep else {}
         if stage is not None:
             show_metrics({stage: starter.train_stage(stage, data, runs, seed, kept)})
             return
@@ -90,9 +102,7 @@ def show_metrics(metrics: "Mapping[str, Metrics]") -> None:
             typer.echo(f"{stage}  {metric}  {value:.4f}")
 
 
-def run_stage(
-    name: "Literal['text', 'audio', 'visual', 'scene', 'features', 'fusion']", options: "StageOptions"
-) -> None:
+def run_stage(name: StageName, options: "StageOptions") -> None:
     """Train one stage on conversations, and what it needs of others, and print what they reach."""
     with told(verbose=options.verbose):
         from trainer.devices import processes  # noqa: PLC0415 - see the module's docstring
@@ -144,106 +154,35 @@ StageRuns = Annotated[
 StageSeed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random, for all stages.")]
 
 
-@train.command("text")
-def train_text(
-    config: Config = None,
-    set_: Set = None,
-    root: Root = None,
-    runs: StageRuns = None,
-    seed: StageSeed = None,
-    verbose: Verbose = False,
-) -> None:
-    """Train the text encoder on the conversations' transcripts.
-
-    Example:
-        m2fnet train text --config configs/meld.yaml --root MELD.Raw
-    """
-    run_stage("text", StageOptions(config, set_ or [], root, runs, seed, verbose))
+_PURPOSES: Final[dict[StageName, str]] = {
+    "text": "Train the text encoder on the conversations' transcripts.",
+    "audio": "Train the audio extractor on the conversations' sound, or on the corpora that speech.datasets names.",
+    "visual": "Train the visual extractor on faces: expressions, as FER2013's, or identities (faces.dataset).",
+    "scene": "Train the scene extractor on whole pictures of the conversations.",
+    "features": "Turn every utterance into features by the trained extractors; what is on disk is not made again.",
+    "fusion": "Train the fusion on the features; what it needs is trained first where it is not yet.",
+}
 
 
-@train.command("audio")
-def train_audio(
-    config: Config = None,
-    set_: Set = None,
-    root: Root = None,
-    runs: StageRuns = None,
-    seed: StageSeed = None,
-    verbose: Verbose = False,
-) -> None:
-    """Train the audio extractor on the conversations' sound, or on the corpora that speech.datasets names.
+def _add_stage(name: StageName, purpose: str) -> None:
+    """Add the command of one stage: all take the same."""
+    example = f"m2fnet train {name} --config configs/meld.yaml --root MELD.Raw"
 
-    Example:
-        m2fnet train audio --config configs/meld.yaml --root MELD.Raw
-    """
-    run_stage("audio", StageOptions(config, set_ or [], root, runs, seed, verbose))
-
-
-@train.command("visual")
-def train_visual(
-    config: Config = None,
-    set_: Set = None,
-    root: Root = None,
-    runs: StageRuns = None,
-    seed: StageSeed = None,
-    verbose: Verbose = False,
-) -> None:
-    """Train the visual extractor on faces: expressions, as FER2013's, or identities (faces.dataset).
-
-    Example:
-        m2fnet train visual --config configs/meld.yaml --root MELD.Raw
-    """
-    run_stage("visual", StageOptions(config, set_ or [], root, runs, seed, verbose))
+    @train.command(name, help=f"{purpose}\n\nExample:\n    {example}")
+    def run(
+        config: Config = None,
+        set_: Set = None,
+        root: Root = None,
+        runs: StageRuns = None,
+        seed: StageSeed = None,
+        verbose: Verbose = False,
+    ) -> None:
+        """Train the stage."""
+        run_stage(name, StageOptions(config, set_ or [], root, runs, seed, verbose))
 
 
-@train.command("scene")
-def train_scene(
-    config: Config = None,
-    set_: Set = None,
-    root: Root = None,
-    runs: StageRuns = None,
-    seed: StageSeed = None,
-    verbose: Verbose = False,
-) -> None:
-    """Train the scene extractor on whole pictures of the conversations.
-
-    Example:
-        m2fnet train scene --config configs/meld.yaml --root MELD.Raw
-    """
-    run_stage("scene", StageOptions(config, set_ or [], root, runs, seed, verbose))
-
-
-@train.command("features")
-def train_features(
-    config: Config = None,
-    set_: Set = None,
-    root: Root = None,
-    runs: StageRuns = None,
-    seed: StageSeed = None,
-    verbose: Verbose = False,
-) -> None:
-    """Turn every utterance into features by the trained extractors; what is on disk is not made again.
-
-    Example:
-        m2fnet train features --config configs/meld.yaml --root MELD.Raw
-    """
-    run_stage("features", StageOptions(config, set_ or [], root, runs, seed, verbose))
-
-
-@train.command("fusion")
-def train_fusion(
-    config: Config = None,
-    set_: Set = None,
-    root: Root = None,
-    runs: StageRuns = None,
-    seed: StageSeed = None,
-    verbose: Verbose = False,
-) -> None:
-    """Train the fusion on the features; what it needs is trained first where it is not yet.
-
-    Example:
-        m2fnet train fusion --config configs/meld.yaml --root MELD.Raw
-    """
-    run_stage("fusion", StageOptions(config, set_ or [], root, runs, seed, verbose))
+for _name, _purpose in _PURPOSES.items():
+    _add_stage(_name, _purpose)
 
 
 @train.command("all")

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.fusion import DialogBatch, FusionConfig, M2FNet
-from models.labels import LABELS
-from trainer.devices import device_of
 from trainer.dialog_features import SKIP, DialogFeatures, Features, collate
+from trainer.dialog_logits import full_logits
 from trainer.feature_bank import FeatureBank, Floats
 from trainer.loop import FitSettings, Metrics, one_group
 from trainer.metrics import Ints, unweighted_accuracy, weighted_f1
@@ -117,11 +116,11 @@ class FusionStage:
 
         ``score``, by which the checkpoint is chosen, is their mean less what text alone loses by the fusion.
         """
-        text = fusion_logits(model, [text_only(dialog) for dialog in self.data.dev], self.config)
+        text = full_logits(model, [text_only(dialog) for dialog in self.data.dev], self.config)
         truth = np.concatenate([dialog.labels for dialog in self.data.dev])
         metrics = {"text_weighted_f1": weighted_f1(truth, text.argmax(axis=1))}
         for name, examples in (("spoken", self.data.spoken), ("spoken_seen", self.data.spoken_seen)):
-            predicted = fusion_logits(model, examples, self.config).argmax(axis=1)
+            predicted = full_logits(model, examples, self.config).argmax(axis=1)
             labels = np.array([example.labels[0] for example in examples], np.int64)
             metrics[f"{name}_unweighted_accuracy"] = unweighted_accuracy(labels, predicted)
         shortfall = max(0.0, self.data.text_weighted_f1 - metrics["text_weighted_f1"])
@@ -150,17 +149,3 @@ def paired_example(
 def with_face(example: DialogFeatures, faces: FeatureBank, generator: np.random.Generator) -> DialogFeatures:
     """Return an example with a correctly labelled face for every utterance."""
     return replace(example, face=[faces.draw_over_frames(label, generator) for label in example.labels])
-
-
-@torch.inference_mode()
-def fusion_logits(
-    model: nn.Module, examples: Sequence[DialogFeatures], config: FusionConfig, batch: int = 32
-) -> np.ndarray:
-    """Return the logits ``(utterances, classes)`` of all utterances of the dialogs, in order."""
-    model.eval()
-    rows = []
-    for start in range(0, len(examples), batch):
-        features, _ = collate(examples[start : start + batch], config)
-        rows.append(model(*features.to(device_of(model)).inputs()).cpu()[features.valid])
-    logits: np.ndarray = torch.cat(rows).numpy()
-    return logits.reshape(-1, len(LABELS))

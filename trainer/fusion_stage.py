@@ -20,18 +20,15 @@ from torch import Tensor, nn
 from models.extractor import EMBEDDING_DIM
 from models.fusion import DialogBatch, FusionConfig, M2FNet
 from trainer.batching import alike
-from trainer.devices import device_of, to_device
 from trainer.dialog_features import MODALITIES, STREAMS, DialogFeatures, Modality, collate
+from trainer.dialog_logits import Collate, full_logits, moment_logits
 from trainer.imbalance import ImbalanceSettings, class_counts, loss_function
 from trainer.loop import FitSettings, Metrics, one_group
 from trainer.metrics import Ints, accuracy, macro_f1, weighted_f1
 from trainer.outputs import Floats
 
 Regime = Literal["full", "causal", "prefix"]
-Collate = Callable[[Sequence[DialogFeatures], FusionConfig], tuple[DialogBatch, Tensor]]
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-_EVAL_BATCH: Final = 32
 
 
 class FusionDataError(ValueError):
@@ -250,76 +247,6 @@ def _kept(
     if allowed and not kept:
         kept = {allowed[generator.integers(len(allowed))]}
     return kept
-
-
-def full_logits(
-    model: nn.Module, dialogs: Sequence[DialogFeatures], config: FusionConfig, make_batch: Collate = collate
-) -> Floats:
-    """Return the logits ``(utterances, classes)`` of all utterances, dialog after dialog, the whole dialog known.
-
-    Args:
-        model: a dialog network; it is put into eval mode.
-        dialogs: with the modalities that are to be used.
-        config: the network's.
-        make_batch: how dialogs become its inputs.
-    """
-    return _by_batch(lambda batch: _logits(model, batch), model, dialogs, config, make_batch)
-
-
-def moment_logits(
-    model: nn.Module, dialogs: Sequence[DialogFeatures], config: FusionConfig, make_batch: Collate = collate
-) -> Floats:
-    """Return what :func:`full_logits` does, each utterance being the last one heard."""
-    return _logits_after(0, model, dialogs, config, make_batch)
-
-
-def after_next_logits(
-    model: nn.Module, dialogs: Sequence[DialogFeatures], config: FusionConfig, make_batch: Collate = collate
-) -> Floats:
-    """Return what :func:`full_logits` does, one later utterance known where there is one."""
-    return _logits_after(1, model, dialogs, config, make_batch)
-
-
-def _logits_after(
-    later: int, model: nn.Module, dialogs: Sequence[DialogFeatures], config: FusionConfig, make_batch: Collate
-) -> Floats:
-    if config.causal:  # such a network says the same whatever comes later
-        return full_logits(model, dialogs, config, make_batch)
-    return _by_batch(lambda batch: _prefix_logits(model, batch, later), model, dialogs, config, make_batch)
-
-
-@torch.inference_mode()
-def _by_batch(
-    logits: Callable[[DialogBatch], Tensor],
-    model: nn.Module,
-    dialogs: Sequence[DialogFeatures],
-    config: FusionConfig,
-    make_batch: Collate,
-) -> Floats:
-    model.eval()
-    rows = [np.zeros((0, config.classes), np.float32)]
-    for start in range(0, len(dialogs), _EVAL_BATCH):
-        batch, _ = make_batch(dialogs[start : start + _EVAL_BATCH], config)
-        rows.append(logits(to_device(batch, device_of(model))).cpu()[batch.valid].numpy())
-    return np.concatenate(rows)
-
-
-def _logits(model: nn.Module, batch: DialogBatch) -> Tensor:
-    logits: Tensor = model(*batch.inputs())
-    return logits.float()
-
-
-def _prefix_logits(model: nn.Module, batch: DialogBatch, later: int) -> Tensor:
-    """Return ``(batch, utterances, classes)``: utterance i as the network sees it after utterance i + ``later``.
-
-    One pass for each i, over all dialogs long enough to have it.
-    """
-    columns = []
-    for place in range(batch.valid.shape[1]):
-        reached = batch.valid[:, place]
-        logits = _logits(model, batch.part(reached, place + 1 + later))[:, place]
-        columns.append(logits.new_zeros(len(reached), logits.shape[1]).masked_scatter(reached[:, None], logits))
-    return torch.stack(columns, dim=1)
 
 
 def truth(dialogs: Sequence[DialogFeatures]) -> Ints:

@@ -33,12 +33,13 @@ from trainer.data.faces import FaceSet
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.devices import device_of, main_first, processes
 from trainer.dialog_features import MODALITIES, DialogFeatures, Modality
+from trainer.dialog_logits import full_logits, moment_logits
 from trainer.extractor_stage import ExtractorStage
 from trainer.features.cache import digest, network_digest
 from trainer.features.extract import Extraction, extract_features
 from trainer.features.extractors import Extractors
 from trainer.features.media import Part, media_file
-from trainer.fusion_stage import FusionStage, full_logits, moment_logits, truth
+from trainer.fusion_stage import FusionStage, truth
 from trainer.heads import fit_head, head_logits, with_head
 from trainer.loop import Metrics, Stage, fit
 from trainer.metrics import Ints

@@ -10,17 +10,15 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
-from models.extractor import EmotionExtractor
 from models.scene_image import scene_input
-from trainer.devices import device_of
-from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
-from trainer.loop import FitSettings, Metrics
-from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy
-from trainer.outputs import BranchOutput, Floats
+from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, paper_fit
+from trainer.image_stage import ImageStage, laid_out
+from trainer.loop import FitSettings
+from trainer.metrics import Ints
+from trainer.outputs import BranchOutput
 from trainer.visual import augment
 
 _EVAL_BATCH: Final = 64
-_DROPOUT: Final = 0.2
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -53,26 +51,19 @@ class Scenes:
     classes: tuple[str, ...]
 
 
-class SceneStage(ExtractorStage[EmotionExtractor]):
+class SceneStage(ImageStage):
     """The extractor on whole pictures and the emotion of what is said in them."""
 
     name = "scene"
 
     def __init__(self, train: Scenes, dev: Scenes, settings: SceneSettings) -> None:
-        torch.manual_seed(settings.fit.seed)
-        detached = settings.classification_weight == 0
-        network = EmotionExtractor(len(train.classes), dropout=_DROPOUT, detached_head=detached)
-        super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
+        super().__init__(train, dev, settings)
         self.train, self.dev = train, dev
 
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
         """Return augmented pictures."""
         del epoch
-        return _laid_out(augment(scene_input(torch.from_numpy(self.train.pixels[rows])), generator))
-
-    def masks(self, rows: Ints) -> Tensor:
-        """Return zeros: any picture may have any label."""
-        return torch.zeros(len(rows), len(self.train.classes))
+        return laid_out(augment(scene_input(torch.from_numpy(self.train.pixels[rows])), generator))
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a model says of training pictures as they are."""
@@ -82,23 +73,10 @@ class SceneStage(ExtractorStage[EmotionExtractor]):
         """Return what a model says of the dev pictures."""
         return scene_outputs(model, self.dev.pixels)
 
-    def head_metrics(self, logits: Floats) -> Metrics:
-        """Return accuracy, unweighted accuracy and macro F1 on dev."""
-        predicted, truth = logits.argmax(axis=1), self.dev.labels
-        return {
-            "accuracy": accuracy(truth, predicted),
-            "unweighted_accuracy": unweighted_accuracy(truth, predicted),
-            "macro_f1": macro_f1(truth, predicted),
-        }
-
 
 @torch.inference_mode()
 def scene_outputs(model: nn.Module, pixels: npt.NDArray[np.uint8]) -> BranchOutput:
     """Return the embeddings and logits of shrunk pictures ``(n, side, side, 3)``."""
     model.eval()
     parts = torch.split(torch.from_numpy(pixels), _EVAL_BATCH)
-    return BranchOutput.gather([model(_laid_out(scene_input(part)).to(device_of(model))) for part in parts])
-
-
-def _laid_out(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
+    return BranchOutput.gather([model(laid_out(scene_input(part), model)) for part in parts])

@@ -28,7 +28,8 @@ from models.speech_encoder import VoiceExtractor, load_whisper_encoder
 from models.text import ContextFormat, TextEncoder
 from trainer.dev_features import Branches, DevFeatures
 from trainer.dialog_features import DialogFeatures, Modality
-from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, fusion_logits, text_only
+from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, text_only
+from trainer.dialog_logits import full_logits
 from trainer.features.transcripts import Transcribe
 from trainer.loop import FitSettings, Metrics, Stage, fit
 from trainer.metrics import Ints, weighted_f1
@@ -190,7 +191,7 @@ class StarterTraining:
     def _fused_temperature(self, examples: Sequence[DialogFeatures]) -> float:
         stage = self.fusion
         labels = np.array([label for example in examples for label in example.labels], np.int64)
-        return fit_temperature(fusion_logits(stage.model, examples, stage.config), labels)
+        return fit_temperature(full_logits(stage.model, examples, stage.config), labels)
 
     def bundle(self) -> Bundle:
         """Return the branches and the trained fusion as a bundle."""

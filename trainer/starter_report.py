@@ -11,7 +11,8 @@ from models.bundle import Bundle
 from models.calibration import expected_calibration_error, probabilities
 from trainer.dev_features import Branches, DevFeatures
 from trainer.dialog_features import DialogFeatures
-from trainer.dialog_fusion import fusion_logits, text_only
+from trainer.dialog_fusion import text_only
+from trainer.dialog_logits import full_logits
 from trainer.features.transcripts import Transcribe
 from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy, weighted_f1
 from trainer.outputs import Floats
@@ -153,7 +154,7 @@ def _fused(bundle: Bundle, examples: Sequence[DialogFeatures]) -> _Fused:
     temperatures = [
         bundle.config.temperatures.for_modalities(present) for example in examples for present in example.present()
     ]
-    logits = fusion_logits(bundle.fusion, examples, bundle.config.fusion)
+    logits = full_logits(bundle.fusion, examples, bundle.config.fusion)
     return _Fused(logits, labels, np.array(temperatures, np.float32))
 
 

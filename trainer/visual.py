@@ -10,14 +10,13 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.extractor import EmotionExtractor
 from models.face_image import face_input
 from trainer.data.faces import FaceSet
-from trainer.devices import device_of
-from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
-from trainer.loop import FitSettings, Metrics
-from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy
-from trainer.outputs import BranchOutput, Floats
+from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, paper_fit
+from trainer.image_stage import ImageStage, laid_out
+from trainer.loop import FitSettings
+from trainer.metrics import Ints
+from trainer.outputs import BranchOutput
 
 _EVAL_BATCH: Final = 256
 _ERASED: Final = 0.3
@@ -46,27 +45,20 @@ class VisualSettings(ExtractorSettings):
         )
 
 
-class VisualStage(ExtractorStage[EmotionExtractor]):
+class VisualStage(ImageStage):
     """The extractor on faces and their expressions or identities (DESIGN: expression labels are the default)."""
 
     name = "visual"
 
     def __init__(self, train: FaceSet, dev: FaceSet, settings: VisualSettings) -> None:
-        torch.manual_seed(settings.fit.seed)
-        detached = settings.classification_weight == 0
-        network = EmotionExtractor(len(train.classes), dropout=0.2, detached_head=detached)
-        super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
+        super().__init__(train, dev, settings)
         self.train, self.dev = train, dev
         self.small_epochs, self.small_size = settings.small_epochs, settings.small_size
 
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
         """Return augmented faces, small ones in the first epochs."""
         images = augment(face_input(torch.from_numpy(self.train.pixels[rows])), generator)
-        return _laid_out(images, self.small_size if epoch < self.small_epochs else None)
-
-    def masks(self, rows: Ints) -> Tensor:
-        """Return zeros: any face may have any label."""
-        return torch.zeros(len(rows), len(self.train.classes))
+        return laid_out(_resized(images, self.small_size if epoch < self.small_epochs else None))
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a model says of training faces as they are."""
@@ -76,32 +68,22 @@ class VisualStage(ExtractorStage[EmotionExtractor]):
         """Return what a model says of the dev faces."""
         return face_outputs(model, self.dev)
 
-    def head_metrics(self, logits: Floats) -> Metrics:
-        """Return accuracy, unweighted accuracy and macro F1 on dev."""
-        predicted, truth = logits.argmax(axis=1), self.dev.labels
-        return {
-            "accuracy": accuracy(truth, predicted),
-            "unweighted_accuracy": unweighted_accuracy(truth, predicted),
-            "macro_f1": macro_f1(truth, predicted),
-        }
-
 
 @torch.inference_mode()
 def face_outputs(model: nn.Module, faces: FaceSet, size: int | None = None) -> BranchOutput:
     """Return the embeddings and logits of a set of faces, seen ``size`` pixels wide, the live size by default."""
     model.eval()
-    device, outputs = device_of(model), []
+    outputs = []
     for start in range(0, len(faces.labels), _EVAL_BATCH):
         images = face_input(torch.from_numpy(faces.pixels[start : start + _EVAL_BATCH]))
-        outputs.append(model(_laid_out(images, size).to(device)))
+        outputs.append(model(laid_out(_resized(images, size), model)))
     return BranchOutput.gather(outputs)
 
 
-def _laid_out(images: Tensor, size: int | None) -> Tensor:
-    """Return the images as CPUs convolve them fastest, resized if asked for."""
-    if size is not None:
-        images = functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
-    return images.contiguous(memory_format=torch.channels_last)
+def _resized(images: Tensor, size: int | None) -> Tensor:
+    if size is None:
+        return images
+    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
 def augment(images: Tensor, generator: np.random.Generator) -> Tensor:

@@ -6,14 +6,8 @@ import torch
 
 from models.labels import LABELS
 from trainer.dialog_features import DialogFeatures, collate
-from trainer.dialog_fusion import (
-    FusionData,
-    FusionSettings,
-    FusionStage,
-    TextDialog,
-    fusion_logits,
-    text_only,
-)
+from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, TextDialog, text_only
+from trainer.dialog_logits import full_logits
 from trainer.feature_bank import FeatureBank
 
 DIM = 16
@@ -70,8 +64,8 @@ def test_absent_features_and_padding_are_masked_not_zeros_passed_off_as_data(sta
 
 def test_logits_come_back_in_order_whatever_the_batches(stage: FusionStage) -> None:
     examples = [text_only(dialog) for dialog in stage.data.dev]
-    together = fusion_logits(stage.model, examples, stage.config, batch=8)
-    apart = fusion_logits(stage.model, examples, stage.config, batch=1)
+    together = full_logits(stage.model, examples, stage.config)
+    apart = np.concatenate([full_logits(stage.model, [example], stage.config) for example in examples])
     assert together.shape == (sum(len(dialog.labels) for dialog in stage.data.dev), 7)
     assert together == pytest.approx(apart, abs=1e-4)
 

@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 
 from models.fusion import FusionConfig, M2FNet
 from trainer.dialog_features import MODALITIES, STREAMS, DialogFeatures, collate, collate_spoken
+from trainer.dialog_logits import after_next_logits, full_logits, moment_logits
 from trainer.fusion_stage import (
     FusionDataError,
     FusionSettings,
     FusionStage,
     Regime,
-    after_next_logits,
     drop_modalities,
-    full_logits,
     fusion_config,
-    moment_logits,
     truth,
 )
 from trainer.imbalance import ImbalanceSettings

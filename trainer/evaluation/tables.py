@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
 from models.calibration import fit_temperature
+from trainer.dialog_logits import full_logits
 from trainer.evaluation.ablations import AblationRow
 from trainer.evaluation.paper import PaperCorpus, PaperScores, paper_scores
 from trainer.evaluation.report import averaged
 from trainer.evaluation.scores import Scores, score
 from trainer.evaluation.table_data import TableData
-from trainer.fusion_stage import FusionSettings, FusionStage, full_logits, truth
+from trainer.fusion_stage import FusionSettings, FusionStage, truth
 from trainer.loop import fit
 from trainer.whole_file import whole_file
 

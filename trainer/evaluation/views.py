@@ -13,7 +13,7 @@ from torch import nn
 
 from models.fusion import FusionConfig
 from trainer.dialog_features import DialogFeatures, Features, Modality
-from trainer.fusion_stage import after_next_logits, full_logits, moment_logits
+from trainer.dialog_logits import after_next_logits, full_logits, moment_logits
 from trainer.outputs import Floats
 
 View = Literal["moment", "next", "full"]
