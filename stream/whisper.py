@@ -7,13 +7,13 @@ from typing import Final
 
 import ctranslate2
 import numpy as np
-from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment as Stretch
 
 from stream.asr_model import OFFLINE_MODEL, AsrModelError, find_model
 from stream.guards import Passage, rejection
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
 from stream.settings import TranscriberSettings
+from stream.short_window import ShortWindowModel, window_frames
 from stream.transcript import Transcript, Word
 
 _log: Final = logging.getLogger(__name__)
@@ -66,8 +66,10 @@ class Whisper:
             message = f"sound is (n,) samples, got {samples.shape}"
             raise ValueError(message)
         duration_ms = len(samples) / SAMPLES_PER_MS
+        padded = np.pad(samples, (_LEAD_MS * SAMPLES_PER_MS, 0))
+        self._model.frames = window_frames(len(padded), self._settings.trailing_silence_ms)
         stretches, info = self._model.transcribe(
-            np.pad(samples, (_LEAD_MS * SAMPLES_PER_MS, 0)),
+            padded,
             language=language or self._settings.language,
             beam_size=self._settings.beam_size,
             best_of=1,
@@ -84,7 +86,7 @@ class Whisper:
         return _guarded(passages, start_ms, duration_ms, info.language, self._settings)
 
 
-def _load(folder: str, settings: TranscriberSettings) -> tuple[WhisperModel, str]:
+def _load(folder: str, settings: TranscriberSettings) -> tuple[ShortWindowModel, str]:
     """Load onto the GPU if there is one it can use, else onto the CPU, with a warning that says why."""
     if settings.device == "cpu" or (settings.device == "auto" and not ctranslate2.get_cuda_device_count()):
         return _load_on(folder, "cpu", settings), "cpu"
@@ -97,11 +99,11 @@ def _load(folder: str, settings: TranscriberSettings) -> tuple[WhisperModel, str
         return _load_on(folder, "cpu", settings), "cpu"
 
 
-def _load_on(folder: str, device: str, settings: TranscriberSettings) -> WhisperModel:
+def _load_on(folder: str, device: str, settings: TranscriberSettings) -> ShortWindowModel:
     default = "int8" if device == "cpu" else "float16"
     compute_type = default if settings.compute_type == "default" else settings.compute_type
     try:
-        model = WhisperModel(
+        model = ShortWindowModel(
             folder, device, compute_type=compute_type, cpu_threads=settings.threads or _half_the_cores()
         )
         _try_out(model)
@@ -111,7 +113,7 @@ def _load_on(folder: str, device: str, settings: TranscriberSettings) -> Whisper
     return model
 
 
-def _try_out(model: WhisperModel) -> None:
+def _try_out(model: ShortWindowModel) -> None:
     """Run once: CUDA libraries that are missing show only then, and the first run is slow."""
     stretches, _ = model.transcribe(np.zeros(SAMPLE_RATE, np.float32), language="en", max_new_tokens=1, temperature=0.0)
     list(stretches)
