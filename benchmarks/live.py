@@ -56,6 +56,8 @@ class FirstEmotion:
     transcript_ms: float
     features_ms: float
     fusion_ms: float
+    in_silence: bool
+    """Whether a silence ended it; else it was cut from speech that went on, which is known only a sentence later."""
 
     @property
     def work_ms(self) -> float:
@@ -72,31 +74,31 @@ def first_emotions(heard: Sequence[Heard]) -> list[FirstEmotion]:
             case SessionUpdated(settings=settings):
                 segmenter = SegmenterSettings.model_validate(settings["segmenter"])
             case Emotion() as emotion if emotion.utterance not in first:
-                first[emotion.utterance] = first_emotion(emotion, item.at_ms - spoken_until_ms(emotion, segmenter))
+                first[emotion.utterance] = first_emotion(emotion, item.at_ms, segmenter)
             case UtteranceResumed() | UtteranceDiscarded() as taken_back:
                 first.pop(taken_back.utterance, None)
     return list(first.values())
 
 
-def first_emotion(emotion: Emotion, client_ms: float) -> FirstEmotion:
-    """Return the figures of an event."""
+def first_emotion(emotion: Emotion, at_ms: float, segmenter: SegmenterSettings) -> FirstEmotion:
+    """Return the figures of an event that came at a time of the client's clock.
+
+    An utterance that ended in silence keeps some of it, one cut in speech has none.
+    """
     latency = emotion.latency
+    in_silence = latency.endpoint_ms in {segmenter.likely_end_ms, segmenter.confirmed_end_ms}
+    kept_ms = min(segmenter.post_roll_ms, segmenter.likely_end_ms) if in_silence else 0
     return FirstEmotion(
         emotion.text,
         emotion.label,
-        client_ms,
+        at_ms - (emotion.end_ms - kept_ms),
         latency.total_ms,
         latency.endpoint_ms,
         latency.transcript_ms,
         latency.features_ms,
         latency.fusion_ms,
+        in_silence,
     )
-
-
-def spoken_until_ms(emotion: Emotion, segmenter: SegmenterSettings) -> float:
-    """Return when speech ended: an utterance that ended in silence keeps some of it, one cut in speech has none."""
-    in_silence = emotion.latency.endpoint_ms in {segmenter.likely_end_ms, segmenter.confirmed_end_ms}
-    return emotion.end_ms - (min(segmenter.post_roll_ms, segmenter.likely_end_ms) if in_silence else 0)
 
 
 @dataclass(frozen=True)
@@ -163,11 +165,17 @@ def lost_events(heard: Sequence[Heard]) -> int:
 def measure(path: Path, participants: int, repeat: int, settings: Sequence[str]) -> Report:
     """Play a clip and return what it took."""
     tell(f"decoding {path.name}")
-    clip = compose(record(path), repeat)
+    return measure_clip(path, compose(record(path), repeat), participants, settings)
+
+
+def measure_clip(
+    path: Path, clip: Clip, participants: int, settings: Sequence[str], *, staggered: bool = False
+) -> Report:
+    """Play what was decoded of a file and return what it took."""
     tell("starting the server")
     with serving([f"server.max_sessions={participants}", *settings]) as server, Meter(server.pid) as meter:
         tell(f"ready after {server.ready_s:.1f} s; playing {clip.duration_ms / 1000:.1f} s")
-        all_played = play_all(server.address, clip, participants)
+        all_played = play_all(server.address, clip, participants, staggered=staggered)
         load = meter.load()
     return report(path, clip, server, load, all_played)
 

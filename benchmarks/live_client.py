@@ -56,17 +56,18 @@ class Recording:
     sound: Samples
     pictures: list[Picture]
     size: tuple[int, int] | None
+    pictures_per_second: float = PICTURES_PER_SECOND
 
     @property
     def duration_ms(self) -> float:
         """Return how long it lasts; a picture lasts until the next would be due."""
-        shown_ms = self.pictures[-1].time_ms + 1000 / PICTURES_PER_SECOND if self.pictures else 0.0
+        shown_ms = self.pictures[-1].time_ms + 1000 / self.pictures_per_second if self.pictures else 0.0
         return max(len(self.sound) / SAMPLES_PER_MS, shown_ms)
 
 
-def media_of(path: Path) -> Iterator[Media]:
+def media_of(path: Path, pictures_per_second: float) -> Iterator[Media]:
     """Yield the sound and pictures of a file; raise :class:`PlayError` when it can't be read."""
-    source = FileSource(path, max_fps=PICTURES_PER_SECOND)
+    source = FileSource(path, max_fps=pictures_per_second)
     source.start()
     while (item := source.read()) is not None:
         if isinstance(item, SourceStatus) and item.kind == "failed":
@@ -74,18 +75,18 @@ def media_of(path: Path) -> Iterator[Media]:
         yield item
 
 
-def record(path: Path) -> Recording:
+def record(path: Path, pictures_per_second: float = PICTURES_PER_SECOND) -> Recording:
     """Return a file decoded, its pictures encoded as the page encodes them."""
     chunks: list[AudioChunk] = []
     pictures: list[Picture] = []
     size = None
-    for item in media_of(path):
+    for item in media_of(path, pictures_per_second):
         if isinstance(item, AudioChunk):
             chunks.append(item)
         elif isinstance(item, VideoFrame):
             pictures.append(Picture(item.time_ms, encode_picture(item.image)))
             size = (item.image.shape[1], item.image.shape[0])
-    return Recording(joined(chunks), pictures, size)
+    return Recording(joined(chunks), pictures, size, pictures_per_second)
 
 
 def joined(chunks: Sequence[AudioChunk]) -> Samples:
@@ -164,11 +165,12 @@ class Played:
         return self.heard[-1].at_ms - self.sent_ms
 
 
-def play(address: str, name: str, clip: Clip, together: threading.Barrier) -> Played:
-    """Send a clip at the pace of life as participant ``name``, starting when all others do."""
+def play(address: str, name: str, clip: Clip, together: threading.Barrier, later_ms: float = 0.0) -> Played:
+    """Send a clip at the pace of life as participant ``name``, starting when all others do, or so much later."""
     with connect(f"ws://{address}/v1/stream", compression=None) as socket, ThreadPoolExecutor(1) as listener:
         socket.send(json.dumps({"type": "session.update", "settings": {"speaker": name}}))
         together.wait()
+        time.sleep(later_ms / 1000)
         begun = time.perf_counter()
         patience_s = clip.duration_ms / 1000 + PATIENCE_S
         heard = listener.submit(listen, socket, begun, patience_s)
@@ -205,10 +207,11 @@ def since(begun: float) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def play_all(address: str, clip: Clip, participants: int) -> list[Played]:
-    """Play a clip as several participants at once."""
+def play_all(address: str, clip: Clip, participants: int, *, staggered: bool = False) -> list[Played]:
+    """Play a clip as several participants at once; staggered, each begins a share of the clip after the one before."""
+    step_ms = clip.duration_ms / participants if staggered else 0.0
     together = threading.Barrier(participants, timeout=PATIENCE_S)
     with ThreadPoolExecutor(participants) as pool:
         names = [f"Participant {number}" for number in range(1, participants + 1)]
-        playing = [pool.submit(play, address, name, clip, together) for name in names]
+        playing = [pool.submit(play, address, name, clip, together, i * step_ms) for i, name in enumerate(names)]
     return [played.result() for played in playing]
