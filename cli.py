@@ -18,6 +18,7 @@ from rich.text import Text
 
 from commands.common import Config, Set, Verbose, err, group, told
 from commands.evaluate import evaluate
+from commands.export import export
 from commands.train import train
 from stream.config import load_settings
 from stream.formats import Format
@@ -25,6 +26,7 @@ from stream.formats import Format
 app = group("**M2FNet Live**: the emotion of every utterance of a conversation, live, from words, voice and face.")
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
+app.command()(export)
 
 
 def show_address(address: str, *, open_browser: bool) -> None:

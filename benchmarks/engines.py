@@ -1,22 +1,25 @@
-"""How long each network takes in OpenVINO and in torch on this machine's processor, in one run.
+"""How long each network takes in each engine on this machine, in one run.
 
-    python benchmarks/engines.py [--bundle BUNDLE] [--threads N] [--seconds S]
+    python benchmarks/engines.py [--engine ENGINE]... [--bundle BUNDLE] [--precision P] [--threads N] [--seconds S]
 
-The engines take turns, and the best of many runs counts, so that what else the machine does falls on both alike.
+The engines take turns, and the best of many runs counts, so that what else the machine does falls on all alike.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Final, get_args
 
 import numpy as np
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.face_image import INPUT_SIZE
 from models.runtime.engine import Array, Engine
-from models.runtime.openvino_engine import OpenVinoEngine
-from models.runtime.torch_engine import TorchEngine
+from models.runtime.names import EngineName, PrecisionName
+from models.runtime.select import choose_engine
 from models.spectrogram import SAMPLE_RATE
+
+USUAL: Final[tuple[EngineName, ...]] = ("openvino", "onnxruntime", "torch")
 
 
 def sound(bundle: Bundle, seconds: float) -> dict[str, Array]:
@@ -44,7 +47,9 @@ def cases(bundle: Bundle) -> list[tuple[str, NetworkName, dict[str, Array]]]:
     ]
 
 
-def best_times(engines: list[Engine], network: NetworkName, inputs: dict[str, Array], seconds: float) -> list[float]:
+def best_times(
+    engines: Sequence[Engine], network: NetworkName, inputs: dict[str, Array], seconds: float
+) -> list[float]:
     """Return each engine's shortest run in seconds; they take turns for ``seconds``."""
     best = [float("inf")] * len(engines)
     end = time.perf_counter() + seconds
@@ -69,31 +74,34 @@ def new_lengths(engine: Engine, bundle: Bundle, seconds: float) -> float:
     return float(np.mean(times))
 
 
-def timed(what: str, build: Callable[[], Engine]) -> Engine:
-    """Build an engine and print how long it took."""
-    start = time.perf_counter()
-    engine = build()
-    print(f"{what}: {time.perf_counter() - start:.1f} s")
+def started(name: EngineName, bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
+    """Start an engine twice, print how long each took, and return the second."""
+    for note in ("", " with what was kept"):
+        start = time.perf_counter()
+        engine = choose_engine(name, bundle, threads, precision)
+        print(f"{name}, start{note}: {time.perf_counter() - start:.1f} s")
+    print(engine.describe())
     return engine
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", action="append", choices=get_args(EngineName), help=f"none: {', '.join(USUAL)}")
     parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
+    parser.add_argument("--precision", default="auto", choices=get_args(PrecisionName))
     parser.add_argument("--threads", type=int, default=0, help="0: let the engine choose")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each network")
     options = parser.parse_args()
     bundle = load_bundle(find_bundle(options.bundle))
-    openvino = timed("OpenVINO, start", lambda: OpenVinoEngine(bundle, options.threads))
-    openvino = timed("OpenVINO, start with what was kept", lambda: OpenVinoEngine(bundle, options.threads))
-    plain = timed("torch, start", lambda: TorchEngine(bundle, "cpu", options.threads))
-    print(f"\n{'network':<24}{'OpenVINO':>12}{'torch':>12}{'torch / OpenVINO':>20}")
+    names = options.engine or USUAL
+    engines = [started(name, bundle, options.threads, options.precision) for name in names]
+    print(f"\n{'milliseconds':<24}" + "".join(f"{name:>16}" for name in names))
     for label, network, inputs in cases(bundle):
-        fast, slow = best_times([openvino, plain], network, inputs, options.seconds)
-        print(f"{label:<24}{fast * 1000:>9.1f} ms{slow * 1000:>9.1f} ms{slow / fast:>20.2f}")
-    ratio = new_lengths(plain, bundle, options.seconds) / new_lengths(openvino, bundle, options.seconds)
-    print(f"{'audio of new lengths':<48}{ratio:>20.2f}")
+        times = best_times(engines, network, inputs, options.seconds)
+        print(f"{label:<24}" + "".join(f"{best * 1000:>16.1f}" for best in times))
+    fresh = [new_lengths(engine, bundle, options.seconds) for engine in engines]
+    print(f"{'audio of new lengths':<24}" + "".join(f"{mean * 1000:>16.1f}" for mean in fresh))
 
 
 if __name__ == "__main__":

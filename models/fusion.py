@@ -262,10 +262,10 @@ class M2FNet(nn.Module):
 
         A query always sees its own position, so that no softmax is ever empty.
         """
-        own = torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
-        seen = present.unsqueeze(1) & self._reach(own)
-        return seen | own
-
-    def _reach(self, own: Tensor) -> Tensor:
-        """Return what time allows, ``(queries, keys)``: everything, or the past and the present."""
-        return torch.ones_like(own).tril() if self.config.causal else torch.ones_like(own)
+        # Compared, not `eye` and `tril`: those of any length have no ONNX that every engine takes.
+        places = torch.arange(present.shape[1], device=present.device)
+        queries, keys = places.unsqueeze(1), places.unsqueeze(0)
+        seen = present.unsqueeze(1)
+        if self.config.causal:
+            seen = seen & (queries >= keys)
+        return seen | (queries == keys)

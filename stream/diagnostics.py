@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -94,13 +95,34 @@ def _openvino(_: Settings) -> Iterator[Finding]:
     yield Finding("engine openvino", "ok", f"{version('openvino')}, devices: {', '.join(Core().available_devices)}")
 
 
-def _tensorrt(_: Settings) -> Iterator[Finding]:
-    if find_spec("tensorrt") is None:
-        yield Finding(
-            "engine tensorrt", "missing", "not installed", "only for NVIDIA GPUs: pip install -e '.[tensorrt]'"
-        )
+def _onnxruntime(_: Settings) -> Iterator[Finding]:
+    if find_spec("onnxruntime") is None:
+        yield Finding("engine onnxruntime", "missing", "not installed", REINSTALL)
         return
-    yield Finding("engine tensorrt", "ok", str(import_module("tensorrt").__version__))
+    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - no types; see _torch
+
+    providers = (name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
+    detail = f"{onnxruntime.__version__}, devices: {', '.join(providers)}"
+    if find_spec("onnx") is None:
+        advice = "only for this engine and TensorRT: pip install -c constraints.txt -e '.[onnx]'"
+        yield Finding("engine onnxruntime", "missing", f"{detail}; no package onnx, which writes its networks", advice)
+        return
+    yield Finding("engine onnxruntime", "ok", detail)
+
+
+def _tensorrt(library: str, _: Settings) -> Iterator[Finding]:
+    subject = f"engine {library}"
+    if find_spec(library) is None:
+        advice = f"only for NVIDIA GPUs: pip install -c constraints.txt -e '.[{library.replace('_', '-')}]'"
+        yield Finding(subject, "missing", "not installed", advice)
+        return
+    import torch  # noqa: PLC0415 - see _torch
+
+    found = str(import_module(library).__version__)
+    if torch.cuda.is_available():
+        yield Finding(subject, "ok", found)
+    else:
+        yield Finding(subject, "missing", f"{found}, but no NVIDIA GPU to run on", "take the engine openvino or auto")
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
@@ -217,7 +239,9 @@ PROBES: Final[dict[str, Probe]] = {
     "processor": _processor,
     "torch": _torch,
     "engine openvino": _openvino,
-    "engine tensorrt": _tensorrt,
+    "engine onnxruntime": _onnxruntime,
+    "engine tensorrt": partial(_tensorrt, "tensorrt"),
+    "engine tensorrt_rtx": partial(_tensorrt, "tensorrt_rtx"),
     "bundle": _bundle,
     "speech detector": _speech,
     "speech recognition": _recognition,
@@ -227,4 +251,6 @@ PROBES: Final[dict[str, Probe]] = {
     "microphone": _microphones,
     "training": _training,
 }
-OPTIONAL: Final = frozenset({"processor", "engine openvino", "engine tensorrt", "camera", "microphone", "training"})
+OPTIONAL: Final = frozenset(
+    {"processor", "camera", "microphone", "training", *(name for name in PROBES if name.startswith("engine "))}
+)

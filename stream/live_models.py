@@ -22,11 +22,12 @@ class LiveModels:
 
         Raises:
             BundleError: the bundle is missing or damaged.
+            EngineError: the engine named does not work here.
             AsrModelError: no speech model is found.
         """
         vision, runtime = settings.vision, settings.runtime
         return cls(
-            Runtime.load(runtime.bundle, runtime.engine, runtime.threads, runtime.max_batch),
+            Runtime.load(runtime.bundle, runtime.engine, runtime.threads, runtime.max_batch, runtime.precision),
             Transcriber(settings.transcriber),
             FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces),
         )

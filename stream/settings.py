@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from models.config_file import Section
 from models.face_settings import FaceSettings
+from models.runtime.names import EngineName, PrecisionName
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
@@ -92,7 +93,8 @@ class RuntimeSettings(Section):
     """The engine and the trained bundle."""
 
     bundle: Path | None = Field(None, description="starter, small, or a folder; none: starter")
-    engine: Literal["auto", "torch", "openvino"] = Field("auto", description="what computes the networks")
+    engine: EngineName = Field("auto", description="what computes the networks")
+    precision: PrecisionName = Field("auto", description="auto: float16 in TensorRT, float32 elsewhere")
     threads: int = Field(0, ge=0, description="0: let the engine choose")
     max_batch: int = Field(16, ge=1, le=256, description="waiting inputs computed together")
 

@@ -59,6 +59,35 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert "Traceback" not in result.output
 
 
+def test_export_writes_the_networks_and_prints_where(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = tmp_path / "networks"
+    result = runner.invoke(cli.app, ["export", "--engine", "onnx", "--bundle", str(bundle_folder), "--out", str(out)])
+    assert result.exit_code == 0
+    names = [f"{name}.onnx" for name in ("text", "audio", "face", "fusion")]
+    assert result.stdout.split() == [str(out / name) for name in names]
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--engine", "onnx", "--precision", "bfloat16"], "onnx does not compute in bfloat16"),
+        (["--engine", "tensorrt"], "pip install -e '.[tensorrt]'"),
+    ],
+)
+def test_an_export_that_is_not_possible_is_told_in_a_line(
+    bundle_folder: Path, arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    result = runner.invoke(cli.app, ["export", *arguments, "--bundle", str(bundle_folder)])
+    assert result.exit_code == 1
+    assert told in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.output
+
+
 @pytest.mark.parametrize("command", [["serve"], ["check"], ["analyze", "clip.mp4"]])
 def test_wrong_settings_are_told_in_a_line(command: list[str]) -> None:
     result = runner.invoke(cli.app, [*command, "--set", "server.prt=1"])

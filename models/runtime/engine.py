@@ -1,14 +1,17 @@
 """What an inference engine is: the networks of a bundle behind one call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from models.bundle import NetworkName
+from models.runtime.names import Precision, PrecisionName
 
 Array = npt.NDArray[np.generic]
+Outputs = dict[str, npt.NDArray[np.float32]]
 
 INPUT_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
     "text": ("input_ids", "attention_mask", "utterance_mask"),
@@ -40,15 +43,64 @@ class EngineError(Exception):
     """An engine can't be had on this machine; the message says why and what to do."""
 
 
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine is and how it computes.
+
+    Attributes:
+        engine: its name in the settings, but never ``auto``.
+        device: ``cpu``, or the GPU's name.
+        precision: of the computation; inputs and outputs are always float32.
+        version: of the library that computes.
+        load_seconds: what each network took to be converted, compiled or read.
+    """
+
+    engine: str
+    device: str
+    precision: Precision
+    version: str
+    load_seconds: Mapping[NetworkName, float]
+
+
 class Engine(Protocol):
-    """Runs the networks of one bundle; used by one thread at a time."""
+    """Runs the networks of one bundle; used by one thread at a time.
 
-    name: str
+    The constructor loads all networks, converting and compiling them where needed, and raises EngineError.
+    """
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+    @property
+    def name(self) -> str:
+        """Return the engine and the kind of its device, such as ``openvino-cpu``."""
+
+    def warm_up(self) -> None:
+        """Run every network once, so that no first utterance waits for memory or late compilation.
+
+        Raises:
+            EngineError: an output is not finite.
+        """
+
+    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the outputs named in ``OUTPUT_NAMES`` for a batch of the inputs named in ``INPUT_NAMES``.
 
         Shape:
             every array ``(batch, …)`` as the network's ``forward`` wants it, with any batch, token count,
             number of frames and window.
         """
+
+    def describe(self) -> EngineInfo:
+        """Return what it is and how it computes."""
+
+
+def precision_for(engine: str, wanted: PrecisionName, possible: Sequence[Precision]) -> Precision:
+    """Return the precision an engine computes in; ``auto`` is the first possible one.
+
+    Raises:
+        EngineError: it can't compute in the one wanted.
+    """
+    if wanted == "auto":
+        return possible[0]
+    if wanted not in possible:
+        others = " or ".join(("auto", *possible))
+        message = f"{engine} does not compute in {wanted} here: set runtime.precision to {others}"
+        raise EngineError(message)
+    return wanted

@@ -8,51 +8,95 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-import openvino as ov
 from torch import nn
 
 _log: Final = logging.getLogger(__name__)
 _KEPT: Final = 12  # three bundles' worth
-_MODEL: Final = "model.xml"
-_CONVERTERS: Final = ("openvino", "torch", "transformers")
+_HASHES: Final = "SHA256SUMS"
+
+Model = TypeVar("Model")
 
 
-def cache_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/m2fnet-live/openvino``, in ``~/.cache`` where that is not set."""
+@dataclass(frozen=True)
+class ModelFormat(Generic[Model]):
+    """How one kind of converted network is kept.
+
+    Attributes:
+        name: of the kind, and of its folder.
+        suffix: of its file, such as ``.onnx``; ``write`` may put others beside it.
+        packages: the installed distributions that decide what converting gives.
+        read: returns what was written; it may raise OSError or RuntimeError.
+        write: the same.
+    """
+
+    name: str
+    suffix: str
+    packages: tuple[str, ...]
+    read: Callable[[Path], Model]
+    write: Callable[[Model, Path], None]
+
+    @property
+    def file(self) -> str:
+        """Return the name of the file in an entry of the cache."""
+        return f"model{self.suffix}"
+
+
+def bytes_format(name: str, suffix: str, packages: tuple[str, ...]) -> ModelFormat[bytes]:
+    """Return how a converted network that is one file's contents is kept."""
+    return ModelFormat(name, suffix, packages, Path.read_bytes, _write_bytes)
+
+
+def _write_bytes(model: bytes, path: Path) -> None:
+    path.write_bytes(model)
+
+
+def cache_folder(kind: str) -> Path:
+    """Return ``$XDG_CACHE_HOME/m2fnet-live/KIND``, in ``~/.cache`` where that is not set."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "m2fnet-live" / "openvino"
+    return (Path(base) if base else Path.home() / ".cache") / "m2fnet-live" / kind
 
 
-def cached(network: nn.Module, layout: str, convert: Callable[[], ov.Model], core: ov.Core, folder: Path) -> ov.Model:
-    """Return the converted network from ``folder``, or convert it and keep it there.
+def cached(
+    network: nn.Module, layout: str, convert: Callable[[], Model], form: ModelFormat[Model], folder: Path | None = None
+) -> Model:
+    """Return the converted network from the cache, or convert it and keep it there.
 
     The key covers all weights, the network's structure and source, ``layout`` and the versions of what
     converts it, so that a change to any of them is never answered with an older network.
+
+    Args:
+        network: on the CPU.
+        layout: whatever else decides what converting gives: shapes, precision, device.
+        convert: called where the cache has nothing.
+        form: how it is kept.
+        folder: of the cache; the user's for this form if None.
     """
-    entry = folder / _key(network, layout)
+    entry = (folder or cache_folder(form.name)) / _key(network, layout, form)
     if entry.is_dir():
         try:
+            _verify(entry)
             os.utime(entry)
-            return core.read_model(entry / _MODEL)
+            return form.read(entry / form.file)
         except (OSError, RuntimeError) as error:
             _log.warning("the converted network in %s can't be read (%s); it is converted again", entry, error)
             shutil.rmtree(entry, ignore_errors=True)
     model = convert()
     try:
-        _keep(model, entry)
+        _keep(model, form, entry)
     except (OSError, RuntimeError) as error:
-        _log.warning("converted networks can't be kept in %s (%s); every start will convert them", folder, error)
+        _log.warning("converted networks can't be kept in %s (%s); every start will convert them", entry.parent, error)
     return model
 
 
-def _key(network: nn.Module, layout: str) -> str:
+def _key(network: nn.Module, layout: str, form: ModelFormat[Model]) -> str:
     digest = hashlib.sha256()
     sources = sorted(inspect.getsource(kind) for kind in {type(module) for module in network.modules()})
-    versions = [f"{package} {version(package)}" for package in _CONVERTERS]
+    versions = [f"{package} {version(package)}" for package in form.packages]
     for text in (*versions, platform.machine(), layout, repr(network), *sources):
         digest.update(text.encode())
     for name, tensor in network.state_dict().items():
@@ -61,14 +105,31 @@ def _key(network: nn.Module, layout: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _keep(model: ov.Model, entry: Path) -> None:
+def _keep(model: Model, form: ModelFormat[Model], entry: Path) -> None:
     """Write an entry whole or not at all; only its owner may read or change it."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=entry.parent) as temporary:
         fresh = Path(temporary) / "entry"
         fresh.mkdir(mode=0o700)
-        ov.save_model(model, fresh / _MODEL, compress_to_fp16=False)
+        form.write(model, fresh / form.file)
+        (fresh / _HASHES).write_text(_hashes(fresh), encoding="utf-8")
         if not entry.exists():
             fresh.rename(entry)
     for old in sorted(entry.parent.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _hashes(entry: Path) -> str:
+    """Return the entry's files as ``sha256sum`` lists them."""
+    lines = []
+    for path in sorted(entry.iterdir()):
+        if path.name != _HASHES:
+            with path.open("rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    return "".join(lines)
+
+
+def _verify(entry: Path) -> None:
+    if (entry / _HASHES).read_text(encoding="utf-8") != _hashes(entry):
+        message = "its files are not what was written"
+        raise OSError(message)

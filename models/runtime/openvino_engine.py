@@ -1,60 +1,62 @@
-"""The networks in OpenVINO, in float32: the fastest way on a CPU (benchmarks/engines.py)."""
+"""The networks in OpenVINO: the fastest way on a CPU (benchmarks/engines.py)."""
 
 import logging
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 import torch
 from torch import nn
 
 from models.bundle import Bundle, BundleConfig, NetworkName
-from models.face_image import INPUT_SIZE
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array
-from models.runtime.model_cache import cache_folder, cached
-from models.scene_image import SCENE_SIZE
-from models.spectrogram import CHANNELS, MEL_BANDS
-from models.speech_encoder import MELS
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, EngineInfo, Outputs, precision_for
+from models.runtime.model_cache import ModelFormat, cached
+from models.runtime.names import Precision, PrecisionName
+from models.runtime.network_inputs import examples, run_once, shape
 
 _log: Final = logging.getLogger(__name__)
-_DYNAMIC_AXES: Final[Mapping[NetworkName, tuple[int, ...]]] = {
-    "text": (0, 1),
-    "audio": (0, -1),
-    "face": (0,),
-    "scene": (0,),
-    "fusion": (0, 1),
-}
-_PICTURES: Final[Mapping[NetworkName, int]] = {"face": INPUT_SIZE, "scene": SCENE_SIZE}
+_HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoEngine:
     """All networks are converted and compiled at the start, so that no utterance waits for it.
 
-    Converting takes seconds, so its result is kept (:mod:`models.runtime.model_cache`).
+    Converting takes seconds, so its result is kept (:mod:`models.runtime.model_cache`). ``bfloat16`` is a hint that
+    processors without its instructions do not take.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 0, folder: Path | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int = 0, folder: Path | None = None, precision: PrecisionName = "auto"
+    ) -> None:
         self.name = "openvino-cpu"
-        self._core = ov.Core()
-        self._options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        self._config, self._core, self._folder = bundle.config, ov.Core(), folder
+        self._precision = precision_for("openvino", precision, tuple(_HINTS))
+        self._options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        self._requests = {
-            name: self._compile(name, network, bundle.config, folder or cache_folder())
-            for name, network in bundle.networks().items()
-        }
+        self._requests: dict[NetworkName, ov.InferRequest] = {}
+        self._seconds: dict[NetworkName, float] = {}
+        for name, network in bundle.networks().items():
+            start = time.perf_counter()
+            self._requests[name] = self._compile(name, network)
+            self._seconds[name] = time.perf_counter() - start
 
-    def _compile(self, name: NetworkName, network: nn.Module, config: BundleConfig, folder: Path) -> ov.InferRequest:
-        examples = _examples(name, config)
-        layout = repr([_shape(name, example) for example in examples])
-        model = cached(network, layout, lambda: _convert(name, network, examples), self._core, folder)
+    def _compile(self, name: NetworkName, network: nn.Module) -> ov.InferRequest:
+        model = openvino_model(name, network, self._config, self._core, self._folder)
         return self._core.compile_model(model, "CPU", self._options).create_infer_request()
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+    def warm_up(self) -> None:
+        """Run every network once; see :class:`~models.runtime.engine.Engine`."""
+        run_once(self, tuple(self._requests), self._config)
+
+    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the network's outputs for one batch."""
         request = self._requests[network]
         request.infer([np.ascontiguousarray(inputs[name]) for name in INPUT_NAMES[network]])
@@ -62,33 +64,36 @@ class OpenVinoEngine:
             name: np.array(request.get_output_tensor(index).data) for index, name in enumerate(OUTPUT_NAMES[network])
         }
 
-
-def _examples(name: NetworkName, config: BundleConfig) -> tuple[torch.Tensor, ...]:
-    """Return inputs to trace with; no dynamic axis is 1, which would be taken for a constant."""
-    if name == "text":
-        ragged = torch.ones(2, 5, dtype=torch.int64).tril(1)  # or the tracer would leave the masking out
-        return ragged, ragged, ragged
-    if name == "audio":
-        return (
-            torch.zeros(2, MELS, 64) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
-        )
-    if name in _PICTURES:
-        return (torch.zeros(2, CHANNELS, _PICTURES[name], _PICTURES[name]),)
-    widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
-    mask = torch.ones(2, 5, dtype=torch.bool)
-    return *(torch.zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
+    def describe(self) -> EngineInfo:
+        """Return what it is and how it computes."""
+        return EngineInfo("openvino", "cpu", self._precision, ov.__version__, self._seconds)
 
 
-def _shape(name: NetworkName, example: torch.Tensor) -> list[int]:
-    dynamic = {axis % example.dim() for axis in _DYNAMIC_AXES[name]}
-    return [-1 if axis in dynamic else size for axis, size in enumerate(example.shape)]
+def openvino_format(core: ov.Core) -> ModelFormat[ov.Model]:
+    """Return how OpenVINO's models are kept: ``.xml`` with the weights in a ``.bin`` beside it."""
+    return ModelFormat(
+        "openvino",
+        ".xml",
+        ("openvino", "torch", "transformers"),
+        core.read_model,
+        lambda model, path: ov.save_model(model, path, compress_to_fp16=False),
+    )
 
 
-def _convert(name: NetworkName, network: nn.Module, examples: tuple[torch.Tensor, ...]) -> ov.Model:
+def openvino_model(
+    name: NetworkName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
+) -> ov.Model:
+    """Return a network, on the CPU in float32, as OpenVINO's model, from the cache or converted now."""
+    inputs = examples(name, config)
+    layout = repr([shape(name, example) for example in inputs])
+    return cached(network, layout, lambda: _convert(name, network, inputs), openvino_format(core), folder)
+
+
+def _convert(name: NetworkName, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ov.Model:
     _log.info("converting the %s network to OpenVINO, once for this bundle", name)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the tracer: the parity tests check what it doubts
-        model = ov.convert_model(network, example_input=examples)
-    ports = zip(model.inputs, examples, strict=True)
-    model.reshape({port: ov.PartialShape(_shape(name, example)) for port, example in ports})
+        model = ov.convert_model(network, example_input=inputs)
+    ports = zip(model.inputs, inputs, strict=True)
+    model.reshape({port: ov.PartialShape(shape(name, example)) for port, example in ports})
     return model

@@ -16,7 +16,8 @@ from models.calibration import probabilities
 from models.face_image import FACE_SIZE, face_input
 from models.fusion import FusionConfig
 from models.runtime.engine import Array, Engine
-from models.runtime.select import EngineName, choose_engine
+from models.runtime.names import EngineName, PrecisionName
+from models.runtime.select import choose_engine
 from models.runtime.worker import Item, Outputs, Worker
 from models.scene_image import scene_input, shrink_scene
 from models.spectrogram import SAMPLE_RATE
@@ -62,7 +63,6 @@ class Runtime:
 
     def __init__(self, bundle: Bundle, engine: Engine, max_batch: int = 16) -> None:
         self.labels: tuple[str, ...] = bundle.config.labels
-        self.engine_name = engine.name
         self.bundle_name = bundle.config.name
         self.causal = bundle.config.fusion.causal
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
@@ -70,11 +70,22 @@ class Runtime:
         self._config, self._tokenizer = bundle.config, bundle.tokenizer
         self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
         self._audio_front = audio_front(bundle.config.audio.kind)
+        self._engine = engine
         self._worker = Worker(engine, max_batch)
+
+    @property
+    def engine_name(self) -> str:
+        """Return the engine in use and the kind of its device, such as ``openvino-cpu``; it changes if one fails."""
+        return self._engine.name
 
     @classmethod
     def load(
-        cls, bundle: Path | None = None, engine: EngineName = "auto", threads: int = 0, max_batch: int = 16
+        cls,
+        bundle: Path | None = None,
+        engine: EngineName = "auto",
+        threads: int = 0,
+        max_batch: int = 16,
+        precision: PrecisionName = "auto",
     ) -> "Runtime":
         """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
 
@@ -82,8 +93,10 @@ class Runtime:
             BundleError: the bundle is missing or damaged.
             EngineError: the engine named does not work here.
         """
-        loaded = load_bundle(find_bundle(bundle))
-        return cls(loaded, choose_engine(engine, loaded, threads), max_batch)
+        path = find_bundle(bundle)
+        loaded = load_bundle(path)
+        chosen = choose_engine(engine, loaded, threads, precision, reload=lambda: load_bundle(path))
+        return cls(loaded, chosen, max_batch)
 
     def text(self, turns: Sequence[Turn], index: int) -> "Future[Branch]":
         """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""

@@ -1,55 +1,117 @@
 """Choosing the engine that is fastest on this machine, or the one the settings name."""
 
-import logging
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Final, get_args
 
 import torch
 
 from models.bundle import Bundle
 from models.runtime.engine import Engine, EngineError
-from models.runtime.torch_engine import TorchEngine
+from models.runtime.fallback import Candidate, Fallback, FallbackEngine
+from models.runtime.names import EngineName, PrecisionName, TensorRtName
 
-EngineName = Literal["auto", "torch", "openvino"]
+_ON_GPU: Final[tuple[EngineName, ...]] = ("tensorrt", "tensorrt_rtx", "torch")
+_ON_CPU: Final[tuple[EngineName, ...]] = ("openvino", "onnxruntime")
+_OPTIONAL: Final = frozenset(get_args(TensorRtName))
 
-_log: Final = logging.getLogger(__name__)
 
+def choose_engine(
+    name: EngineName,
+    bundle: Bundle,
+    threads: int = 0,
+    precision: PrecisionName = "auto",
+    *,
+    reload: Callable[[], Bundle] | None = None,
+    on_fallback: Callable[[Fallback], None] | None = None,
+) -> FallbackEngine:
+    """Return an engine for the bundle, warm, which torch on the CPU stands in for if it fails while running.
 
-def choose_engine(name: EngineName, bundle: Bundle, threads: int = 0) -> Engine:
-    """Return an engine for the bundle, ready to run.
-
-    ``auto`` is torch on an NVIDIA GPU if there is one, else OpenVINO, else, with a warning that says why,
-    torch on the CPU. ``torch`` takes the GPU too if there is one.
+    ``auto`` is the first that works: on an NVIDIA GPU TensorRT and TensorRT-RTX where they are installed, and torch;
+    then OpenVINO, ONNX Runtime and torch on the CPU. ``torch`` takes the GPU if there is one.
 
     Args:
         name: which.
-        bundle: its networks are moved to the engine's device.
+        bundle: on the CPU in float32, as ``load_bundle`` gives it.
         threads: processor threads of one inference; 0 lets the engine choose.
+        precision: of the computation; ``auto`` is float16 in TensorRT and float32 elsewhere.
+        reload: gives the bundle again when an engine fails; without it the bundle stays in memory.
+        on_fallback: told of every engine that is given up, as the log is, and as ``fallbacks`` of the result lists.
 
     Raises:
-        EngineError: OpenVINO is asked for by name and does not work here.
+        EngineError: the engine named does not work here, or in that precision.
         ValueError: there is no engine of that name.
     """
-    if name not in {"auto", "torch", "openvino"}:
-        message = f"there is no engine {name!r}: take auto, torch or openvino"
+    names = get_args(EngineName)
+    if name not in names:
+        message = f"there is no engine {name!r}: take {', '.join(names[:-1])} or {names[-1]}"
         raise ValueError(message)
-    if name == "openvino":
-        return _openvino(bundle, threads)
-    if torch.cuda.is_available():
-        return TorchEngine(bundle, "cuda", threads)
-    if name == "torch":
-        return TorchEngine(bundle, "cpu", threads)
-    try:
-        return _openvino(bundle, threads)
-    except EngineError as error:
-        _log.warning("%s; torch on the CPU is used instead, which is slower", error)
-        return TorchEngine(bundle, "cpu", threads)
+    candidates = _all_candidates(threads, precision) if name == "auto" else _named(name, threads, precision)
+    return FallbackEngine(
+        candidates, bundle, reload or (lambda: bundle), required=name != "auto", on_fallback=on_fallback
+    )
 
 
-def _openvino(bundle: Bundle, threads: int) -> Engine:
+def _all_candidates(threads: int, precision: PrecisionName) -> list[Candidate]:
+    on_gpu = [name for name in _ON_GPU if name not in _OPTIONAL or find_spec(name)] if torch.cuda.is_available() else []
+    found = [_candidate(name, threads, precision) for name in (*on_gpu, *_ON_CPU)]
+    return [*found, _torch_on_cpu(threads, precision)]
+
+
+def _named(name: EngineName, threads: int, precision: PrecisionName) -> list[Candidate]:
+    if name == "torch" and not torch.cuda.is_available():
+        return [_torch_on_cpu(threads, precision)]
+    return [_candidate(name, threads, precision), _torch_on_cpu(threads, "auto")]
+
+
+def _torch_on_cpu(threads: int, precision: PrecisionName) -> Candidate:
+    return Candidate("torch", lambda bundle: _torch(bundle, "cpu", threads, precision))
+
+
+def _candidate(name: EngineName, threads: int, precision: PrecisionName) -> Candidate:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    loaders: Mapping[EngineName, Callable[[Bundle], Engine]] = {
+        "torch": lambda bundle: _torch(bundle, device, threads, precision),
+        "torch-compiled": lambda bundle: _torch(bundle, device, threads, precision, compiled=True),
+        "openvino": lambda bundle: _openvino(bundle, threads, precision),
+        "onnxruntime": lambda bundle: _onnxruntime(bundle, threads, precision),
+        "tensorrt": lambda bundle: _tensorrt(bundle, "tensorrt", precision),
+        "tensorrt_rtx": lambda bundle: _tensorrt(bundle, "tensorrt_rtx", precision),
+    }
+    return Candidate(name, loaders[name])
+
+
+def _torch(bundle: Bundle, device: str, threads: int, precision: PrecisionName, *, compiled: bool = False) -> Engine:
+    from models.runtime.torch_engine import TorchEngine  # noqa: PLC0415 - beside the others
+
+    return TorchEngine(bundle, device, threads, precision, compiled=compiled)
+
+
+def _openvino(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
     try:
         from models.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - it may be missing or broken
 
-        return OpenVinoEngine(bundle, threads)
-    except Exception as error:  # whatever a native library raises, torch can still do it
+        return OpenVinoEngine(bundle, threads, precision=precision)
+    except EngineError:
+        raise
+    except Exception as error:  # whatever a native library raises, another engine can still do it
         message = f"OpenVINO does not work on this machine ({error}): install it with `pip install openvino`"
         raise EngineError(message) from error
+
+
+def _onnxruntime(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
+    try:
+        from models.runtime.onnx_engine import OnnxRuntimeEngine  # noqa: PLC0415 - it may be missing or broken
+
+        return OnnxRuntimeEngine(bundle, threads, precision=precision)
+    except EngineError:
+        raise
+    except Exception as error:  # as above
+        message = f"ONNX Runtime does not work on this machine ({error}): install it with `pip install onnxruntime`"
+        raise EngineError(message) from error
+
+
+def _tensorrt(bundle: Bundle, library: TensorRtName, precision: PrecisionName) -> Engine:
+    from models.runtime.tensorrt_engine import TensorRtEngine  # noqa: PLC0415 - beside the others
+
+    return TensorRtEngine(bundle, library, precision)

@@ -1,6 +1,7 @@
-"""Torch and OpenVINO give the same answers, for any batch, length and mask."""
+"""All engines give the same answers, for any batch, length and mask."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from models.bundle import STARTER, AudioPart, Bundle, BundleConfig, ExtractorPar
 from models.calibration import probabilities
 from models.extractor import EmotionExtractor
 from models.runtime import model_cache, select
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineError
-from models.runtime.openvino_engine import OpenVinoEngine
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineError, Outputs
+from models.runtime.fallback import Fallback
+from models.runtime.names import EngineName, PrecisionName
+from models.runtime.onnx_engine import OnnxRuntimeEngine
+from models.runtime.openvino_engine import OpenVinoEngine, openvino_format
 from models.runtime.torch_engine import TorchEngine
 from models.speech_encoder import VoiceExtractor
 
@@ -34,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=_BUNDLES)
-def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) -> tuple[BundleConfig, Engine, Engine]:
+def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) -> tuple[BundleConfig, Engine, ...]:
     match request.param:
         case "tiny":
             loaded = load_bundle(bundle_folder)
@@ -42,7 +46,8 @@ def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) ->
             loaded = load_bundle(STARTER)
         case _:
             loaded = with_other_branches(load_bundle(bundle_folder))
-    return loaded.config, TorchEngine(loaded), OpenVinoEngine(loaded, folder=cache)
+    openvino = OpenVinoEngine(loaded, folder=cache / "openvino")
+    return loaded.config, TorchEngine(loaded), openvino, OnnxRuntimeEngine(loaded, folder=cache / "onnx")
 
 
 def with_other_branches(bundle: Bundle) -> Bundle:
@@ -96,22 +101,40 @@ def cases(config: BundleConfig) -> Iterator[tuple[NetworkName, Inputs]]:
         yield "fusion", window_rows(rows, length, config, generator)
 
 
-def test_probabilities_of_both_engines_differ_by_less_than_a_thousandth(
-    engines: tuple[BundleConfig, Engine, Engine],
+def difference(network: NetworkName, inputs: Inputs, expected: Outputs, actual: Outputs) -> float:
+    """Return how far probabilities differ at most; padding may say anything."""
+    counted = inputs["valid"] if network == "fusion" else slice(None)
+    far = probabilities(expected["logits"])[counted] - probabilities(actual["logits"])[counted]
+    return float(np.abs(far).max())
+
+
+def test_probabilities_of_all_engines_differ_by_less_than_a_thousandth(
+    engines: tuple[BundleConfig, Engine, ...],
 ) -> None:
-    config, reference, tested = engines
+    config, reference, *tested = engines
     for network, inputs in cases(config):
-        expected, actual = reference.run(network, inputs), tested.run(network, inputs)
-        assert set(actual) == set(OUTPUT_NAMES[network])
-        counted = inputs["valid"] if network == "fusion" else slice(None)  # padding may say anything
-        difference = probabilities(expected["logits"])[counted] - probabilities(actual["logits"])[counted]
-        assert np.abs(difference).max() < 1e-3
-        if "embedding" in expected:
-            scale = np.abs(expected["embedding"]).max()
-            np.testing.assert_allclose(actual["embedding"], expected["embedding"], atol=1e-3 * scale)
+        expected = reference.run(network, inputs)
+        for engine in tested:
+            actual = engine.run(network, inputs)
+            assert set(actual) == set(OUTPUT_NAMES[network])
+            assert difference(network, inputs, expected, actual) < 1e-3, engine.name
+            if "embedding" in expected:
+                scale = np.abs(expected["embedding"]).max()
+                np.testing.assert_allclose(actual["embedding"], expected["embedding"], atol=1e-3 * scale)
 
 
-def test_outputs_are_not_overwritten_by_the_next_run(engines: tuple[BundleConfig, Engine, Engine]) -> None:
+def test_engines_say_what_they_are(engines: tuple[BundleConfig, Engine, ...]) -> None:
+    config, *started = engines
+    told = [engine.describe() for engine in started]
+    assert [(info.engine, info.device, info.precision) for info in told] == [
+        (name, "cpu", "float32") for name in ("torch", "openvino", "onnxruntime")
+    ]
+    for info in told:
+        assert info.version
+        assert set(info.load_seconds) == set(config.networks)
+
+
+def test_outputs_are_not_overwritten_by_the_next_run(engines: tuple[BundleConfig, Engine, ...]) -> None:
     for engine in engines[1:]:
         first = engine.run("face", {"images": np.ones((1, 3, 96, 96), np.float32)})["logits"]
         kept = first.copy()
@@ -140,33 +163,33 @@ def answer(model: ov.Model) -> np.ndarray:
 
 def test_a_network_is_converted_once(linear: torch.nn.Linear, tmp_path: Path) -> None:
     core, fresh = ov.Core(), convert_linear(linear)
-    first = model_cache.cached(linear, "", lambda: fresh, core, tmp_path)
-    second = model_cache.cached(linear, "", lambda: pytest.fail("converted again"), core, tmp_path)
+    first = model_cache.cached(linear, "", lambda: fresh, openvino_format(core), tmp_path)
+    second = model_cache.cached(linear, "", lambda: pytest.fail("converted again"), openvino_format(core), tmp_path)
     np.testing.assert_array_equal(answer(first), answer(second))
 
 
 def test_a_changed_weight_or_layout_is_another_network(linear: torch.nn.Linear, tmp_path: Path) -> None:
     core = ov.Core()
-    before = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path))
+    before = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), openvino_format(core), tmp_path))
     with torch.no_grad():
         linear.bias += 1
-    after = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path))
+    after = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), openvino_format(core), tmp_path))
     np.testing.assert_allclose(after, before + 1, rtol=1e-6)
-    model_cache.cached(linear, "other", lambda: convert_linear(linear), core, tmp_path)
+    model_cache.cached(linear, "other", lambda: convert_linear(linear), openvino_format(core), tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
 
 
-@pytest.mark.parametrize("damaged", ["model.xml", "model.bin"])
+@pytest.mark.parametrize("damaged", ["model.xml", "model.bin", "SHA256SUMS"])
 def test_a_damaged_entry_is_converted_again(
     linear: torch.nn.Linear, tmp_path: Path, damaged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     core = ov.Core()
-    expected = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path))
+    expected = answer(model_cache.cached(linear, "", lambda: convert_linear(linear), openvino_format(core), tmp_path))
     next(tmp_path.glob(f"*/{damaged}")).write_bytes(b"")
-    again = model_cache.cached(linear, "", lambda: convert_linear(linear), core, tmp_path)
+    again = model_cache.cached(linear, "", lambda: convert_linear(linear), openvino_format(core), tmp_path)
     np.testing.assert_array_equal(answer(again), expected)
     assert "converted again" in caplog.text
-    model_cache.cached(linear, "", lambda: pytest.fail("still damaged"), core, tmp_path)
+    model_cache.cached(linear, "", lambda: pytest.fail("still damaged"), openvino_format(core), tmp_path)
 
 
 def test_a_cache_that_cannot_be_written_only_warns(
@@ -174,22 +197,22 @@ def test_a_cache_that_cannot_be_written_only_warns(
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    model_cache.cached(linear, "", lambda: convert_linear(linear), ov.Core(), blocked / "cache")
+    model_cache.cached(linear, "", lambda: convert_linear(linear), openvino_format(ov.Core()), blocked / "cache")
     assert "every start will convert them" in caplog.text
 
 
 def test_the_oldest_entries_make_room(linear: torch.nn.Linear, tmp_path: Path) -> None:
     core, fresh = ov.Core(), convert_linear(linear)
     for layout in range(model_cache._KEPT + 3):
-        model_cache.cached(linear, str(layout), lambda: fresh, core, tmp_path)
+        model_cache.cached(linear, str(layout), lambda: fresh, openvino_format(core), tmp_path)
     assert len(list(tmp_path.iterdir())) == model_cache._KEPT
 
 
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert model_cache.cache_folder() == tmp_path / "m2fnet-live" / "openvino"
+    assert model_cache.cache_folder("openvino") == tmp_path / "m2fnet-live" / "openvino"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert model_cache.cache_folder().is_relative_to(Path.home())
+    assert model_cache.cache_folder("openvino").is_relative_to(Path.home())
 
 
 @pytest.fixture
@@ -204,16 +227,30 @@ def broken_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes the GPU")
 @pytest.mark.usefixtures("engines")
 def test_auto_takes_openvino_on_a_processor(bundle: Bundle, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.runtime.openvino_engine.cache_folder", lambda: cache)
+    monkeypatch.setattr("models.runtime.model_cache.cache_folder", lambda kind: cache / kind)
     assert select.choose_engine("auto", bundle, threads=1).name == "openvino-cpu"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes the GPU")
-@pytest.mark.usefixtures("broken_openvino")
-def test_auto_falls_back_to_torch_and_says_why(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.usefixtures("broken_openvino", "engines")
+def test_auto_falls_back_one_by_one_and_says_why(
+    bundle: Bundle, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.runtime.model_cache.cache_folder", lambda kind: cache / kind)
+    told: list[Fallback] = []
     with caplog.at_level(logging.WARNING):
-        assert select.choose_engine("auto", bundle).name == "torch-cpu"
+        engine = select.choose_engine("auto", bundle, on_fallback=told.append)
+    assert engine.name == "onnxruntime-cpu"
     assert "no such instruction" in caplog.text
+    assert "onnxruntime-cpu is used instead of openvino" in caplog.text
+    assert engine.fallbacks == told
+    assert [fallback.engine for fallback in told] == ["openvino"]
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    engine = select.choose_engine("auto", bundle)
+    assert engine.name == "torch-cpu"
+    assert [fallback.engine for fallback in engine.fallbacks] == ["openvino", "onnxruntime"]
+    assert "pip install onnx" in engine.fallbacks[1].reason
 
 
 @pytest.mark.usefixtures("broken_openvino")
@@ -223,16 +260,60 @@ def test_openvino_by_name_is_refused_where_it_does_not_work(bundle: Bundle) -> N
 
 
 def test_an_unknown_engine_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(ValueError, match="no engine 'onnx'"):
+    with pytest.raises(ValueError, match="no engine 'onnx': take auto, torch,"):
         select.choose_engine("onnx", bundle)  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU has it")
+@pytest.mark.parametrize("name", ["torch", "openvino", "onnxruntime"])
+def test_a_precision_that_an_engine_lacks_is_refused(bundle: Bundle, name: EngineName) -> None:
+    with pytest.raises(EngineError, match=rf"{name} does not compute in float16 here: set runtime.precision to auto"):
+        select.choose_engine(name, bundle, precision="float16")
+
+
+def test_bfloat16_says_nearly_the_same(bundle: Bundle, cache: Path) -> None:
+    reference = TorchEngine(bundle)
+    for engine in (
+        TorchEngine(bundle, precision="bfloat16"),
+        OpenVinoEngine(bundle, folder=cache / "openvino", precision="bfloat16"),
+    ):
+        assert engine.describe().precision == "bfloat16"
+        for network, inputs in cases(bundle.config):
+            assert difference(network, inputs, reference.run(network, inputs), engine.run(network, inputs)) < 0.02
+    assert next(bundle.text.parameters()).dtype == torch.float32
+
+
+@pytest.mark.slow
+def test_compiled_networks_give_the_same_probabilities(bundle: Bundle) -> None:
+    reference, compiled = TorchEngine(bundle), TorchEngine(bundle, compiled=True)
+    assert (compiled.name, compiled.describe().engine) == ("torch-compiled-cpu", "torch-compiled")
+    for rows, length in [(1, 16), (4, 16), (2, 32)]:  # the smallest network: compiling a ResNet takes minutes
+        inputs = window_rows(rows, length, bundle.config, np.random.default_rng(5))
+        expected = reference.run("fusion", inputs)
+        assert difference("fusion", inputs, expected, compiled.run("fusion", inputs)) < 1e-3
+
+
 @pytest.mark.gpu
-def test_the_gpu_gives_the_same_probabilities(bundle_folder: Path) -> None:
+@pytest.mark.parametrize("name", ["torch", "torch-compiled"])
+def test_the_gpu_gives_the_same_probabilities(bundle_folder: Path, name: EngineName) -> None:
     processor, gpu = load_bundle(bundle_folder), load_bundle(bundle_folder)
-    reference, tested = TorchEngine(processor), select.choose_engine("auto", gpu)
-    assert tested.name == "torch-cuda"
+    reference, tested = TorchEngine(processor), select.choose_engine(name, gpu)
+    assert tested.name == f"{name}-cuda"
     for network, inputs in cases(processor.config):
-        counted = inputs["valid"] if network == "fusion" else slice(None)
-        expected = probabilities(reference.run(network, inputs)["logits"])[counted]
-        assert np.abs(expected - probabilities(tested.run(network, inputs)["logits"])[counted]).max() < 1e-3
+        expected = reference.run(network, inputs)
+        assert difference(network, inputs, expected, tested.run(network, inputs)) < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt_rtx"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 5e-3), ("float16", 0.02)])
+def test_tensorrt_gives_nearly_the_same_probabilities(
+    bundle_folder: Path, name: EngineName, precision: PrecisionName, tolerance: float
+) -> None:
+    pytest.importorskip(name)
+    bundle = load_bundle(bundle_folder)
+    tested = select.choose_engine(name, bundle, precision=precision)
+    assert tested.name == f"{name}-cuda"
+    for network, inputs in cases(bundle.config):
+        expected = TorchEngine(bundle).run(network, inputs)
+        assert difference(network, inputs, expected, tested.run(network, inputs)) < tolerance

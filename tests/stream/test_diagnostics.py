@@ -26,6 +26,25 @@ def test_what_the_packages_bring_is_there() -> None:
         assert (finding.state, finding.needed) == ("ok", True)
 
 
+def test_an_engine_that_is_not_there_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics, "find_spec", lambda _: None)
+    for engine, command in [
+        ("tensorrt", "'.[tensorrt]'"),
+        ("tensorrt_rtx", "'.[tensorrt-rtx]'"),
+        ("onnxruntime", "-e ."),
+    ]:
+        (finding,) = found(Settings(), f"engine {engine}")
+        assert (finding.state, finding.needed) == ("missing", False)
+        assert command in finding.advice
+
+
+def test_onnx_runtime_without_what_writes_its_networks_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics, "find_spec", lambda name: None if name == "onnx" else name)
+    (finding,) = found(Settings(), "engine onnxruntime")
+    assert finding.state == "missing"
+    assert "'.[onnx]'" in finding.advice
+
+
 def test_missing_bundle_is_needed_and_named(tmp_path: Path) -> None:
     settings = Settings(runtime=RuntimeSettings(bundle=tmp_path / "none"))
     (finding,) = found(settings, "bundle")

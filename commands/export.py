@@ -1,0 +1,53 @@
+"""``m2fnet export``: the networks of a bundle made ready for an engine, ahead of time."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import Progress
+
+from commands.common import Verbose, err, told
+from models.runtime.names import PrecisionName
+
+
+def export(
+    engine: Annotated[
+        Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"],
+        typer.Option(help="What the networks are built for; onnx is what the engine onnxruntime reads."),
+    ],
+    bundle: Annotated[
+        str, typer.Option(metavar="FOLDER|NAME", help="A bundle's folder, or one of starter and small.")
+    ] = "starter",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="Of the computation; auto is float16 in TensorRT and float32 elsewhere.")
+    ] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, metavar="DIR", help="Also write the networks there, one file or two for each."),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Build the networks for an engine ahead of time, so that the first start with that engine does not wait for it.
+
+    What is built is kept where the engine looks for it, in the user's cache folder. TensorRT builds for the GPU of this
+    machine only; TensorRT-RTX builds for all GPUs since Ampere, and needs none for that.
+
+    Examples:
+        m2fnet export --engine tensorrt_rtx
+
+        m2fnet export --engine onnx --precision float16 --out networks
+
+        m2fnet export --engine openvino --bundle my-bundle
+    """
+    with told(verbose=verbose):
+        from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
+        from models.runtime.export import Exporter  # noqa: PLC0415 - as above
+
+        loaded = load_bundle(find_bundle(bundle))
+        exporter = Exporter(engine, loaded.config, precision, out)
+        with Progress(console=err) as progress:
+            networks = progress.track(list(loaded.networks().items()), description=f"building for {engine}")
+            for name, network in networks:
+                exporter.export(name, network)
+        for path in exporter.written:
+            typer.echo(path)

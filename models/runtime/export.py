@@ -1,0 +1,92 @@
+"""Networks built for an engine ahead of time: into its cache and, if asked for, as files."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from torch import nn
+
+from models.bundle import BundleConfig, NetworkName
+from models.runtime.engine import EngineError, precision_for
+from models.runtime.model_cache import ModelFormat
+from models.runtime.names import Precision, PrecisionName, TensorRtName
+
+Target = Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"]
+Build = Callable[[NetworkName, nn.Module], None]
+
+Model = TypeVar("Model")
+
+_ONNX: Final[tuple[Precision, ...]] = ("float32", "float16")
+
+
+class Exporter:
+    """Builds the networks of one bundle one by one.
+
+    Args:
+        engine: what for.
+        config: of the bundle.
+        precision: of the computation.
+        out: a folder, made if it is missing, into which ``NETWORK.onnx``, ``.xml`` and ``.bin``, or ``.plan`` are put;
+            the cache alone if None.
+
+    Raises:
+        EngineError: the engine's package is missing, or it has no such precision.
+    """
+
+    def __init__(
+        self, engine: Target, config: BundleConfig, precision: PrecisionName = "auto", out: Path | None = None
+    ) -> None:
+        self.written: list[Path] = []
+        self._config, self._out = config, out
+        if engine == "onnx":
+            self._build = self._onnx(precision)
+        elif engine == "openvino":
+            self._build = self._openvino(precision)
+        else:
+            self._build = self._tensorrt(engine, precision)
+
+    def export(self, name: NetworkName, network: nn.Module) -> None:
+        """Build one network, on the CPU in float32, and add what is put into ``out`` to ``written``.
+
+        Raises:
+            EngineError: it can't be built.
+            OSError: it can't be written.
+        """
+        self._build(name, network)
+
+    def _onnx(self, precision: PrecisionName) -> Build:
+        from models.runtime.onnx_export import ONNX, onnx_model  # noqa: PLC0415 - each engine imports its own
+
+        chosen = precision_for("onnx", precision, _ONNX)
+        return lambda name, network: self._put(name, onnx_model(name, network, self._config, chosen), ONNX)
+
+    def _openvino(self, precision: PrecisionName) -> Build:
+        try:
+            import openvino  # noqa: PLC0415 - as above
+
+            from models.runtime.openvino_engine import openvino_format, openvino_model  # noqa: PLC0415 - as above
+        except ImportError as error:
+            message = f"OpenVINO can't be loaded ({error}): install it with `pip install openvino`"
+            raise EngineError(message) from error
+        precision_for("openvino's files", precision, ("float32",))
+        core = openvino.Core()
+        form = openvino_format(core)
+        return lambda name, network: self._put(name, openvino_model(name, network, self._config, core), form)
+
+    def _tensorrt(self, library: TensorRtName, precision: PrecisionName) -> Build:
+        from models.runtime import tensorrt_build  # noqa: PLC0415 - as above
+
+        chosen, form = precision_for(library, precision, tensorrt_build.PRECISIONS), tensorrt_build.plan_format(library)
+
+        def build(name: NetworkName, network: nn.Module) -> None:
+            self._put(name, tensorrt_build.tensorrt_plan(library, name, network, self._config, chosen), form)
+
+        return build
+
+    def _put(self, name: NetworkName, model: Model, form: ModelFormat[Model]) -> None:
+        if self._out is not None:
+            self._out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=self._out) as folder:
+                form.write(model, Path(folder) / f"{name}{form.suffix}")
+                self.written += [path.replace(self._out / path.name) for path in sorted(Path(folder).iterdir())]

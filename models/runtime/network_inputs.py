@@ -1,0 +1,73 @@
+"""What the networks take, for what traces, converts or warms up a network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.bundle import BundleConfig, NetworkName
+from models.face_image import INPUT_SIZE
+from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError
+from models.scene_image import SCENE_SIZE
+from models.spectrogram import CHANNELS, MEL_BANDS
+from models.speech_encoder import MELS
+
+_DYNAMIC_AXES: Final[Mapping[NetworkName, tuple[int, ...]]] = {
+    "text": (0, 1),
+    "audio": (0, -1),
+    "face": (0,),
+    "scene": (0,),
+    "fusion": (0, 1),
+}
+_PICTURES: Final[Mapping[NetworkName, int]] = {"face": INPUT_SIZE, "scene": SCENE_SIZE}
+
+
+def examples(name: NetworkName, config: BundleConfig) -> tuple[Tensor, ...]:
+    """Return inputs to trace with, in the order of ``INPUT_NAMES``; no dynamic axis is 1, which looks constant."""
+    if name == "text":
+        ragged = torch.ones(2, 5, dtype=torch.int64).tril(1)  # or the tracer would leave the masking out
+        return ragged, ragged, ragged
+    if name == "audio":
+        return (
+            torch.zeros(2, MELS, 128) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
+        )
+    if name in _PICTURES:
+        return (torch.zeros(2, CHANNELS, _PICTURES[name], _PICTURES[name]),)
+    widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    return *(torch.zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
+
+
+def dynamic_axes(name: NetworkName, example: Tensor) -> tuple[int, ...]:
+    """Return the axes of one input whose size may change, ascending: the batch and, of most, a length."""
+    return tuple(sorted({axis % example.dim() for axis in _DYNAMIC_AXES[name]}))
+
+
+def shape(name: NetworkName, example: Tensor) -> list[int]:
+    """Return the shape of one input, -1 on its dynamic axes."""
+    dynamic = dynamic_axes(name, example)
+    return [-1 if axis in dynamic else size for axis, size in enumerate(example.shape)]
+
+
+def run_once(engine: Engine, networks: Sequence[NetworkName], config: BundleConfig) -> None:
+    """Run networks on the examples, a single row and both, which some engines compile apart.
+
+    Raises:
+        EngineError: an output is not finite.
+    """
+    for name in networks:
+        inputs = {key: example.numpy() for key, example in zip(INPUT_NAMES[name], examples(name, config), strict=True)}
+        for rows in (1, 2):
+            _check_finite(name, engine, {key: array[:rows] for key, array in inputs.items()})
+
+
+def _check_finite(name: NetworkName, engine: Engine, inputs: Mapping[str, Array]) -> None:
+    if not all(np.isfinite(output).all() for output in engine.run(name, inputs).values()):
+        info = engine.describe()
+        message = (
+            f"{info.engine} gives no finite numbers for the {name} network in {info.precision}: "
+            "set runtime.precision to float32"
+        )
+        raise EngineError(message)

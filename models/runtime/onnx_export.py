@@ -1,0 +1,144 @@
+"""The networks as ONNX: what ONNX Runtime runs and TensorRT builds from.
+
+The TorchScript exporter is used: the newer one needs two more packages, and all networks go through this one.
+"""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from models.bundle import BundleConfig, NetworkName
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError
+from models.runtime.model_cache import bytes_format, cached
+from models.runtime.names import Precision
+from models.runtime.network_inputs import dynamic_axes, examples
+
+_log: Final = logging.getLogger(__name__)
+_OPSET: Final = 17  # has LayerNormalization as one operator
+_AXIS_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
+    "text": ("batch", "tokens"),
+    "audio": ("batch", "columns"),
+    "face": ("batch",),
+    "scene": ("batch",),
+    "fusion": ("batch", "utterances"),
+}
+CONVERTERS: Final = ("onnx", "torch", "transformers")
+ONNX: Final = bytes_format("onnx", ".onnx", CONVERTERS)
+
+
+def onnx_model(
+    name: NetworkName,
+    network: nn.Module,
+    config: BundleConfig,
+    precision: Precision = "float32",
+    folder: Path | None = None,
+) -> bytes:
+    """Return a network as an ONNX file, from the cache or exported now.
+
+    Args:
+        name: of the network.
+        network: on the CPU in float32; it is left as it is.
+        config: of its bundle.
+        precision: of weights and computation, float32 or float16; inputs and outputs are float32 all the same.
+        folder: of the cache; the user's if None.
+
+    Raises:
+        EngineError: the package onnx is missing, or an operator has no ONNX.
+    """
+    require_onnx()
+    layout = f"{precision}, opset {_OPSET}, {[tuple(example.shape) for example in examples(name, config)]}"
+    return cached(network, layout, lambda: export_onnx(name, network, config, precision), ONNX, folder)
+
+
+def require_onnx() -> None:
+    """Raise EngineError where the package is missing, without which nothing can be exported."""
+    try:
+        import onnx  # type: ignore[import-not-found,unused-ignore]  # noqa: F401, PLC0415 - it is optional
+    except ImportError as error:
+        message = f"ONNX files can't be written ({error}): install the package with `pip install onnx`"
+        raise EngineError(message) from error
+
+
+def export_onnx(name: NetworkName, network: nn.Module, config: BundleConfig, precision: Precision) -> bytes:
+    """Return a network as an ONNX file, exported now; see :func:`onnx_model`."""
+    _log.info("exporting the %s network to ONNX in %s, once for this bundle", name, precision)
+    inputs = examples(name, config)
+    axes = [dict(zip(dynamic_axes(name, example), _AXIS_NAMES[name], strict=True)) for example in inputs]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad(), _PlainAttention():
+        warnings.simplefilter("ignore")  # of the tracer: the parity tests check what it doubts
+        path = Path(folder) / "model.onnx"
+        try:
+            torch.onnx.export(
+                _HalfNetwork(network) if precision == "float16" else network,
+                inputs,
+                path,
+                input_names=list(INPUT_NAMES[name]),
+                output_names=list(OUTPUT_NAMES[name]),
+                dynamic_axes=dict(zip(INPUT_NAMES[name], axes, strict=True)),
+                opset_version=_OPSET,
+                dynamo=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            message = f"the {name} network can't be exported to ONNX ({error}): set runtime.engine to torch"
+            raise EngineError(message) from error
+        return path.read_bytes()
+
+
+class _HalfNetwork(nn.Module):
+    """A copy of a network that computes in float16 between float32 inputs and outputs."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = deepcopy(network).half()
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the network's outputs, always as a tuple."""
+        outputs = self.network(*(tensor.half() if tensor.is_floating_point() else tensor for tensor in inputs))
+        together = (outputs,) if isinstance(outputs, Tensor) else outputs
+        return tuple(output.float() for output in together)
+
+
+class _PlainAttention(TorchFunctionMode):
+    """Has attention traced as matrix products: the exporter's own form of it turns float16 back into float32."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever torch's function returns
+        if func is functional.scaled_dot_product_attention:
+            return _attention(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,  # noqa: ARG001 - the networks are in eval mode
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """Return what ``scaled_dot_product_attention`` does, without dropout, for ``(batch, heads, length, width)``."""
+    if is_causal:
+        message = "an encoder that asks for torch's own causal mask is not supported"
+        raise torch.onnx.OnnxExporterError(message)
+    factor = float(query.shape[-1]) ** -0.5 if scale is None else scale
+    scores = (query * factor) @ key.transpose(-2, -1)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        scores = scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min)
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    return scores.softmax(dim=-1) @ value
