@@ -13,7 +13,6 @@ from typing import Final, get_args
 import numpy as np
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
-from models.face_image import INPUT_SIZE
 from models.runtime.engine import Array, Engine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
@@ -31,7 +30,7 @@ def sound(bundle: Bundle, seconds: float) -> dict[str, Array]:
 def cases(bundle: Bundle) -> list[tuple[str, NetworkName, dict[str, Array]]]:
     """Return what a live session asks for: one face, three and six seconds of sound, one text, one window."""
     generator, config = np.random.default_rng(0), bundle.config
-    face = generator.normal(size=(1, 3, INPUT_SIZE, INPUT_SIZE)).astype(np.float32)
+    face = generator.normal(size=(1, 3, config.face.size, config.face.size)).astype(np.float32)
     ones = np.ones((1, 32), np.int64)
     tokens: dict[str, Array] = {"input_ids": ones, "attention_mask": ones, "utterance_mask": ones}
     window: dict[str, Array] = {"valid": np.ones((1, 16), np.bool_)}
@@ -40,7 +39,7 @@ def cases(bundle: Bundle) -> list[tuple[str, NetworkName, dict[str, Array]]]:
         window[f"{name}_present"] = np.ones((1, 16), np.bool_)
     return [
         ("text, 32 tokens", "text", tokens),
-        ("face, 96 x 96", "face", {"images": face}),
+        (f"face, {config.face.size} x {config.face.size}", "face", {"images": face}),
         ("audio, 3 s", "audio", sound(bundle, 3.0)),
         ("audio, 6 s", "audio", sound(bundle, 6.0)),
         ("fusion, 16 utterances", "fusion", window),

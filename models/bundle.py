@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.extractor import EMBEDDING_DIM, EmotionExtractor
+from models.face_image import INPUT_SIZE, MIN_SIZE
 from models.fusion import FusionConfig, M2FNet
 from models.spectrogram import LogMelImage
 from models.speech_encoder import VoiceExtractor, WhisperMel
@@ -78,6 +79,12 @@ class ExtractorPart(_Part):
     dim: PositiveInt = EMBEDDING_DIM
 
 
+class FacePart(ExtractorPart):
+    """The face branch, and the pixels a side of the faces it was trained on."""
+
+    size: Annotated[int, Field(ge=MIN_SIZE)] = INPUT_SIZE
+
+
 class AudioPart(ExtractorPart):
     """The voice branch: the paper's extractor on log-mel images, or a projector on Whisper's encoder."""
 
@@ -115,7 +122,7 @@ class BundleConfig(_Part):
     networks: tuple[NetworkName, ...] = ("text", "audio", "face", "fusion")
     text: TextPart
     audio: AudioPart = AudioPart()
-    face: ExtractorPart = ExtractorPart()
+    face: FacePart = FacePart()
     scene: ExtractorPart = ExtractorPart()
     fusion: FusionConfig
     temperatures: Temperatures = Temperatures()
@@ -202,7 +209,7 @@ def load_bundle(path: Path) -> Bundle:
         TextEncoder(encoder, classes),
         tokenizer,
         _audio_network(config) if "audio" in config.networks else None,
-        EmotionExtractor(classes, config.face.dim) if "face" in config.networks else None,
+        EmotionExtractor(classes, config.face.dim, size=config.face.size) if "face" in config.networks else None,
         M2FNet(config.fusion),
         EmotionExtractor(classes, config.scene.dim) if "scene" in config.networks else None,
     )

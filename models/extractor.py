@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from models.face_image import INPUT_SIZE
+
 EMBEDDING_DIM: Final = 300
 
 
@@ -41,6 +43,7 @@ class EmotionExtractor(nn.Module):
         classes: of the head.
         dim: of the embedding.
         dropout: before the projector.
+        size: pixels a side of the faces it is trained on; those of any other size are taken, but seen less well.
         detached_head: the head learns from the embedding but teaches it nothing, which is left to other losses.
 
     Shape:
@@ -48,12 +51,22 @@ class EmotionExtractor(nn.Module):
     """
 
     def __init__(
-        self, classes: int, dim: int = EMBEDDING_DIM, dropout: float = 0.0, *, detached_head: bool = False
+        self,
+        classes: int,
+        dim: int = EMBEDDING_DIM,
+        dropout: float = 0.0,
+        *,
+        size: int = INPUT_SIZE,
+        detached_head: bool = False,
     ) -> None:
         super().__init__()
         self.extractor = Extractor(dim, dropout)
         self.head = nn.Linear(dim, classes)
-        self.detached_head = detached_head
+        self.size, self.detached_head = size, detached_head
+
+    def extra_repr(self) -> str:
+        """Return the size: caches are named by what a network says it is."""
+        return f"size={self.size}"
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(embedding, logits)``."""

@@ -12,7 +12,8 @@ from torch.nn import functional
 from models.geometry import Box
 
 FACE_SIZE: Final = 48  # FER2013's size: what the extractor was trained on
-INPUT_SIZE: Final = 96  # ResNet18 divides by 32; at 48 its last map would be 2 x 2
+INPUT_SIZE: Final = 96  # the default; ResNet18 divides by 32, so at 48 its last map would be 2 x 2
+MIN_SIZE: Final = 32
 _MARGIN: Final = 0.05
 _EPS: Final = 1e-3
 
@@ -47,17 +48,28 @@ def _window(image: Image, left: int, top: int, size: int) -> Image:
     return window.astype(np.uint8, copy=False)
 
 
-def face_input(faces: Tensor) -> Tensor:
+def face_input(faces: Tensor, size: int = INPUT_SIZE) -> Tensor:
     """Turn grey faces into the extractor's input.
 
     Each face is standardised, which takes out exposure and skin tone, and enlarged.
 
+    Args:
+        faces: ``(batch, 48, 48)`` in 0..255.
+        size: in pixels, what the extractor was trained on; the bundle tells it.
+
     Shape:
-        input ``(batch, 48, 48)`` in 0..255; output ``(batch, 3, 96, 96)`` float32.
+        output ``(batch, 3, size, size)`` float32.
     """
     pixels = faces.to(torch.float32)
     mean = pixels.mean(dim=(1, 2), keepdim=True)
     deviation = pixels.std(dim=(1, 2), keepdim=True)
     standard = ((pixels - mean) / (deviation + _EPS)).unsqueeze(1)
     enlarged = functional.interpolate(standard, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", align_corners=False)
-    return enlarged.expand(-1, 3, -1, -1)
+    return resized(enlarged, size).expand(-1, 3, -1, -1)
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Return square images ``(batch, channels, …)`` of ``size`` pixels a side, smoothed where they shrink."""
+    if images.shape[-1] == size:
+        return images
+    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)

@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
-from models.bundle import AudioPart, Bundle, BundleConfig, ExtractorPart, Temperatures, TextPart
+from models.bundle import AudioPart, Bundle, BundleConfig, FacePart, Temperatures, TextPart
 from models.extractor import EmotionExtractor
 from models.fusion import FusionConfig, M2FNet
 from models.labels import LABELS
@@ -68,7 +68,7 @@ def tiny_bundle(seed: int = 0) -> Bundle:
         labels=LABELS,
         text=TextPart(dim=TEXT_DIM, max_tokens=64),
         audio=AudioPart(dim=IMAGE_DIM),
-        face=ExtractorPart(dim=IMAGE_DIM),
+        face=FacePart(dim=IMAGE_DIM),
         fusion=fusion,
         temperatures=Temperatures(text=0.5, audio=2.0, face=1.5, fused=0.25),
     )

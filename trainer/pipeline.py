@@ -17,6 +17,7 @@ from models.bundle import (
     Bundle,
     BundleConfig,
     ExtractorPart,
+    FacePart,
     Temperatures,
     TextPart,
     modality_key,
@@ -24,6 +25,7 @@ from models.bundle import (
 )
 from models.calibration import fit_temperature
 from models.extractor import EmotionExtractor
+from models.face_image import INPUT_SIZE
 from models.fusion import M2FNet
 from trainer.config import TrainConfig, save_train_config
 from trainer.conversation_media import conversation_scenes, conversation_sounds
@@ -309,7 +311,7 @@ class ConversationTraining:
             networks=("text", *networks, "fusion"),
             text=TextPart(dim=fusion.config.text_dim, context=self.config.text.context),
             audio=AudioPart(dim=fusion.config.audio_dim),
-            face=ExtractorPart(dim=fusion.config.face_dim),
+            face=FacePart(dim=fusion.config.face_dim, size=networks["face"].size if "face" in networks else INPUT_SIZE),
             scene=ExtractorPart(dim=fusion.config.scene_dim),
             fusion=fusion.config,
             temperatures=temperatures,

@@ -14,6 +14,7 @@ from models.bundle import (
     Bundle,
     BundleConfig,
     BundleError,
+    FacePart,
     Temperatures,
     TextPart,
     load_bundle,
@@ -63,7 +64,8 @@ class StarterSettings:
         fit=FitSettings(epochs=44, select="accuracy", ema_decay=0.998),
         batch=128,
         rate=1.5e-3,
-        small_epochs=36,
+        small_epochs=0,
+        size=64,
         probe=ProbeSettings(enabled=False),
     )
     audio: VoiceSettings = VoiceSettings()
@@ -201,6 +203,7 @@ class StarterTraining:
             labels=LABELS,
             text=TextPart(dim=fusion.config.text_dim, context=branches.context),
             audio=AudioPart(kind="whisper"),
+            face=FacePart(size=branches.face.size),
             fusion=fusion.config,
             temperatures=self.temperatures(),
         )

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 import torch
 from safetensors import safe_open
-from torch import nn
 from tqdm import tqdm
 
-from models.face_image import face_input
+from models.extractor import EmotionExtractor
+from models.face_image import face_input, resized
 from models.labels import LABELS
 from models.speech_encoder import VoiceExtractor
 from trainer.data.faces import FaceSet
@@ -90,14 +90,14 @@ def some_faces(faces: FaceSet, per_label: int, seed: int) -> FaceSet:
 
 
 @torch.inference_mode()
-def _face_views(model: nn.Module, faces: FaceSet) -> Floats:
+def _face_views(model: EmotionExtractor, faces: FaceSet) -> Floats:
     """Return ``(faces, 3, dim)``: each face three times, differently augmented."""
     generator = np.random.default_rng(0)
     rows = []
-    model = channels_last(model)
+    channels_last(model)
     for start in tqdm(range(0, len(faces.labels), _FACE_BATCH), desc="faces for the fusion"):
         images = face_input(torch.from_numpy(faces.pixels[start : start + _FACE_BATCH]))
         with half_precision():
-            views = [model(augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
+            views = [model(resized(augment(images, generator), model.size))[0] for _ in range(_FACE_VIEWS)]
         rows.append(torch.stack(views, dim=1).float().numpy())
     return np.concatenate(rows)

@@ -1,16 +1,17 @@
 """The visual stage: the face extractor on expression labels, as FER2013's, or on identities."""
 
 from dataclasses import field
-from typing import Final
+from typing import Annotated, Final, cast
 
 import numpy as np
 import pydantic
 import torch
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.face_image import face_input
+from models.extractor import EmotionExtractor
+from models.face_image import INPUT_SIZE, MIN_SIZE, face_input, resized
 from trainer.data.faces import FaceSet
 from trainer.extractor_stage import PAPER_DECAY, PAPER_RATE, ExtractorSettings, paper_fit
 from trainer.image_stage import ImageStage, laid_out
@@ -31,6 +32,8 @@ class VisualSettings(ExtractorSettings):
     small_epochs: NonNegativeInt = 20
     """How many first epochs run on smaller images: a third of the work for most of the learning."""
     small_size: PositiveInt = 64
+    size: Annotated[int, Field(ge=MIN_SIZE)] = INPUT_SIZE
+    """Pixels a side of the faces after that, and of those that are judged; the bundle has it for the live ones."""
 
     @staticmethod
     def paper() -> "VisualSettings":
@@ -54,15 +57,17 @@ class VisualStage(ImageStage):
         super().__init__(train, dev, settings)
         self.train, self.dev = train, dev
         self.small_epochs, self.small_size = settings.small_epochs, settings.small_size
+        self.network.size = settings.size
 
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
         """Return augmented faces, small ones in the first epochs."""
         images = augment(face_input(torch.from_numpy(self.train.pixels[rows])), generator)
-        return laid_out(_resized(images, self.small_size if epoch < self.small_epochs else None))
+        return laid_out(resized(images, self.small_size if epoch < self.small_epochs else self.network.size))
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a model says of training faces as they are."""
-        return face_outputs(model, FaceSet(self.train.pixels[rows], self.train.labels[rows], self.train.classes))
+        faces = FaceSet(self.train.pixels[rows], self.train.labels[rows], self.train.classes)
+        return face_outputs(model, faces)
 
     def dev_output(self, model: nn.Module) -> BranchOutput:
         """Return what a model says of the dev faces."""
@@ -71,19 +76,13 @@ class VisualStage(ImageStage):
 
 @torch.inference_mode()
 def face_outputs(model: nn.Module, faces: FaceSet, size: int | None = None) -> BranchOutput:
-    """Return the embeddings and logits of a set of faces, seen ``size`` pixels wide, the live size by default."""
+    """Return the embeddings and logits of a set of faces, seen ``size`` pixels wide, or as the model's own say."""
     model.eval()
-    outputs = []
+    outputs, size = [], size or cast("EmotionExtractor", model).size
     for start in range(0, len(faces.labels), _EVAL_BATCH):
-        images = face_input(torch.from_numpy(faces.pixels[start : start + _EVAL_BATCH]))
-        outputs.append(model(laid_out(_resized(images, size), model)))
+        images = face_input(torch.from_numpy(faces.pixels[start : start + _EVAL_BATCH]), size)
+        outputs.append(model(laid_out(images, model)))
     return BranchOutput.gather(outputs)
-
-
-def _resized(images: Tensor, size: int | None) -> Tensor:
-    if size is None:
-        return images
-    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
 def augment(images: Tensor, generator: np.random.Generator) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from models.bundle import BundleConfig, NetworkName
-from models.face_image import INPUT_SIZE
 from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError
 from models.scene_image import SCENE_SIZE
 from models.spectrogram import CHANNELS, MEL_BANDS
@@ -21,7 +20,6 @@ _DYNAMIC_AXES: Final[Mapping[NetworkName, tuple[int, ...]]] = {
     "scene": (0,),
     "fusion": (0, 1),
 }
-_PICTURES: Final[Mapping[NetworkName, int]] = {"face": INPUT_SIZE, "scene": SCENE_SIZE}
 
 
 def examples(name: NetworkName, config: BundleConfig) -> tuple[Tensor, ...]:
@@ -33,8 +31,9 @@ def examples(name: NetworkName, config: BundleConfig) -> tuple[Tensor, ...]:
         return (
             torch.zeros(2, MELS, 128) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
         )
-    if name in _PICTURES:
-        return (torch.zeros(2, CHANNELS, _PICTURES[name], _PICTURES[name]),)
+    if name in {"face", "scene"}:
+        side = config.face.size if name == "face" else SCENE_SIZE
+        return (torch.zeros(2, CHANNELS, side, side),)
     widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
     mask = torch.ones(2, 5, dtype=torch.bool)
     return *(torch.zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)

@@ -145,7 +145,7 @@ class Runtime:
         if not len(crops) or "face" not in self.modalities:
             return _known([])
         with torch.inference_mode():
-            images = face_input(torch.from_numpy(np.array(crops))).numpy()
+            images = face_input(torch.from_numpy(np.array(crops)), self._config.face.size).numpy()
         temperature = self._config.temperatures.face
         return self._worker.submit(Item("face", {"images": images}, lambda rows: _branches(rows, temperature)))
 

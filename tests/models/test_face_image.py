@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.face_image import crop_face, face_input
+from models.face_image import crop_face, face_input, resized
 from models.geometry import Box
 
 
@@ -66,6 +66,13 @@ def test_faces_become_standardised_images_of_three_equal_channels() -> None:
     assert images.dtype == torch.float32
     torch.testing.assert_close(images[:, 0], images[:, 2])
     assert images.mean(dim=(1, 2, 3)).abs().max() < 0.05
+
+
+def test_a_smaller_input_is_the_usual_one_shrunk() -> None:
+    faces = torch.randint(0, 256, (2, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    small = face_input(faces, 64)
+    assert small.shape == (2, 3, 64, 64)
+    torch.testing.assert_close(small, resized(face_input(faces), 64))
 
 
 def test_exposure_and_contrast_do_not_reach_the_network() -> None:

@@ -95,6 +95,16 @@ def test_each_face_is_seen_by_itself(runtime: Runtime, bundle: Bundle) -> None:
         expect(branch, outputs, bundle.config.temperatures.face)
 
 
+def test_faces_are_seen_as_large_as_the_bundle_says(bundle: Bundle) -> None:
+    smaller = bundle.config.model_copy(update={"face": bundle.config.face.model_copy(update={"size": 64})})
+    crops = np.random.default_rng(3).integers(0, 256, (1, 48, 48), dtype=np.uint8)
+    with torch.no_grad():
+        outputs = bundle.face(face_input(torch.from_numpy(crops), 64))
+    small = replace(bundle, config=smaller)
+    with Runtime(small, TorchEngine(small)) as runtime:
+        expect(runtime.faces(crops).result(_WAIT_S)[0], outputs, smaller.temperatures.face)
+
+
 def test_no_faces_are_no_branches(runtime: Runtime) -> None:
     assert runtime.faces(np.zeros((0, 48, 48), np.uint8)).result(_WAIT_S) == []
 

@@ -223,6 +223,15 @@ def test_outputs_do_not_depend_on_the_batching_and_can_be_smaller() -> None:
     assert face_outputs(made.model, some, size=32).embeddings.shape == whole.embeddings.shape
 
 
+def test_faces_may_be_of_another_size_all_the_way() -> None:
+    made = stage(replace(TINY, small_epochs=0, size=48))
+    assert first_batch(made).images.shape[-2:] == (48, 48)
+    assert made.network.size == 48
+    assert made.dev_output(made.model).embeddings == pytest.approx(
+        face_outputs(made.model, made.dev, size=48).embeddings, abs=1e-5
+    )
+
+
 def test_settings_are_checked_and_part_of_a_configuration() -> None:
     class Config(BaseModel):
         visual: VisualSettings = VisualSettings()

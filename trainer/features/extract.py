@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from models.bundle import Bundle
+from models.extractor import EmotionExtractor
 from models.face_settings import FaceSettings
 from models.faces import FRAMES_PER_UTTERANCE, FaceDetector
 from models.runtime.runtime import MAX_SAMPLES
@@ -144,7 +145,7 @@ def _audio_reader(network: nn.Module, audio_input: AudioInput) -> Reader[Row]:
     return Reader("audio", "sound", [network_digest(network), MAX_SAMPLES], read, save_rows, load_rows)
 
 
-def _face_reader(network: nn.Module, faces: FaceSettings) -> Reader[Row]:
+def _face_reader(network: EmotionExtractor, faces: FaceSettings) -> Reader[Row]:
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces, str(device_of(network)))
     depends_on = [network_digest(network), network_digest(detector.network), asdict(faces)]
     return Reader(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from models.bundle import Bundle, sound_input
+from models.extractor import EmotionExtractor
 from models.text import MAX_TOKENS, ContextFormat
 from trainer.outputs import Floats
 
@@ -42,7 +43,7 @@ class Extractors:
     max_tokens: int = MAX_TOKENS
     audio: nn.Module | None = None
     audio_input: AudioInput = log_mel_input
-    face: nn.Module | None = None
+    face: EmotionExtractor | None = None
     scene: nn.Module | None = None
 
     @staticmethod

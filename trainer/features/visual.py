@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.containers import Image
+from models.extractor import EmotionExtractor
 from models.face_image import crop_face, face_input
 from models.faces import FaceDetector, over_frames, weighted_faces
 from models.geometry import Box
@@ -19,7 +20,7 @@ from trainer.outputs import BranchOutput, Floats
 _BATCH: Final = 128
 
 
-def face_row(frames: Sequence[Image], detector: FaceDetector, network: nn.Module) -> Row | None:
+def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionExtractor) -> Row | None:
     """Return the maximum over the pictures of each one's faces, weighted by their share of the area.
 
     The logits are the mean over the pictures, weighted alike within them. A picture without a face adds nothing;
@@ -29,7 +30,7 @@ def face_row(frames: Sequence[Image], detector: FaceDetector, network: nn.Module
     crops = [crop_face(frame, box) for frame, found in zip(frames, boxes, strict=True) for box in found]
     if not crops:
         return None
-    seen = run_network(network, face_input(torch.from_numpy(np.stack(crops))))
+    seen = run_network(network, face_input(torch.from_numpy(np.stack(crops)), network.size))
     by_frame = _weighted(seen.embeddings, boxes), _weighted(seen.logits, boxes)
     return Row(over_frames(by_frame[0]), np.mean(by_frame[1], axis=0))
 
