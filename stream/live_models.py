@@ -26,7 +26,13 @@ class LiveModels:
         """
         vision, runtime = settings.vision, settings.runtime
         return cls(
-            Runtime.load(runtime.bundle, runtime.engine, runtime.threads, runtime.max_batch, runtime.batch_window_ms),
+            Runtime.load(
+                runtime.bundle,
+                runtime.engine,
+                runtime.threads,
+                runtime.max_batch,
+                batch_window_ms=runtime.batch_window_ms,
+            ),
             Transcriber(settings.transcriber),
             FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces),
         )

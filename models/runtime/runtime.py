@@ -62,7 +62,9 @@ class Runtime:
     waits for more than ``deadline_ms`` is not computed, and its Future fails with DeadlineExceededError.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, max_batch: int = 16, batch_window_ms: float = WINDOW_MS) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Engine, max_batch: int = 16, *, batch_window_ms: float = WINDOW_MS
+    ) -> None:
         self.labels: tuple[str, ...] = bundle.config.labels
         self.engine_name = engine.name
         self.bundle_name = bundle.config.name
@@ -81,6 +83,7 @@ class Runtime:
         engine: EngineName = "auto",
         threads: int = 0,
         max_batch: int = 16,
+        *,
         batch_window_ms: float = WINDOW_MS,
     ) -> "Runtime":
         """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
@@ -90,7 +93,7 @@ class Runtime:
             EngineError: the engine named does not work here.
         """
         loaded = load_bundle(find_bundle(bundle))
-        return cls(loaded, choose_engine(engine, loaded, threads), max_batch, batch_window_ms)
+        return cls(loaded, choose_engine(engine, loaded, threads), max_batch, batch_window_ms=batch_window_ms)
 
     @property
     def dropped(self) -> dict[tuple[NetworkName, DropReason], int]:
