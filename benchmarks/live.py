@@ -116,6 +116,7 @@ class Report:
     send_delay_ms: float
     dropped_audio_chunks: int
     dropped_video_frames: int
+    passed_over_frames: int
     skipped_partials: int
     lost_events: int
     sound_per_s: float
@@ -145,6 +146,7 @@ def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Seque
         send_delay_ms=max(played.latest_ms for played in all_played),
         dropped_audio_chunks=sum(each.dropped_audio_chunks for each in totals),
         dropped_video_frames=sum(each.dropped_video_frames for each in totals),
+        passed_over_frames=sum(each.passed_over_frames for each in totals),
         skipped_partials=sum(each.skipped_partials for each in totals),
         lost_events=sum(lost_events(played.heard) for played in all_played),
         sound_per_s=sum(each.audio_chunks for each in totals) * per_s,
@@ -173,7 +175,7 @@ def measure_clip(
 ) -> Report:
     """Play what was decoded of a file and return what it took."""
     tell("starting the server")
-    with serving([f"server.max_sessions={participants}", *settings]) as server, Meter(server.pid) as meter:
+    with serving([f"server.max_sessions={participants}", *settings]) as server, Meter(server) as meter:
         tell(f"ready after {server.ready_s:.1f} s; playing {clip.duration_ms / 1000:.1f} s")
         all_played = play_all(server.address, clip, participants, staggered=staggered)
         load = meter.load()
@@ -209,7 +211,7 @@ def play_rows(report: Report) -> list[tuple[str, str]]:
     load = report.load
     rate = "sound {0.sound_per_s:.1f}, pictures {0.pictures_per_s:.1f}, faces {0.faces_per_s:.1f}"
     dropped = "sound {0.dropped_audio_chunks}, pictures {0.dropped_video_frames}"
-    left_out = "partial transcripts {0.skipped_partials}, events {0.lost_events}"
+    left_out = "pictures {0.passed_over_frames}, partial transcripts {0.skipped_partials}, events {0.lost_events}"
     return [
         ("real-time factor (1 is keeping up)", f"{report.real_time_factor:.3f}"),
         ("done after the last media", f"{report.lag_ms:.0f} ms"),
@@ -220,6 +222,7 @@ def play_rows(report: Report) -> list[tuple[str, str]]:
         ("processor, all cores: server", f"{load.server_share:.0%}"),
         ("processor, all cores: client, machine", f"{load.client_share:.0%}, {load.machine_share:.0%}"),
         ("memory of the server, peak", f"{load.peak_bytes / 2**20:.0f} MiB"),
+        ("event loop late: p99, most", f"{load.loop_lag_p99_ms:.1f} ms, {load.loop_lag_max_ms:.1f} ms"),
         ("server ready after", f"{report.ready_s:.1f} s"),
         ("warnings and errors", ", ".join(f"{code}: {n}" for code, n in report.problems.items()) or "none"),
     ]

@@ -1,5 +1,6 @@
 """The server for benchmarks/live.py, started as a user starts it, and what it uses of the machine."""
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.request import urlopen
 
 import psutil
 
@@ -99,19 +101,25 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class Load:
-    """What was used while the clip played; shares are of all cores together, 0 to 1."""
+    """What was used while the clip played; shares are of all cores together, 0 to 1.
+
+    The lag is that of the server's event loop since its start.
+    """
 
     server_share: float
     client_share: float
     machine_share: float
     peak_bytes: int
+    loop_lag_p99_ms: float
+    loop_lag_max_ms: float
 
 
 class Meter:
-    """Measures a process with those it started, this one, and the machine, from :meth:`__enter__` to :meth:`load`."""
+    """Measures a server with those it started, this one, and the machine, from :meth:`__enter__` to :meth:`load`."""
 
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
+    def __init__(self, server: Server) -> None:
+        self._process = psutil.Process(server.pid)
+        self._health = f"http://{server.address}/healthz"
         self._own = psutil.Process()
         self._stop = threading.Event()
         self._peak = 0
@@ -132,12 +140,16 @@ class Meter:
 
     def load(self) -> Load:
         """Return the figures so far."""
+        with urlopen(self._health) as answer:  # noqa: S310 - the server that was started here
+            event_loop = json.load(answer)["event_loop"]
         available = (time.perf_counter() - self._begun) * cores()
         return Load(
             server_share=(processor_s(tree(self._process)) - self._server_s) / available,
             client_share=(processor_s([self._own]) - self._client_s) / available,
             machine_share=psutil.cpu_percent() / 100,
             peak_bytes=self._peak,
+            loop_lag_p99_ms=event_loop["lag_p99_ms"],
+            loop_lag_max_ms=event_loop["lag_max_ms"],
         )
 
     def _sample(self) -> None:

@@ -1,7 +1,7 @@
 """The sessions of a server: their threads, their events, what was dropped."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
@@ -18,7 +18,7 @@ from stream.worker import Emit, SessionWorker
 SHUTDOWN_S: Final = 3.0
 
 
-class ModelNames(Protocol):
+class Models(Protocol):
     """What is told about the models."""
 
     @property
@@ -37,6 +37,10 @@ class ModelNames(Protocol):
     def asr_name(self) -> str:
         """The speech model."""
 
+    @property
+    def dropped_requests(self) -> Mapping[str, Mapping[str, int]]:
+        """How many inputs of each network were not computed, by reason."""
+
 
 MakeSession = Callable[[Settings, Emit, str], Session]
 
@@ -44,7 +48,7 @@ MakeSession = Callable[[Settings, Emit, str], Session]
 class Hub:
     """All sessions, and whom their events go to. Made and used in one event loop."""
 
-    def __init__(self, settings: Settings, models: ModelNames, make_session: MakeSession) -> None:
+    def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
         self.settings = settings
         self.models = models
         self.broadcast = Broadcast(settings.server.watcher_queue, settings.server.watcher_patience_s)

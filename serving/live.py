@@ -15,7 +15,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 
 from serving.connections import Client, Connection, Watcher, refuse
-from serving.hub import Hub, MakeSession, ModelNames, speaker_of
+from serving.hub import Hub, MakeSession, Models, speaker_of
+from serving.loop_lag import LoopWatch
 from serving.pages import STREAM, Pages
 from stream.events import SessionClosed
 from stream.preview import Previewer
@@ -51,13 +52,14 @@ class Plan:
 class LiveServer:
     """All connections and all sources of this machine. Made and used in one event loop."""
 
-    def __init__(self, settings: Settings, models: ModelNames, make_session: MakeSession) -> None:
+    def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
         self._settings = settings
         self._hub = Hub(settings, models, make_session)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._watched = asyncio.Event()
         self._started = time.monotonic()
         self._stopping = False
+        self._loop_watch = LoopWatch()
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
     async def serve(self, sock: socket.socket, stop: asyncio.Event, plan: Plan) -> None:
@@ -71,6 +73,7 @@ class LiveServer:
             close_timeout=CLOSE_S,
             logger=_quiet_logger(),
         )
+        watching = asyncio.create_task(self._loop_watch.run())
         plan.on_ready()
         local = asyncio.gather(*(self._run_local(source, wait=plan.wait_for_watcher) for source in plan.sources))
         ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
@@ -81,6 +84,7 @@ class LiveServer:
         server.close()
         with suppress(TimeoutError):  # a peer that connected and never said a word is not waited for
             await asyncio.wait_for(server.wait_closed(), CLOSE_S)
+        watching.cancel()
 
     def health(self) -> dict[str, object]:
         """Return the body of ``/healthz``."""
@@ -94,6 +98,8 @@ class LiveServer:
             "asr_model": models.asr_name,
             "uptime_s": round(time.monotonic() - self._started, 1),
             "dropped": self._hub.dropped(),
+            "dropped_requests": models.dropped_requests,
+            "event_loop": self._loop_watch.figures(),
         }
 
     async def _handle(self, socket: ServerConnection) -> None:

@@ -121,6 +121,7 @@ class Faces(EventBase):
     time_ms: int
     width: int
     height: int
+    interval_ms: int = Field(0, description="pictures are analyzed so far apart at present, at least")
     faces: list[FaceBox]
 
 
@@ -151,8 +152,11 @@ class Totals(BaseModel):
     audio_chunks: int = 0
     video_frames: int = 0
     analyzed_frames: int = 0
+    followed_frames: int = 0
+    passed_over_frames: int = 0
     dropped_audio_chunks: int = 0
     dropped_video_frames: int = 0
+    late_video_frames: int = 0
     skipped_partials: int = 0
     rejected_transcripts: int = 0
 

@@ -27,7 +27,14 @@ class LiveModels:
         """
         vision, runtime = settings.vision, settings.runtime
         return cls(
-            Runtime.load(runtime.bundle, runtime.engine, runtime.threads, runtime.max_batch, runtime.precision),
+            Runtime.load(
+                runtime.bundle,
+                runtime.engine,
+                runtime.threads,
+                runtime.max_batch,
+                runtime.precision,
+                batch_window_ms=runtime.batch_window_ms,
+            ),
             Transcriber(settings.transcriber),
             FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces),
         )
@@ -51,6 +58,14 @@ class LiveModels:
     def asr_name(self) -> str:
         """Return the speech model in use."""
         return self.transcriber.name
+
+    @property
+    def dropped_requests(self) -> dict[str, dict[str, int]]:
+        """Return how many inputs of each network were not computed, by reason."""
+        counted: dict[str, dict[str, int]] = {}
+        for (network, reason), count in self.runtime.dropped.items():
+            counted.setdefault(network, {})[reason] = count
+        return counted
 
     def close(self) -> None:
         """Stop the workers."""

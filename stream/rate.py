@@ -3,6 +3,7 @@
 from typing import Final
 
 _SMOOTHING: Final = 0.3
+_TOLERANCE_MS: Final = 0.5  # times are rounded to milliseconds on the way
 
 
 class FrameRate:
@@ -19,6 +20,8 @@ class FrameRate:
         self._share = processor_share
         self._cost_ms = 0.0
         self._last_ms: float | None = None
+        self._last_due_ms: float | None = None
+        self.passed_over = 0
 
     @property
     def interval_ms(self) -> float:
@@ -26,13 +29,22 @@ class FrameRate:
         return self._shortest_ms if self._share is None else max(self._shortest_ms, self._cost_ms / self._share)
 
     def admits(self, time_ms: float) -> bool:
-        """Return whether the picture of this media time is to be analyzed, and count it as done if so."""
-        early = self._last_ms is not None and 0 <= time_ms - self._last_ms < self.interval_ms - 0.5
-        if early:
+        """Return whether the picture of this media time is to be analyzed, and count it as done if so.
+
+        One that ``max_fps`` alone would have let through is otherwise counted in ``passed_over``.
+        """
+        if _early(time_ms, self._last_ms, self.interval_ms):
+            if not _early(time_ms, self._last_due_ms, self._shortest_ms):
+                self._last_due_ms = time_ms
+                self.passed_over += 1
             return False
-        self._last_ms = time_ms
+        self._last_ms = self._last_due_ms = time_ms
         return True
 
     def spent(self, cost_ms: float) -> None:
         """Note what one analysis took."""
         self._cost_ms += _SMOOTHING * (cost_ms - self._cost_ms) if self._cost_ms else cost_ms
+
+
+def _early(time_ms: float, last_ms: float | None, interval_ms: float) -> bool:
+    return last_ms is not None and 0 <= time_ms - last_ms < interval_ms - _TOLERANCE_MS

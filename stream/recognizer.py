@@ -48,8 +48,10 @@ def present(utterance: DialogUtterance) -> list[Modality]:
 class Recognizer:
     """Holds one participant's dialog; :meth:`recognize` tries an utterance, :meth:`keep` commits it."""
 
-    def __init__(self, runtime: Runtime, window: int, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._runtime = runtime
+    def __init__(
+        self, runtime: Runtime, window: int, clock: Callable[[], float] = time.perf_counter, *, session: str = ""
+    ) -> None:
+        self._runtime, self._session = runtime, session
         self._clock = clock
         self._dialog = Dialog(window)
         self._told: dict[int, Probabilities] = {}
@@ -65,11 +67,11 @@ class Recognizer:
         heard = replace(utterance, audio=None if audio is None else audio.embedding)
         dialog = self._dialog.with_utterance(heard)
         if heard.words:
-            text = self._runtime.text(dialog.turns(), dialog.index(heard)).result().embedding
+            text = self._runtime.text(dialog.turns(), dialog.index(heard), session=self._session).result().embedding
             heard = replace(heard, text=text)
             dialog = dialog.with_utterance(heard)
         middle = self._clock()
-        row = self._runtime.fuse(dialog.window()).result()[dialog.index(heard)]
+        row = self._runtime.fuse(dialog.window(), session=self._session).result()[dialog.index(heard)]
         end = self._clock()
         spent = (middle - start) * 1000, (end - middle) * 1000
         return Recognition(heard, dialog, self._label(row), self._named(row), *spent)
@@ -90,7 +92,7 @@ class Recognizer:
             return []
         start = self._clock()
         self._read_again()
-        rows = self._runtime.fuse(self._dialog.window()).result()
+        rows = self._runtime.fuse(self._dialog.window(), session=self._session).result()
         spent = (self._clock() - start) * 1000
         changed = [
             Recognition(utterance, self._dialog, self._label(row), self._named(row), 0.0, spent)
@@ -107,7 +109,7 @@ class Recognizer:
         for index in range(max(0, last - self._runtime.future_context), last):
             utterance = self._dialog.utterances[index]
             if utterance.words:
-                text = self._runtime.text(turns, index).result().embedding
+                text = self._runtime.text(turns, index, session=self._session).result().embedding
                 self._dialog = self._dialog.with_utterance(replace(utterance, text=text))
 
     def _differs(self, identity: int, row: Floats) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
+from uuid import uuid4
 
 from models.runtime.runtime import Branch
 from stream import events
@@ -72,8 +73,15 @@ class Session:
         self._models, self._settings, self.emit = models, settings, emit
         self._speaker, self._live = speaker, live
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
-        self._recognizer = Recognizer(models.runtime, settings.dialog.window)
-        analyzer = FaceAnalyzer(models.detector, models.runtime)
+        self._key = uuid4().hex  # tells the runtime whose requests are whose
+        self._recognizer = Recognizer(models.runtime, settings.dialog.window, session=self._key)
+        analyzer = FaceAnalyzer(
+            models.detector,
+            models.runtime,
+            detect_every=settings.vision.detect_every,
+            session=self._key,
+            deadline_ms=settings.vision.deadline_ms if live else None,
+        )
         self._vision = Vision(analyzer, settings.vision, emit, self._vision_failed, live=live)
         self._pending: deque[_Pending] = deque()
         self._partial: tuple[int, Future[Transcript]] | None = None
@@ -124,7 +132,10 @@ class Session:
             audio_chunks=self._audio_chunks,
             video_frames=self._video_frames,
             analyzed_frames=seen.analyzed,
-            dropped_video_frames=seen.skipped,
+            followed_frames=seen.followed,
+            passed_over_frames=seen.passed_over,
+            dropped_video_frames=seen.skipped + seen.late,
+            late_video_frames=seen.late,
             skipped_partials=self._skipped_partials,
             rejected_transcripts=self._rejected,
         )
@@ -200,7 +211,7 @@ class Session:
             _Pending(
                 segment=segment,
                 transcript=self._transcribe(segment) if words is None else _known(words, self._language),
-                audio=self._models.runtime.audio(segment.samples),
+                audio=self._models.runtime.audio(segment.samples, session=self._key),
                 ended_at=now - waited / 1000,
                 endpoint_ms=waited,
                 asked_at=now,

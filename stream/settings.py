@@ -75,6 +75,8 @@ class VisionSettings(Section):
 
     max_fps: float = Field(5.0, gt=0, le=60, description="pictures analyzed a second, at most")
     processor_share: float = Field(0.4, gt=0, le=1, description="share of the time the faces may take, live")
+    deadline_ms: Milliseconds = Field(500, ge=1, description="a picture that waits for longer is dropped, live")
+    detect_every: int = Field(3, ge=1, le=60, description="search one of so many pictures, follow faces in the others")
     min_face: int = Field(FaceSettings.min_face, ge=20, description="smallest face in pixels of the analyzed picture")
     detection_width: int = Field(
         FaceSettings.width, ge=160, description="pictures are shrunk to this width before detection"
@@ -97,6 +99,9 @@ class RuntimeSettings(Section):
     precision: PrecisionName = Field("auto", description="auto: float16 in TensorRT, float32 elsewhere")
     threads: int = Field(0, ge=0, description="0: let the engine choose")
     max_batch: int = Field(16, ge=1, le=256, description="waiting inputs computed together")
+    batch_window_ms: float = Field(
+        5.0, ge=0, le=100, description="wait of an input for those of other sessions, where they are likely"
+    )
 
 
 class ServerSettings(Section):

@@ -4,17 +4,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from models.face_image import crop_face
-from models.faces import Detection, weighted_faces
+from models.faces import weighted_faces
 from models.geometry import Box
 from models.runtime.runtime import Branch, Runtime
+from models.runtime.schedule import DeadlineExceededError
 from stream.events import FaceBox, Faces
+from stream.face_finder import Detector, FaceFinder
 from stream.media import Image, VideoFrame
 from stream.picture_timeline import PictureTimeline
 from stream.rate import FrameRate
@@ -27,19 +29,23 @@ _STOP_TIMEOUT_S: Final = 5.0
 _IN_LINE: Final = 4
 
 
-class Detector(Protocol):
-    """What finds faces: :class:`models.faces.FaceDetector`."""
-
-    def detect(self, image: Image) -> list[Detection]:
-        """Return the faces of an RGB picture."""
-
-
 @dataclass(frozen=True)
 class VisionCounts:
-    """How many pictures were analyzed, and how many arrived while the one before was still in work."""
+    """What became of the pictures.
+
+    Attributes:
+        analyzed: all those whose faces were told.
+        followed: of these, where faces were followed instead of searched for.
+        skipped: replaced by a newer one while the one before was still in work.
+        late: not analyzed to the end, because they had waited for too long.
+        passed_over: left out because analysis takes long, though ``vision.max_fps`` would have let them through.
+    """
 
     analyzed: int = 0
+    followed: int = 0
     skipped: int = 0
+    late: int = 0
+    passed_over: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +56,50 @@ class Seen:
     scene: Floats | None
 
 
-class FaceAnalyzer:
-    """Turns a picture into a ``faces`` event, and keeps what it shows for the utterance it belongs to."""
+@dataclass(frozen=True)
+class Analyzed:
+    """The event of one picture, and whether its faces were followed instead of searched for."""
 
-    def __init__(self, detector: Detector, runtime: Runtime) -> None:
-        self._detector, self._runtime = detector, runtime
+    faces: Faces
+    followed: bool
+
+
+class FaceAnalyzer:
+    """Turns a picture into a ``faces`` event, and keeps what it shows for the utterance it belongs to.
+
+    Args:
+        detect_every: search for faces in one of so many pictures at least.
+        session: whose requests these are, for the runtime.
+        deadline_ms: how long a picture may wait, in line or for a network; None: for ever.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        runtime: Runtime,
+        *,
+        detect_every: int = 1,
+        session: str = "",
+        deadline_ms: float | None = None,
+    ) -> None:
+        self.deadline_ms = deadline_ms
+        self._runtime, self._session = runtime, session
+        self._finder = FaceFinder(detector, detect_every)
         self._tracker = FaceTracker()
         self._faces, self._scenes = PictureTimeline(), PictureTimeline()
         self._lock = threading.Lock()
 
-    def analyze(self, frame: VideoFrame) -> Faces:
-        """Detect, follow and embed the faces of one picture."""
+    def analyze(self, frame: VideoFrame) -> Analyzed:
+        """Find, follow and embed the faces of one picture.
+
+        Raises:
+            DeadlineExceededError: it had to wait for a network for too long, and nothing of it is kept.
+        """
         height, width = frame.image.shape[:2]
-        boxes = [found.box for found in self._detector.detect(frame.image)]
+        scene = self._runtime.scene(frame.image, session=self._session, deadline_ms=self.deadline_ms)
+        found = self._finder.find(frame.image)
+        boxes = found.boxes
         ids = self._tracker.update(frame.time_ms, boxes)
-        scene = self._runtime.scene(frame.image)
         branches = self._expressions(frame.image, boxes)
         vector = weighted_faces([branch.embedding for branch in branches], boxes) if branches else None
         whole = scene.result()
@@ -76,12 +111,14 @@ class FaceAnalyzer:
             FaceBox(id=identity, box=(box.left, box.top, box.right, box.bottom), expression=expression)
             for identity, box, expression in zip(ids, boxes, named or [{}] * len(boxes), strict=True)
         ]
-        return Faces(time_ms=round(frame.time_ms), width=width, height=height, faces=faces)
+        told = Faces(time_ms=round(frame.time_ms), width=width, height=height, faces=faces)
+        return Analyzed(told, found.followed)
 
     def _expressions(self, image: Image, boxes: Sequence[Box]) -> list[Branch]:
         if not boxes:
             return []
-        return self._runtime.faces(np.stack([crop_face(image, box) for box in boxes])).result()
+        crops = np.stack([crop_face(image, box) for box in boxes])
+        return self._runtime.faces(crops, session=self._session, deadline_ms=self.deadline_ms).result()
 
     def between(self, start_ms: float, end_ms: float) -> Seen:
         """Return what was seen of an utterance."""
@@ -92,11 +129,14 @@ class FaceAnalyzer:
 class Vision:
     """One thread analyzes a session's pictures; sound never waits for it.
 
-    Live, the newest picture replaces one that still waits, which is counted. Otherwise every admitted picture
-    is analyzed, and whoever pushes waits while a few are in line, so that results repeat exactly.
+    Live, the newest picture replaces one that still waits, and one that waits for longer than its deadline is
+    dropped; both are counted. What the analysis itself takes is no waiting: a slow machine sees fewer pictures,
+    not none. Otherwise every admitted picture is analyzed, and whoever pushes waits while a few are in line, so
+    that results repeat exactly.
 
     Args:
         failed: told, in the vision thread, why a picture could not be analyzed.
+        clock: tells the time, in seconds.
     """
 
     def __init__(
@@ -107,13 +147,14 @@ class Vision:
         failed: Callable[[Exception], None],
         *,
         live: bool,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._analyzer, self._emit, self._failed, self._live = analyzer, emit, failed, live
+        self._analyzer, self._emit, self._failed, self._live, self._clock = analyzer, emit, failed, live, clock
         self._rate = FrameRate(settings.max_fps, settings.processor_share if live else None)
         self._changed = threading.Condition()
-        self._waiting: deque[VideoFrame] = deque()
+        self._waiting: deque[tuple[float, VideoFrame]] = deque()
         self._busy = self._closed = False
-        self._analyzed = self._skipped = 0
+        self._counts = VisionCounts()
         self._thread = threading.Thread(target=self._work, name="vision", daemon=True)
         self._thread.start()
 
@@ -123,11 +164,11 @@ class Vision:
             if self._closed or not self._rate.admits(frame.time_ms):
                 return
             if self._live:
-                self._skipped += len(self._waiting)
+                self._count(skipped=len(self._waiting))
                 self._waiting.clear()
             else:
                 self._changed.wait_for(lambda: self._closed or len(self._waiting) < _IN_LINE)
-            self._waiting.append(frame)
+            self._waiting.append((self._clock(), frame))
             self._changed.notify_all()
 
     def between(self, start_ms: float, end_ms: float) -> Seen:
@@ -141,7 +182,7 @@ class Vision:
     def counts(self) -> VisionCounts:
         """Return what was done so far."""
         with self._changed:
-            return VisionCounts(self._analyzed, self._skipped)
+            return replace(self._counts, passed_over=self._rate.passed_over)
 
     def close(self) -> None:
         """Finish what waits and stop; safe to call twice."""
@@ -151,23 +192,56 @@ class Vision:
         self._thread.join(_STOP_TIMEOUT_S)
 
     def _work(self) -> None:
-        while (frame := self._next()) is not None:
-            start = time.perf_counter()
+        while (waited := self._next()) is not None:
+            since, frame = waited
+            start = self._clock()
+            if self._is_late((start - since) * 1000):
+                self._count(late=1)
+                self._done(None)
+                continue
             try:
-                self._emit(self._analyzer.analyze(frame))
+                self._tell(frame)
+            except DeadlineExceededError:
+                self._count(late=1)
             except Exception as error:  # noqa: BLE001 - one bad picture must not end the session's vision
                 self._failed(error)
-            self._done((time.perf_counter() - start) * 1000)
+            self._done((self._clock() - start) * 1000)
 
-    def _next(self) -> VideoFrame | None:
+    def _is_late(self, waited_ms: float) -> bool:
+        deadline_ms = self._analyzer.deadline_ms
+        return deadline_ms is not None and waited_ms > deadline_ms
+
+    def _tell(self, frame: VideoFrame) -> None:
+        """Analyze a picture and tell its faces.
+
+        Raises:
+            DeadlineExceededError: it has waited for a network for too long.
+        """
+        analyzed = self._analyzer.analyze(frame)
+        self._count(analyzed=1, followed=int(analyzed.followed))
+        self._emit(analyzed.faces.model_copy(update={"interval_ms": round(self._rate.interval_ms)}))
+
+    def _count(self, analyzed: int = 0, followed: int = 0, skipped: int = 0, late: int = 0) -> None:
+        with self._changed:
+            so_far = self._counts
+            self._counts = replace(
+                so_far,
+                analyzed=so_far.analyzed + analyzed,
+                followed=so_far.followed + followed,
+                skipped=so_far.skipped + skipped,
+                late=so_far.late + late,
+            )
+
+    def _next(self) -> tuple[float, VideoFrame] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             self._busy = bool(self._waiting)
             return self._waiting.popleft() if self._waiting else None
 
-    def _done(self, cost_ms: float) -> None:
+    def _done(self, cost_ms: float | None) -> None:
+        """Note that the picture is dealt with, and what its analysis took, None if there was none."""
         with self._changed:
             self._busy = False
-            self._analyzed += 1
-            self._rate.spent(cost_ms)
+            if cost_ms is not None:
+                self._rate.spent(cost_ms)
             self._changed.notify_all()

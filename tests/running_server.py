@@ -5,7 +5,7 @@ import contextlib
 import io
 import json
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Names:
     engine_name: str = "none"
     bundle_name: str = "test"
     asr_name: str = "test"
+    dropped_requests: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"face": {"deadline": 2}})
 
 
 class EverySound:

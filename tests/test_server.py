@@ -140,6 +140,8 @@ class TestPages:
                 "asr_model": "test",
             }
             assert set(health["dropped"].values()) == {0}
+            assert health["dropped_requests"] == {"face": {"deadline": 2}}
+            assert 0 <= health["event_loop"]["lag_p99_ms"] <= health["event_loop"]["lag_max_ms"]
             assert health["uptime_s"] >= 0
 
     async def test_other_methods_are_refused(self) -> None:

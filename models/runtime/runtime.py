@@ -18,7 +18,7 @@ from models.fusion import FusionConfig
 from models.runtime.engine import Array, Engine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
-from models.runtime.worker import Item, Outputs, Worker
+from models.runtime.worker import WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
 from models.scene_image import scene_input, shrink_scene
 from models.spectrogram import SAMPLE_RATE
 from models.text import Turn, tokenize, with_context
@@ -58,10 +58,14 @@ class Runtime:
     """A loaded bundle on an engine, fed from any thread; one worker owns the device and batches what waits.
 
     The methods prepare their input in the caller's thread and wait when the worker's queue is full. After
-    ``close`` they raise RuntimeError, and what was waiting is cancelled.
+    ``close`` they raise RuntimeError, and what was waiting is cancelled. ``session`` says who asks, so that
+    nobody waits for ever behind another. What an utterance needs comes before faces and scenes; of these, what
+    waits for more than ``deadline_ms`` is not computed, and its Future fails with DeadlineExceededError.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, max_batch: int = 16) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Engine, max_batch: int = 16, *, batch_window_ms: float = WINDOW_MS
+    ) -> None:
         self.labels: tuple[str, ...] = bundle.config.labels
         self.bundle_name = bundle.config.name
         self.causal = bundle.config.fusion.causal
@@ -71,7 +75,7 @@ class Runtime:
         self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
         self._audio_front = audio_front(bundle.config.audio.kind)
         self._engine = engine
-        self._worker = Worker(engine, max_batch)
+        self._worker = Worker(engine, max_batch, window_ms=batch_window_ms)
 
     @property
     def engine_name(self) -> str:
@@ -86,6 +90,8 @@ class Runtime:
         threads: int = 0,
         max_batch: int = 16,
         precision: PrecisionName = "auto",
+        *,
+        batch_window_ms: float = WINDOW_MS,
     ) -> "Runtime":
         """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
 
@@ -96,9 +102,14 @@ class Runtime:
         path = find_bundle(bundle)
         loaded = load_bundle(path)
         chosen = choose_engine(engine, loaded, threads, precision, reload=lambda: load_bundle(path))
-        return cls(loaded, chosen, max_batch)
+        return cls(loaded, chosen, max_batch, batch_window_ms=batch_window_ms)
 
-    def text(self, turns: Sequence[Turn], index: int) -> "Future[Branch]":
+    @property
+    def dropped(self) -> dict[tuple[NetworkName, DropReason], int]:
+        """Return how many requests were not computed, by network and reason."""
+        return self._worker.dropped
+
+    def text(self, turns: Sequence[Turn], index: int, *, session: str = "") -> "Future[Branch]":
         """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""
         part = self._config.text
         with self._tokenizing:
@@ -110,9 +121,9 @@ class Runtime:
             "utterance_mask": tokens.utterance_mask,
         }
         temperature = self._config.temperatures.text
-        return self._worker.submit(Item("text", inputs, lambda rows: _branches(rows, temperature)[0]))
+        return self._worker.submit(Item("text", inputs, lambda rows: _branches(rows, temperature)[0], session))
 
-    def audio(self, samples: Floats) -> "Future[Branch | None]":
+    def audio(self, samples: Floats, *, session: str = "") -> "Future[Branch | None]":
         """Hear an utterance: ``(n,)`` float32 in [-1, 1] at 16 kHz; of a longer one the last 15 s.
 
         The result is None where the bundle has no voice branch.
@@ -129,9 +140,13 @@ class Runtime:
         with torch.inference_mode():
             image = self._audio_front(heard.unsqueeze(0)).numpy()
         temperature = self._config.temperatures.audio
-        return self._worker.submit(Item("audio", {"images": image}, lambda rows: _branches(rows, temperature)[0]))
+        return self._worker.submit(
+            Item("audio", {"images": image}, lambda rows: _branches(rows, temperature)[0], session)
+        )
 
-    def faces(self, crops: npt.NDArray[np.uint8]) -> "Future[list[Branch]]":
+    def faces(
+        self, crops: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
+    ) -> "Future[list[Branch]]":
         """See the expressions of ``(n, 48, 48)`` grey faces, as ``crop_face`` makes them; n may be 0.
 
         The result is empty where the bundle has no face branch.
@@ -147,18 +162,28 @@ class Runtime:
         with torch.inference_mode():
             images = face_input(torch.from_numpy(np.array(crops)), self._config.face.size).numpy()
         temperature = self._config.temperatures.face
-        return self._worker.submit(Item("face", {"images": images}, lambda rows: _branches(rows, temperature)))
 
-    def scene(self, picture: npt.NDArray[np.uint8]) -> "Future[Branch | None]":
+        def finish(rows: Outputs) -> list[Branch]:
+            return _branches(rows, temperature)
+
+        return self._worker.submit(Item("face", {"images": images}, finish, session, "frame", _until(deadline_ms)))
+
+    def scene(
+        self, picture: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
+    ) -> "Future[Branch | None]":
         """See a whole picture, ``(height, width, 3)`` RGB; the result is None where the bundle has no scene branch."""
         if "scene" not in self.modalities:
             return _known(None)
         with torch.inference_mode():
             images = scene_input(torch.from_numpy(shrink_scene(picture)[None])).numpy()
         temperature = self._config.temperatures.scene
-        return self._worker.submit(Item("scene", {"images": images}, lambda rows: _branches(rows, temperature)[0]))
 
-    def fuse(self, window: Window) -> "Future[Floats]":
+        def finish(rows: Outputs) -> Branch:
+            return _branches(rows, temperature)[0]
+
+        return self._worker.submit(Item("scene", {"images": images}, finish, session, "frame", _until(deadline_ms)))
+
+    def fuse(self, window: Window, *, session: str = "") -> "Future[Floats]":
         """Name the emotions of a window of the dialog: probabilities ``(utterances, classes)``.
 
         Raises:
@@ -171,7 +196,7 @@ class Runtime:
             scale = np.array(temperatures, np.float64)[:, None]
             return probabilities(rows["logits"][0, : len(temperatures)] / scale)
 
-        return self._worker.submit(Item("fusion", inputs, finish))
+        return self._worker.submit(Item("fusion", inputs, finish, session))
 
     def close(self) -> None:
         """Finish the batch under way, cancel what waits, and end the worker; a second call does nothing."""
@@ -188,6 +213,10 @@ def _known(result: Result) -> "Future[Result]":
     future: Future[Result] = Future()
     future.set_result(result)
     return future
+
+
+def _until(deadline_ms: float | None) -> float | None:
+    return None if deadline_ms is None else now_ms() + deadline_ms
 
 
 def _branches(rows: Outputs, temperature: float) -> list[Branch]:

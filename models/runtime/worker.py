@@ -1,30 +1,40 @@
 """One thread that owns the device: callers submit items and get Futures, what waits is run in batches."""
 
 import threading
-from collections import deque
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from models.bundle import NetworkName
 from models.runtime.engine import INPUT_NAMES, Array, Engine
+from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
 
 QUEUE_ITEMS: Final = 256
+WINDOW_MS: Final = 5.0
 
+DropReason = Literal["deadline", "cancelled"]
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """Rows for one network: every array ``(rows, …)``, and what makes a result of the rows that come out."""
+    """Rows for one network: every array ``(rows, …)``, and what makes a result of the rows that come out.
+
+    ``deadline_ms`` is a time of :func:`now_ms`.
+    """
 
     network: NetworkName
     inputs: Mapping[str, Array]
     finish: Callable[[Outputs], Any]
+    session: str = ""
+    priority: Priority = "utterance"
+    deadline_ms: float | None = None
     future: "Future[Any]" = field(default_factory=Future)
 
     @property
@@ -40,20 +50,9 @@ class Item:
         return (self.network, *(self.inputs[name].shape[1:] for name in INPUT_NAMES[self.network]))
 
 
-def next_batch(waiting: Sequence[Item], max_batch: int) -> list[int]:
-    """Return the indices of what to run next: the oldest item, and all that fits beside it, in order.
-
-    A batch has at most ``max_batch`` rows, unless a single item has more.
-    """
-    if not waiting:
-        return []
-    first, room = waiting[0], max_batch - waiting[0].rows
-    chosen = [0]
-    for index, item in enumerate(waiting):
-        if index and item.rows <= room and item.group == first.group:
-            chosen.append(index)
-            room -= item.rows
-    return chosen
+def now_ms() -> float:
+    """Return the time by the clock of deadlines, in milliseconds."""
+    return time.monotonic() * 1000
 
 
 def join(items: Sequence[Item]) -> dict[str, Array]:
@@ -79,22 +78,34 @@ def split(outputs: Outputs, items: Sequence[Item]) -> list[dict[str, npt.NDArray
 
 
 class Worker:
-    """Runs submitted items on one engine, oldest first.
+    """Runs submitted items on one engine, in the order of :mod:`models.runtime.schedule`.
 
     The queue is bounded: ``submit`` waits while it is full, except in a Future's own callback, which runs
     in the worker's thread and would wait for itself.
+
+    Args:
+        window_ms: how long a batch with room waits for company, where some is likely.
+        clock: tells the time, in milliseconds.
     """
 
-    def __init__(self, engine: Engine, max_batch: int, queue_items: int = QUEUE_ITEMS) -> None:
-        self._engine, self._max_batch, self._limit = engine, max_batch, queue_items
-        self._waiting: deque[Item] = deque()
+    def __init__(
+        self,
+        engine: Engine,
+        max_batch: int,
+        queue_items: int = QUEUE_ITEMS,
+        window_ms: float = WINDOW_MS,
+        clock: Callable[[], float] = now_ms,
+    ) -> None:
+        self._engine, self._limit, self._clock = engine, queue_items, clock
+        self._waiting: Schedule[Item] = Schedule(max_batch, window_ms)
+        self._dropped: Counter[tuple[NetworkName, DropReason]] = Counter()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="runtime", daemon=True)
         self._thread.start()
 
     def submit(self, item: Item) -> "Future[Any]":
-        """Queue an item and return its Future.
+        """Queue an item and return its Future, which fails with DeadlineExceededError once its deadline is past.
 
         Raises:
             RuntimeError: the worker is closed.
@@ -105,37 +116,63 @@ class Worker:
             if self._closed:
                 message = "the runtime is closed"
                 raise RuntimeError(message)
-            self._waiting.append(item)
+            self._waiting.add(item, self._clock())
             self._changed.notify_all()
         return item.future
+
+    @property
+    def dropped(self) -> dict[tuple[NetworkName, DropReason], int]:
+        """Return how many items were not run, by network and reason: past their deadline, or taken back."""
+        with self._changed:
+            return dict(self._dropped)
 
     def close(self) -> None:
         """Finish the batch under way, cancel what waits, and end the thread."""
         with self._changed:
             self._closed = True
-            waiting = list(self._waiting)
-            self._waiting.clear()
+            waiting = self._waiting.take_all()
             self._changed.notify_all()
         for item in waiting:
             item.future.cancel()
+            self._count(item, "cancelled")
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._take():
-            alive = [item for item in batch if item.future.set_running_or_notify_cancel()]
-            if alive:
+        while (turn := self._next()) is not None:
+            late, batch = turn
+            for item in self._alive(late):
+                self._count(item, "deadline")
+                item.future.set_exception(DeadlineExceededError(f"the {item.network} network was busy for too long"))
+            if alive := self._alive(batch):
                 self._run(alive)
 
-    def _take(self) -> list[Item]:
-        """Wait for the next batch; an empty one means the worker is closed."""
+    def _next(self) -> tuple[list[Item], list[Item]] | None:
+        """Wait until something is late or to be run, and return both; None once the worker is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._waiting))
-            chosen = set(next_batch(self._waiting, self._max_batch))
-            batch = [item for index, item in enumerate(self._waiting) if index in chosen]
-            self._waiting = deque(item for index, item in enumerate(self._waiting) if index not in chosen)
-            self._changed.notify_all()
-        return batch
+            while not self._closed:
+                now = self._clock()
+                late, batch = self._waiting.take_late(now), self._waiting.take_batch(now)
+                if late or batch:
+                    self._changed.notify_all()
+                    return late, batch
+                wait_ms = self._waiting.wait_ms(now)
+                self._changed.wait(None if wait_ms is None else wait_ms / 1000)
+        return None
+
+    def _alive(self, items: Sequence[Item]) -> list[Item]:
+        """Return the items, now running, that nobody has cancelled; the others are counted."""
+        alive = []
+        for item in items:
+            if item.future.set_running_or_notify_cancel():
+                alive.append(item)
+            else:
+                self._count(item, "cancelled")
+        return alive
+
+    def _count(self, item: Item, reason: DropReason) -> None:
+        with self._changed:
+            self._dropped[item.network, reason] += 1
 
     def _run(self, items: list[Item]) -> None:
         try:

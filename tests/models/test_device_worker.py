@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from models.bundle import NetworkName
 from models.runtime.engine import INPUT_NAMES, Array
-from models.runtime.worker import Item, Outputs, Worker, join, next_batch, split
+from models.runtime.schedule import DeadlineExceededError, Schedule
+from models.runtime.worker import Item, Outputs, Worker, join, split
 
 _WAIT_S = 30.0
 
 
-def face(value: float, rows: int = 1) -> Item:
-    return Item("face", {"images": np.full((rows, 1), value, np.float32)}, lambda out: float(out["logits"][0, 0]))
+def face(value: float, rows: int = 1, session: str = "", deadline_ms: float | None = None) -> Item:
+    images = {"images": np.full((rows, 1), value, np.float32)}
+    return Item("face", images, lambda out: float(out["logits"][0, 0]), session, "frame", deadline_ms)
 
 
 def audio(frames: int, value: float = 0.0) -> Item:
@@ -199,6 +201,75 @@ def test_a_worker_can_be_closed_from_a_callback(worker: Worker, engine: GatedEng
     assert not worker._thread.is_alive()
 
 
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now_ms = 0.0
+
+    def __call__(self) -> float:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def patient(engine: GatedEngine, clock: Clock) -> Iterator[Worker]:
+    """A worker that waits for company practically for ever, where company is likely."""
+    started = Worker(engine, max_batch=4, queue_items=6, window_ms=1e9, clock=clock)
+    yield started
+    engine.let(1000)
+    started.close()
+
+
+def test_what_ends_an_utterance_is_run_before_pictures(worker: Worker, engine: GatedEngine) -> None:
+    first = worker.submit(face(1))
+    engine.wait_until_running()
+    others = [worker.submit(face(2)), worker.submit(audio(1, 3.0))]
+    engine.let(3)
+    for future in (first, *others):
+        future.result(_WAIT_S)
+    assert engine.batches == [[1], [3], [2]]
+
+
+def test_a_batch_waits_for_the_other_session_but_a_session_alone_for_nobody(
+    patient: Worker, engine: GatedEngine
+) -> None:
+    engine.let(10)
+    alone = [result(patient.submit(face(value, session="a"))) for value in (1, 2)]
+    waits = patient.submit(face(3, session="b"))
+    together = result(patient.submit(face(4, session="a")))
+    assert (*alone, result(waits), together) == (2, 4, 6, 8)
+    assert engine.batches == [[1], [2], [3, 4]]
+
+
+def test_a_picture_past_its_deadline_is_not_run_told_and_counted(
+    patient: Worker, engine: GatedEngine, clock: Clock
+) -> None:
+    running = patient.submit(face(1, deadline_ms=100))
+    engine.wait_until_running()
+    late, in_time = patient.submit(face(2, deadline_ms=499)), patient.submit(face(3, deadline_ms=500))
+    clock.now_ms = 500
+    engine.let(2)
+    assert (result(running), result(in_time)) == (2, 6)
+    with pytest.raises(DeadlineExceededError, match="the face network was busy for too long"):
+        result(late)
+    assert engine.batches == [[1], [3]]
+    assert patient.dropped == {("face", "deadline"): 1}
+
+
+def test_what_is_taken_back_is_counted(worker: Worker, engine: GatedEngine) -> None:
+    first = worker.submit(face(1))
+    engine.wait_until_running()
+    assert worker.submit(audio(3)).cancel()
+    second = worker.submit(face(2))
+    engine.let(2)
+    assert (result(first), result(second)) == (2, 4)
+    assert worker.dropped == {("audio", "cancelled"): 1}
+
+
 ITEMS = st.one_of(
     st.integers(1, 6).map(lambda rows: face(0, rows)),
     st.integers(1, 3).map(audio),
@@ -206,24 +277,17 @@ ITEMS = st.one_of(
 )
 
 
-@given(st.lists(ITEMS, max_size=12), st.integers(1, 5))
-def test_a_batch_holds_the_oldest_item_and_all_that_fit_beside_it(waiting: list[Item], max_batch: int) -> None:
-    chosen = next_batch(waiting, max_batch)
-    assert bool(chosen) == bool(waiting)
-    if not chosen:
-        return
-    rows = sum(waiting[index].rows for index in chosen)
-    assert chosen[0] == 0
-    assert chosen == sorted(set(chosen))
-    assert {waiting[index].group for index in chosen} == {waiting[0].group}
-    assert rows <= max_batch or len(chosen) == 1
-    left = [item for index, item in enumerate(waiting) if index not in chosen and item.group == waiting[0].group]
-    assert all(rows + item.rows > max_batch for item in left)
+def taken(waiting: list[Item], max_batch: int) -> list[Item]:
+    """Return what is run first of items that came together."""
+    schedule: Schedule[Item] = Schedule(max_batch, 0)
+    for item in waiting:
+        schedule.add(item, 0)
+    return schedule.take_batch(0)
 
 
 @given(st.lists(ITEMS, min_size=1, max_size=12), st.integers(1, 5))
 def test_every_item_gets_its_own_rows_back(waiting: list[Item], max_batch: int) -> None:
-    items = [waiting[index] for index in next_batch(waiting, max_batch)]
+    items = taken(waiting, max_batch)
     name = INPUT_NAMES[items[0].network][0]
     batch = join(items)
     assert set(batch) == set(INPUT_NAMES[items[0].network])
@@ -235,10 +299,11 @@ def test_every_item_gets_its_own_rows_back(waiting: list[Item], max_batch: int) 
 
 
 def test_sounds_of_another_length_and_other_networks_wait_for_their_own_batch() -> None:
-    assert next_batch([audio(5), audio(6), text(3), audio(5), face(1)], max_batch=8) == [0, 3]
+    items = [audio(5), audio(6), text(3), audio(5), face(1)]
+    assert taken(items, max_batch=8) == [items[0], items[3]]
 
 
 def test_texts_of_any_length_share_a_batch() -> None:
     items = [text(3), face(1), text(5)]
-    assert next_batch(items, max_batch=8) == [0, 2]
+    assert taken(items, max_batch=8) == [items[0], items[2]]
     np.testing.assert_array_equal(join([items[0], items[2]])["attention_mask"], [[3, 3, 3, 0, 0], [5, 5, 5, 5, 5]])

@@ -1,0 +1,50 @@
+import asyncio
+import contextlib
+import time
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.loop_lag import LagCounts, LoopWatch
+
+
+async def watch_while(block_s: float) -> LoopWatch:
+    """Watch the loop while something blocks it once."""
+    watch = LoopWatch()
+    task = asyncio.create_task(watch.run())
+    await asyncio.sleep(0.03)
+    time.sleep(block_s)  # noqa: ASYNC251 - the fault that is to be seen
+    await asyncio.sleep(0.03)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return watch
+
+
+async def test_a_loop_that_is_blocked_is_seen() -> None:
+    watch = await watch_while(0.2)
+    assert watch.figures()["lag_max_ms"] >= 180
+
+
+def test_nothing_watched_is_no_lag() -> None:
+    assert LoopWatch().figures() == {"lag_max_ms": 0, "lag_p99_ms": 0}
+
+
+@given(st.lists(st.floats(-1, 3_000), min_size=1), st.floats(1, 100))
+def test_the_percentile_is_exact_to_a_bin(lags: list[float], percent: float) -> None:
+    counts = LagCounts()
+    for lag in lags:
+        counts.note(lag)
+    exact = np.percentile(np.maximum(lags, 0), percent, method="inverted_cdf")
+    found = counts.percentile_ms(percent)
+    assert counts.max_ms == max(0, *lags)
+    assert exact <= found <= counts.max_ms
+    assert found <= exact + 0.5 or exact >= 999.5
+
+
+def test_one_long_block_among_many_short_ones_is_the_maximum_and_not_the_percentile() -> None:
+    counts = LagCounts()
+    for lag in [1.2] * 999 + [300]:
+        counts.note(lag)
+    assert (counts.max_ms, counts.percentile_ms(99)) == (300, 1.5)
