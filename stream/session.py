@@ -91,6 +91,7 @@ class Session:
         self._end_ms = 0.0
         self._revisions: dict[int, int] = {}
         self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
+        self._told_fallbacks = 0
         self._finished = False
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
@@ -109,6 +110,7 @@ class Session:
 
     def poll(self) -> None:
         """Tell whatever has become ready since; called also while no media comes."""
+        self._tell_fallbacks()
         self._take_partial()
         self._conclude(wait=not self._live and len(self._pending) > _WAITING_OFFLINE)
 
@@ -120,6 +122,7 @@ class Session:
             self._handle(self._segmenter.finish())
             self._conclude(wait=True)
             self._vision.close()
+            self._tell_fallbacks()
         return self.totals
 
     @property
@@ -372,6 +375,14 @@ class Session:
                 latency=latency,
             )
         )
+
+    def _tell_fallbacks(self) -> None:
+        """Tell of every engine that was given up, before this session too: it explains what is slow."""
+        runtime = self._models.runtime
+        for fallback in runtime.fallbacks[self._told_fallbacks :]:
+            message = f"{fallback.reason}; {runtime.engine_name} is used instead of {fallback.engine}"
+            self.emit(events.Warning(code="engine.replaced", message=message))
+            self._told_fallbacks += 1
 
     def _vision_failed(self, error: Exception) -> None:
         log.debug("face analysis failed", exc_info=error)

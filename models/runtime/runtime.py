@@ -16,6 +16,7 @@ from models.calibration import probabilities
 from models.face_image import FACE_SIZE, face_input
 from models.fusion import FusionConfig
 from models.runtime.engine import Array, Engine
+from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
 from models.runtime.worker import WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
@@ -81,6 +82,11 @@ class Runtime:
     def engine_name(self) -> str:
         """Return the engine in use and the kind of its device, such as ``openvino-cpu``; it changes if one fails."""
         return self._engine.name
+
+    @property
+    def fallbacks(self) -> Sequence[Fallback]:
+        """Return the engines that were given up so far, and why; it grows if one fails."""
+        return self._engine.fallbacks if isinstance(self._engine, FallbackEngine) else ()
 
     @classmethod
     def load(

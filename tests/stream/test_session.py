@@ -1,13 +1,16 @@
 """A live session on real speech: real speech detection and recognition, random emotion weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, noise, silence
 
-from models.bundle import Bundle
+from models.bundle import Bundle, NetworkName
 from models.faces import FaceDetector
+from models.runtime.engine import Array, Outputs
+from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
@@ -65,6 +68,36 @@ class Talk:
 
     def emotions(self) -> list[events.Emotion]:
         return [event for event in self.told if isinstance(event, events.Emotion)]
+
+
+class Failing(TorchEngine):
+    """An engine that starts and then loses its device."""
+
+    broken = False
+
+    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+        if self.broken:
+            message = "the device is gone"
+            raise RuntimeError(message)
+        return super().run(network, inputs)
+
+
+def test_an_engine_that_fails_in_a_session_is_replaced_and_told_once(bundle: Bundle, models: LiveModels) -> None:
+    engine = FallbackEngine(
+        [Candidate("failing", Failing), Candidate("torch", TorchEngine)], bundle, lambda: bundle, required=True
+    )
+    with Runtime(bundle, engine) as runtime:
+        talk = Talk(replace(models, runtime=runtime))
+        talk.hear(silence(0.2))
+        assert not talk.told
+        Failing.broken = True
+        talk.hear(np.concatenate([read_sound(ONE_SENTENCE), silence(1.0)]))
+        talk.session.finish()
+    warnings = [event for event in talk.told if isinstance(event, events.Warning)]
+    assert [(event.code, event.message) for event in warnings] == [
+        ("engine.replaced", "RuntimeError: the device is gone; torch-cpu is used instead of failing")
+    ]
+    assert len(talk.emotions()) >= 1, "what the engine failed on was computed again"
 
 
 @pytest.fixture
