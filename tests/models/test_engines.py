@@ -93,8 +93,9 @@ def cases(config: BundleConfig) -> Iterator[tuple[NetworkName, Inputs]]:
         shapes = [(1, 80, 100), (3, 80, 251), (1, 80, 1500)]
     for shape in shapes:
         yield "audio", {"images": generator.normal(size=shape).astype(np.float32)}
+    side = config.face.size
     for rows in (1, 5):
-        yield "face", {"images": generator.normal(size=(rows, 3, 96, 96)).astype(np.float32)}
+        yield "face", {"images": generator.normal(size=(rows, 3, side, side)).astype(np.float32)}
     if "scene" in config.networks:
         yield "scene", {"images": generator.normal(size=(2, 3, 160, 160)).astype(np.float32)}
     for rows, length in [(1, 16), (4, 16), (1, 1), (2, 32)]:
@@ -135,10 +136,12 @@ def test_engines_say_what_they_are(engines: tuple[BundleConfig, Engine, ...]) ->
 
 
 def test_outputs_are_not_overwritten_by_the_next_run(engines: tuple[BundleConfig, Engine, ...]) -> None:
-    for engine in engines[1:]:
-        first = engine.run("face", {"images": np.ones((1, 3, 96, 96), np.float32)})["logits"]
+    config, *started = engines
+    shape = (1, 3, config.face.size, config.face.size)
+    for engine in started:
+        first = engine.run("face", {"images": np.ones(shape, np.float32)})["logits"]
         kept = first.copy()
-        engine.run("face", {"images": np.random.default_rng(0).normal(size=(1, 3, 96, 96)).astype(np.float32)})
+        engine.run("face", {"images": np.random.default_rng(0).normal(size=shape).astype(np.float32)})
         np.testing.assert_array_equal(first, kept)
 
 
