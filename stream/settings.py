@@ -58,7 +58,7 @@ class TranscriberSettings(Section):
     beam_size: int = Field(1, ge=1, le=10, description="more is slower and a little more exact")
     threads: int = Field(0, ge=0, description="0: half the processor's cores, at least one")
     trailing_silence_ms: Annotated[int, Field(ge=1_000, le=30_000)] = Field(
-        12_000, description="silence that the model hears after the sound; 30000: all of its window, slower"
+        30_000, description="silence that the model hears after the sound, at most; 12000 halves the work"
     )
     queue: int = Field(16, ge=1, description="waiting jobs; the oldest partial one is dropped first")
     partial_interval_ms: Milliseconds = Field(1_000, ge=200, description="new speech between partial transcripts")
