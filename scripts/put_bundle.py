@@ -6,7 +6,6 @@ The new files get the names of those they replace, and one that is the same stay
 grows only by what was trained anew. Other bundles in the folder (``small.json``) are left alone.
 """
 
-import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -53,18 +52,12 @@ def put(source: Path, target: Path) -> list[str]:
         update={
             "text": new.text.model_copy(update={"encoder": old.text.encoder}),
             "weights": {name: tuple(names[file] for file in new.weight_files(name)) for name in new.networks},
-            "files": {there: digest(target / there) for there in sorted(names.values())},
+            "files": dict(sorted((names[name], digest) for name, digest in new.files.items())),
         }
     )
     (target / _CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     load_bundle(target)
     return [names[name] for name in changed]
-
-
-def digest(path: Path) -> str:
-    """Return a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main(

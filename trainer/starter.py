@@ -32,6 +32,7 @@ from trainer.dialog_features import DialogFeatures, Modality
 from trainer.dialog_fusion import FusionData, FusionSettings, FusionStage, text_only
 from trainer.dialog_logits import full_logits
 from trainer.features.transcripts import Transcribe
+from trainer.fusion_stage import truth
 from trainer.loop import FitSettings, Metrics, Stage, fit
 from trainer.metrics import Ints, weighted_f1
 from trainer.model_card import model_card
@@ -192,8 +193,7 @@ class StarterTraining:
 
     def _fused_temperature(self, examples: Sequence[DialogFeatures]) -> float:
         stage = self.fusion
-        labels = np.array([label for example in examples for label in example.labels], np.int64)
-        return fit_temperature(full_logits(stage.model, examples, stage.config), labels)
+        return fit_temperature(full_logits(stage.model, examples, stage.config), truth(examples))
 
     def bundle(self) -> Bundle:
         """Return the branches and the trained fusion as a bundle."""
@@ -239,8 +239,6 @@ def kept_branches(bundle: Bundle, names: Collection[BranchName]) -> dict[BranchN
     Raises:
         BundleError: the bundle lacks a branch, or is not of the starter's kind.
     """
-    if not names:
-        return {}
     branches = Branches.of(bundle)
     if bundle.config.labels != LABELS or not isinstance(branches.audio, VoiceExtractor):
         message = (

@@ -14,6 +14,7 @@ from trainer.dialog_features import DialogFeatures
 from trainer.dialog_fusion import text_only
 from trainer.dialog_logits import full_logits
 from trainer.features.transcripts import Transcribe
+from trainer.fusion_stage import truth
 from trainer.metrics import Ints, accuracy, macro_f1, unweighted_accuracy, weighted_f1
 from trainer.outputs import Floats
 from trainer.speech_emotion import corpus_metrics
@@ -150,12 +151,11 @@ def recognise(data: StarterData, transcribe: Transcribe) -> list[str]:
 
 
 def _fused(bundle: Bundle, examples: Sequence[DialogFeatures]) -> _Fused:
-    labels = np.array([label for example in examples for label in example.labels], np.int64)
     temperatures = [
         bundle.config.temperatures.for_modalities(present) for example in examples for present in example.present()
     ]
     logits = full_logits(bundle.fusion, examples, bundle.config.fusion)
-    return _Fused(logits, labels, np.array(temperatures, np.float32))
+    return _Fused(logits, truth(examples), np.array(temperatures, np.float32))
 
 
 def _fused_calibration(answers: Sequence[_Fused]) -> Calibration:
