@@ -41,12 +41,13 @@ def export(
     """
     with told(verbose=verbose):
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
+        from models.runtime.engine import served_networks  # noqa: PLC0415 - as above
         from models.runtime.export import Exporter  # noqa: PLC0415 - as above
 
         loaded = load_bundle(find_bundle(bundle))
         exporter = Exporter(engine, loaded.config, precision, out)
         with Progress(console=err) as progress:
-            networks = progress.track(list(loaded.networks().items()), description=f"building for {engine}")
+            networks = progress.track(list(served_networks(loaded).items()), description=f"building for {engine}")
             for name, network in networks:
                 exporter.export(name, network)
         for path in exporter.written:

@@ -1,7 +1,8 @@
 """The weighted face model (paper, section 3.2.3): detect, embed, weigh by area, keep the maximum over time."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from facenet_pytorch import MTCNN
-from torch import nn
+from torch import Tensor, nn
 
+from models.face_networks import DetectionNetworks
 from models.geometry import Box
 
 Image = npt.NDArray[np.uint8]
@@ -30,12 +32,31 @@ class Detection:
 
 
 class FaceDetector:
-    """MTCNN with facenet-pytorch's weights; safe to call from several threads, one at a time runs."""
+    """MTCNN with facenet-pytorch's weights; safe to call from several threads.
 
-    def __init__(self, min_face: int, width: int, min_confidence: float, max_faces: int, device: str = "cpu") -> None:
+    Args:
+        min_face: the smallest face, in pixels of the picture that is searched.
+        width: pictures are shrunk to it before.
+        min_confidence: surer than this is a face.
+        max_faces: of one picture, the largest first.
+        device: where the pictures are prepared, and the networks run unless ``networks`` does it.
+        networks: compute the three networks elsewhere; without them one call at a time runs.
+    """
+
+    def __init__(
+        self,
+        min_face: int,
+        width: int,
+        min_confidence: float,
+        max_faces: int,
+        device: str = "cpu",
+        networks: DetectionNetworks | None = None,
+    ) -> None:
         self._network = MTCNN(min_face_size=min_face, thresholds=list(_STAGE_THRESHOLDS), keep_all=True, device=device)
         self._width, self._min_confidence, self._max_faces = width, min_confidence, max_faces
-        self._lock = threading.Lock()
+        self._turn: AbstractContextManager[object] = nullcontext() if networks else threading.Lock()
+        for name, run in (networks or {}).items():
+            self._network.register_module(name, _Elsewhere(run))
 
     @property
     def network(self) -> nn.Module:
@@ -54,7 +75,7 @@ class FaceDetector:
         width = images[0].shape[1]
         scale = min(1.0, self._width / width)
         small = images if scale == 1.0 else [_resized(image, scale) for image in images]
-        with self._lock, torch.inference_mode():
+        with self._turn, torch.inference_mode():
             boxes, confidences = self._network.detect(np.stack(small))
         return [self._sure(*found, scale) for found in zip(boxes, confidences, strict=True)]
 
@@ -67,6 +88,18 @@ class FaceDetector:
             if confidence >= self._min_confidence
         ]
         return sorted(found, key=lambda face: -face.box.area)[: self._max_faces]
+
+
+class _Elsewhere(nn.Module):
+    """Stands where MTCNN has a network of its own; its parameter tells facenet-pytorch the type of the input."""
+
+    def __init__(self, run: Callable[[Tensor], tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        self._run = run
+        self.weight = nn.Parameter(torch.empty(0), requires_grad=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self._run(images)
 
 
 def _resized(image: Image, scale: float) -> Image:

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 from models.faces import FaceDetector
 from models.runtime.runtime import Runtime
-from stream.settings import Settings
+from stream.settings import Settings, VisionSettings
 from stream.transcriber import Transcriber
 
 
 @dataclass(frozen=True)
 class LiveModels:
-    """The emotion runtime, the speech recogniser and the face detector."""
+    """The emotion runtime, the speech recogniser, and how faces are found."""
 
     runtime: Runtime
     transcriber: Transcriber
-    detector: FaceDetector
+    vision: VisionSettings
 
     @classmethod
     def load(cls, settings: Settings) -> "LiveModels":
@@ -25,7 +25,7 @@ class LiveModels:
             EngineError: the engine named does not work here.
             AsrModelError: no speech model is found.
         """
-        vision, runtime = settings.vision, settings.runtime
+        runtime = settings.runtime
         return cls(
             Runtime.load(
                 runtime.bundle,
@@ -36,8 +36,14 @@ class LiveModels:
                 batch_window_ms=runtime.batch_window_ms,
             ),
             Transcriber(settings.transcriber),
-            FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces),
+            settings.vision,
         )
+
+    def detector(self, *, session: str = "", deadline_ms: float | None = None) -> FaceDetector:
+        """Return a face detector whose networks run on the runtime's engine, in the name of a session."""
+        vision, networks = self.vision, self.runtime.detection(session=session, deadline_ms=deadline_ms)
+        limits = vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces
+        return FaceDetector(*limits, networks=networks)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -75,12 +75,13 @@ class Session:
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
         self._key = uuid4().hex  # tells the runtime whose requests are whose
         self._recognizer = Recognizer(models.runtime, settings.dialog.window, session=self._key)
+        deadline_ms = settings.vision.deadline_ms if live else None
         analyzer = FaceAnalyzer(
-            models.detector,
+            models.detector(session=self._key, deadline_ms=deadline_ms),
             models.runtime,
             detect_every=settings.vision.detect_every,
             session=self._key,
-            deadline_ms=settings.vision.deadline_ms if live else None,
+            deadline_ms=deadline_ms,
         )
         self._vision = Vision(analyzer, settings.vision, emit, self._vision_failed, live=live)
         self._pending: deque[_Pending] = deque()

@@ -1,4 +1,4 @@
-"""What an inference engine is: the networks of a bundle behind one call."""
+"""What an inference engine is: the networks of a bundle, and those that find faces, behind one call."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,17 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
-from models.bundle import NetworkName
+from models.bundle import Bundle, NetworkName
+from models.face_networks import DetectionName, detection_networks
 from models.runtime.names import Precision, PrecisionName
 
 Array = npt.NDArray[np.generic]
 Outputs = dict[str, npt.NDArray[np.float32]]
+ServedName = NetworkName | DetectionName
 
-INPUT_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
+INPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("input_ids", "attention_mask", "utterance_mask"),
     "audio": ("images",),
     "face": ("images",),
@@ -29,13 +32,19 @@ INPUT_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
         "scene_present",
         "valid",
     ),
+    "pnet": ("images",),
+    "rnet": ("images",),
+    "onet": ("images",),
 }
-OUTPUT_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
+OUTPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("embedding", "logits"),
     "audio": ("embedding", "logits"),
     "face": ("embedding", "logits"),
     "scene": ("embedding", "logits"),
     "fusion": ("logits",),
+    "pnet": ("regression", "scores"),
+    "rnet": ("regression", "scores"),
+    "onet": ("regression", "landmarks", "scores"),
 }
 
 
@@ -59,11 +68,11 @@ class EngineInfo:
     device: str
     precision: Precision
     version: str
-    load_seconds: Mapping[NetworkName, float]
+    load_seconds: Mapping[ServedName, float]
 
 
 class Engine(Protocol):
-    """Runs the networks of one bundle; used by one thread at a time.
+    """Runs the networks of :func:`served_networks`; used by one thread at a time.
 
     The constructor loads all networks, converting and compiling them where needed, and raises EngineError.
     """
@@ -79,12 +88,12 @@ class Engine(Protocol):
             EngineError: an output is not finite.
         """
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the outputs named in ``OUTPUT_NAMES`` for a batch of the inputs named in ``INPUT_NAMES``.
 
         Shape:
             every array ``(batch, …)`` as the network's ``forward`` wants it, with any batch, token count,
-            number of frames and window.
+            number of frames, window and, for ``pnet``, height and width.
         """
 
     def describe(self) -> EngineInfo:
@@ -104,3 +113,9 @@ def precision_for(engine: str, wanted: PrecisionName, possible: Sequence[Precisi
         message = f"{engine} does not compute in {wanted} here: set runtime.precision to {others}"
         raise EngineError(message)
     return wanted
+
+
+def served_networks(bundle: Bundle) -> dict[ServedName, nn.Module]:
+    """Return what an engine serves: the networks of the bundle, and MTCNN's."""
+    served: list[tuple[ServedName, nn.Module]] = [*bundle.networks().items(), *detection_networks().items()]
+    return dict(served)

@@ -7,13 +7,13 @@ from typing import Final, Literal, TypeVar
 
 from torch import nn
 
-from models.bundle import BundleConfig, NetworkName
-from models.runtime.engine import EngineError, precision_for
+from models.bundle import BundleConfig
+from models.runtime.engine import EngineError, ServedName, precision_for
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, PrecisionName, TensorRtName
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"]
-Build = Callable[[NetworkName, nn.Module], None]
+Build = Callable[[ServedName, nn.Module], None]
 
 Model = TypeVar("Model")
 
@@ -46,7 +46,7 @@ class Exporter:
         else:
             self._build = self._tensorrt(engine, precision)
 
-    def export(self, name: NetworkName, network: nn.Module) -> None:
+    def export(self, name: ServedName, network: nn.Module) -> None:
         """Build one network, on the CPU in float32, and add what is put into ``out`` to ``written``.
 
         Raises:
@@ -79,12 +79,12 @@ class Exporter:
 
         chosen, form = precision_for(library, precision, tensorrt_build.PRECISIONS), tensorrt_build.plan_format(library)
 
-        def build(name: NetworkName, network: nn.Module) -> None:
+        def build(name: ServedName, network: nn.Module) -> None:
             self._put(name, tensorrt_build.tensorrt_plan(library, name, network, self._config, chosen), form)
 
         return build
 
-    def _put(self, name: NetworkName, model: Model, form: ModelFormat[Model]) -> None:
+    def _put(self, name: ServedName, model: Model, form: ModelFormat[Model]) -> None:
         if self._out is not None:
             self._out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".new-", dir=self._out) as folder:

@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 
 import torch
 
-from models.bundle import Bundle, NetworkName
-from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs
+from models.bundle import Bundle
+from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
 
 _log: Final = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class FallbackEngine:
     def warm_up(self) -> None:
         """Do nothing: every engine is warm when it is taken."""
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the network's outputs for one batch, from the engine in use or the next one that can.
 
         Raises:
@@ -93,7 +93,7 @@ class FallbackEngine:
         """Return what the engine in use is and how it computes."""
         return self._engine.describe()
 
-    def _rescued(self, error: Exception, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs | None:
+    def _rescued(self, error: Exception, network: ServedName, inputs: Mapping[str, Array]) -> Outputs | None:
         spare = self._candidates[1:]
         if not spare:
             return None

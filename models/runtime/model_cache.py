@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 from torch import nn
 
 _log: Final = logging.getLogger(__name__)
-_KEPT: Final = 12  # three bundles' worth
+_KEPT: Final = 24  # three bundles' worth
 _HASHES: Final = "SHA256SUMS"
 
 Model = TypeVar("Model")

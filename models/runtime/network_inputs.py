@@ -7,22 +7,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.bundle import BundleConfig, NetworkName
-from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError
+from models.bundle import BundleConfig
+from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError, ServedName
 from models.scene_image import SCENE_SIZE
 from models.spectrogram import CHANNELS, MEL_BANDS
 from models.speech_encoder import MELS
 
-_DYNAMIC_AXES: Final[Mapping[NetworkName, tuple[int, ...]]] = {
+_DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
     "text": (0, 1),
     "audio": (0, -1),
     "face": (0,),
     "scene": (0,),
     "fusion": (0, 1),
+    "pnet": (0, -2, -1),
+    "rnet": (0,),
+    "onet": (0,),
 }
+_FACE_PATCHES: Final[Mapping[ServedName, tuple[int, int]]] = {"pnet": (40, 56), "rnet": (24, 24), "onet": (48, 48)}
 
 
-def examples(name: NetworkName, config: BundleConfig) -> tuple[Tensor, ...]:
+def examples(name: ServedName, config: BundleConfig) -> tuple[Tensor, ...]:
     """Return inputs to trace with, in the order of ``INPUT_NAMES``; no dynamic axis is 1, which looks constant."""
     if name == "text":
         ragged = torch.ones(2, 5, dtype=torch.int64).tril(1)  # or the tracer would leave the masking out
@@ -34,23 +38,25 @@ def examples(name: NetworkName, config: BundleConfig) -> tuple[Tensor, ...]:
     if name in {"face", "scene"}:
         side = config.face.size if name == "face" else SCENE_SIZE
         return (torch.zeros(2, CHANNELS, side, side),)
+    if name in _FACE_PATCHES:
+        return (torch.zeros(2, CHANNELS, *_FACE_PATCHES[name]),)
     widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
     mask = torch.ones(2, 5, dtype=torch.bool)
     return *(torch.zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
 
 
-def dynamic_axes(name: NetworkName, example: Tensor) -> tuple[int, ...]:
+def dynamic_axes(name: ServedName, example: Tensor) -> tuple[int, ...]:
     """Return the axes of one input whose size may change, ascending: the batch and, of most, a length."""
     return tuple(sorted({axis % example.dim() for axis in _DYNAMIC_AXES[name]}))
 
 
-def shape(name: NetworkName, example: Tensor) -> list[int]:
+def shape(name: ServedName, example: Tensor) -> list[int]:
     """Return the shape of one input, -1 on its dynamic axes."""
     dynamic = dynamic_axes(name, example)
     return [-1 if axis in dynamic else size for axis, size in enumerate(example.shape)]
 
 
-def run_once(engine: Engine, networks: Sequence[NetworkName], config: BundleConfig) -> None:
+def run_once(engine: Engine, networks: Sequence[ServedName], config: BundleConfig) -> None:
     """Run networks on the examples, a single row and both, which some engines compile apart.
 
     Raises:
@@ -62,7 +68,7 @@ def run_once(engine: Engine, networks: Sequence[NetworkName], config: BundleConf
             _check_finite(name, engine, {key: array[:rows] for key, array in inputs.items()})
 
 
-def _check_finite(name: NetworkName, engine: Engine, inputs: Mapping[str, Array]) -> None:
+def _check_finite(name: ServedName, engine: Engine, inputs: Mapping[str, Array]) -> None:
     if not all(np.isfinite(output).all() for output in engine.run(name, inputs).values()):
         info = engine.describe()
         message = (

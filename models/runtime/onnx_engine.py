@@ -9,8 +9,16 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # it ships no types
 from torch import nn
 
-from models.bundle import Bundle, NetworkName
-from models.runtime.engine import OUTPUT_NAMES, Array, EngineInfo, Outputs, precision_for
+from models.bundle import Bundle
+from models.runtime.engine import (
+    OUTPUT_NAMES,
+    Array,
+    EngineInfo,
+    Outputs,
+    ServedName,
+    precision_for,
+    served_networks,
+)
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import run_once
 from models.runtime.onnx_export import onnx_model
@@ -43,14 +51,14 @@ class OnnxRuntimeEngine:
         self._precision = precision_for("onnxruntime", precision, _ON_CUDA if self._on_gpu else _ON_CPU)
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
-        self._sessions: dict[NetworkName, onnxruntime.InferenceSession] = {}
-        self._seconds: dict[NetworkName, float] = {}
-        for name, network in bundle.networks().items():
+        self._sessions: dict[ServedName, onnxruntime.InferenceSession] = {}
+        self._seconds: dict[ServedName, float] = {}
+        for name, network in served_networks(bundle).items():
             start = time.perf_counter()
             self._sessions[name] = self._session(name, network)
             self._seconds[name] = time.perf_counter() - start
 
-    def _session(self, name: NetworkName, network: nn.Module) -> onnxruntime.InferenceSession:
+    def _session(self, name: ServedName, network: nn.Module) -> onnxruntime.InferenceSession:
         model = onnx_model(name, network, self._config, self._precision, self._folder)
         providers = [_CUDA, _CPU] if self._on_gpu else [_CPU]
         return onnxruntime.InferenceSession(model, self._options, providers=providers)
@@ -59,7 +67,7 @@ class OnnxRuntimeEngine:
         """Run every network once; see :class:`~models.runtime.engine.Engine`."""
         run_once(self, tuple(self._sessions), self._config)
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the network's outputs for one batch."""
         session = self._sessions[network]
         # The exporter leaves out an input that no output depends on.

@@ -16,27 +16,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from models.bundle import BundleConfig, NetworkName
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError
+from models.bundle import BundleConfig
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError, ServedName
 from models.runtime.model_cache import bytes_format, cached
 from models.runtime.names import Precision
 from models.runtime.network_inputs import dynamic_axes, examples
 
 _log: Final = logging.getLogger(__name__)
 _OPSET: Final = 17  # has LayerNormalization as one operator
-_AXIS_NAMES: Final[Mapping[NetworkName, tuple[str, ...]]] = {
+_AXIS_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("batch", "tokens"),
     "audio": ("batch", "columns"),
     "face": ("batch",),
     "scene": ("batch",),
     "fusion": ("batch", "utterances"),
+    "pnet": ("batch", "height", "width"),
+    "rnet": ("batch",),
+    "onet": ("batch",),
 }
 CONVERTERS: Final = ("onnx", "torch", "transformers")
 ONNX: Final = bytes_format("onnx", ".onnx", CONVERTERS)
 
 
 def onnx_model(
-    name: NetworkName,
+    name: ServedName,
     network: nn.Module,
     config: BundleConfig,
     precision: Precision = "float32",
@@ -68,7 +71,7 @@ def require_onnx() -> None:
         raise EngineError(message) from error
 
 
-def export_onnx(name: NetworkName, network: nn.Module, config: BundleConfig, precision: Precision) -> bytes:
+def export_onnx(name: ServedName, network: nn.Module, config: BundleConfig, precision: Precision) -> bytes:
     """Return a network as an ONNX file, exported now; see :func:`onnx_model`."""
     _log.info("exporting the %s network to ONNX in %s, once for this bundle", name, precision)
     inputs = examples(name, config)

@@ -12,8 +12,18 @@ import openvino as ov
 import torch
 from torch import nn
 
-from models.bundle import Bundle, BundleConfig, NetworkName
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, EngineInfo, Outputs, precision_for
+from models.bundle import Bundle, BundleConfig
+from models.face_networks import DETECTION
+from models.runtime.engine import (
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    Array,
+    EngineInfo,
+    Outputs,
+    ServedName,
+    precision_for,
+    served_networks,
+)
 from models.runtime.model_cache import ModelFormat, cached
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import examples, run_once, shape
@@ -26,7 +36,7 @@ class OpenVinoEngine:
     """All networks are converted and compiled at the start, so that no utterance waits for it.
 
     Converting takes seconds, so its result is kept (:mod:`models.runtime.model_cache`). ``bfloat16`` is a hint that
-    processors without its instructions do not take.
+    processors without its instructions do not take; faces are found in float32 all the same.
     """
 
     def __init__(
@@ -35,28 +45,27 @@ class OpenVinoEngine:
         self.name = "openvino-cpu"
         self._config, self._core, self._folder = bundle.config, ov.Core(), folder
         self._precision = precision_for("openvino", precision, tuple(_HINTS))
-        self._options: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        self._requests: dict[NetworkName, ov.InferRequest] = {}
-        self._seconds: dict[NetworkName, float] = {}
-        for name, network in bundle.networks().items():
+        self._requests: dict[ServedName, ov.InferRequest] = {}
+        self._seconds: dict[ServedName, float] = {}
+        for name, network in served_networks(bundle).items():
             start = time.perf_counter()
             self._requests[name] = self._compile(name, network)
             self._seconds[name] = time.perf_counter() - start
 
-    def _compile(self, name: NetworkName, network: nn.Module) -> ov.InferRequest:
+    def _compile(self, name: ServedName, network: nn.Module) -> ov.InferRequest:
         model = openvino_model(name, network, self._config, self._core, self._folder)
-        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        precision = "float32" if name in DETECTION else self._precision  # bfloat16 makes other scores of them here
+        options = {**self._options, "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        return self._core.compile_model(model, "CPU", options).create_infer_request()
 
     def warm_up(self) -> None:
         """Run every network once; see :class:`~models.runtime.engine.Engine`."""
         run_once(self, tuple(self._requests), self._config)
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the network's outputs for one batch."""
         request = self._requests[network]
         request.infer([np.ascontiguousarray(inputs[name]) for name in INPUT_NAMES[network]])
@@ -81,7 +90,7 @@ def openvino_format(core: ov.Core) -> ModelFormat[ov.Model]:
 
 
 def openvino_model(
-    name: NetworkName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
+    name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
 ) -> ov.Model:
     """Return a network, on the CPU in float32, as OpenVINO's model, from the cache or converted now."""
     inputs = examples(name, config)
@@ -89,7 +98,7 @@ def openvino_model(
     return cached(network, layout, lambda: _convert(name, network, inputs), openvino_format(core), folder)
 
 
-def _convert(name: NetworkName, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ov.Model:
+def _convert(name: ServedName, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ov.Model:
     _log.info("converting the %s network to OpenVINO, once for this bundle", name)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the tracer: the parity tests check what it doubts

@@ -4,18 +4,21 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from models.bundle import MODALITIES, Bundle, NetworkName, audio_front, find_bundle, load_bundle
 from models.calibration import probabilities
 from models.face_image import FACE_SIZE, face_input
+from models.face_networks import DETECTION, DetectionName, DetectionNetworks
 from models.fusion import FusionConfig
-from models.runtime.engine import Array, Engine
+from models.runtime.engine import OUTPUT_NAMES, Array, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
@@ -111,7 +114,7 @@ class Runtime:
         return cls(loaded, chosen, max_batch, batch_window_ms=batch_window_ms)
 
     @property
-    def dropped(self) -> dict[tuple[NetworkName, DropReason], int]:
+    def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
         """Return how many requests were not computed, by network and reason."""
         return self._worker.dropped
 
@@ -173,6 +176,24 @@ class Runtime:
             return _branches(rows, temperature)
 
         return self._worker.submit(Item("face", {"images": images}, finish, session, "frame", _until(deadline_ms)))
+
+    def detection(self, *, session: str = "", deadline_ms: float | None = None) -> DetectionNetworks:
+        """Return the three networks that find faces, each run with what others ask for, as pictures are.
+
+        Calling one waits for its result, and raises DeadlineExceededError where that would come too late.
+        """
+
+        def run(name: DetectionName, images: Tensor) -> tuple[Tensor, ...]:
+            inputs: dict[str, Array] = {"images": images.cpu().numpy()}
+
+            def finish(rows: Outputs) -> tuple[Tensor, ...]:
+                return tuple(torch.from_numpy(rows[output]).to(images.device) for output in OUTPUT_NAMES[name])
+
+            item = Item(name, inputs, finish, session, "frame", _until(deadline_ms))
+            found: tuple[Tensor, ...] = self._worker.submit(item).result()
+            return found
+
+        return {name: partial(run, name) for name in DETECTION}
 
     def scene(
         self, picture: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None

@@ -15,21 +15,22 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from models.bundle import AudioKind, BundleConfig, NetworkName
-from models.runtime.engine import INPUT_NAMES, EngineError
+from models.bundle import AudioKind, BundleConfig
+from models.runtime.engine import INPUT_NAMES, EngineError, ServedName
 from models.runtime.model_cache import ModelFormat, bytes_format, cache_folder, cached
 from models.runtime.names import Precision, TensorRtName
 from models.runtime.network_inputs import dynamic_axes, examples
 from models.runtime.onnx_export import CONVERTERS, export_onnx, require_onnx
 
-MAX_ROWS: Final = 16
 PRECISIONS: Final[tuple[Precision, ...]] = ("float16", "float32")
 
 Range = tuple[int, int, int]
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 _log: Final = logging.getLogger(__name__)
-_ROWS: Final[Range] = (1, 1, MAX_ROWS)  # live, nearly everything comes alone
+_ROWS: Final[Range] = (1, 1, 16)  # live, nearly everything comes alone
+_CANDIDATES: Final[Range] = (1, 32, 256)  # of faces, in one picture or several
+_PYRAMID: Final[Range] = (12, 96, 1024)  # pixels a side of a shrunk picture
 _COLUMNS: Final[Mapping[AudioKind, Range]] = {"whisper": (100, 300, 1500), "log-mel": (50, 150, 800)}  # 1, 3, 15 s
 _UTTERANCES: Final[Range] = (1, 16, 64)
 _TYPICAL_TOKENS: Final = 48
@@ -57,7 +58,7 @@ def load_library(library: TensorRtName) -> Any:  # noqa: ANN401 - a module witho
 
 def tensorrt_plan(
     library: TensorRtName,
-    name: NetworkName,
+    name: ServedName,
     network: nn.Module,
     config: BundleConfig,
     precision: Precision,
@@ -111,30 +112,40 @@ def target(library: TensorRtName) -> str:
     return f"sm{capability[0]}{capability[1]}"
 
 
-def profile(name: NetworkName, config: BundleConfig) -> dict[str, Shapes]:
+def profile(name: ServedName, config: BundleConfig) -> dict[str, Shapes]:
     """Return the smallest, the typical and the largest shape of every input of a network."""
-    ranges = (_ROWS, _lengths(name, config))
+    ranges = (rows_of(name), *_lengths(name, config))
     return {
         key: _shapes(tuple(example.shape), dynamic_axes(name, example), ranges)
         for key, example in zip(INPUT_NAMES[name], examples(name, config), strict=True)
     }
 
 
-def _lengths(name: NetworkName, config: BundleConfig) -> Range:
-    if name == "audio":
-        return _COLUMNS[config.audio.kind]
+def rows_of(name: ServedName) -> Range:
+    """Return the smallest, the typical and the largest batch of a network."""
+    return _CANDIDATES if name in {"rnet", "onet"} else _ROWS
+
+
+def _lengths(name: ServedName, config: BundleConfig) -> tuple[Range, ...]:
+    """Return the ranges of a network's dynamic axes behind the batch."""
     longest = config.text.max_tokens
-    return (1, min(_TYPICAL_TOKENS, longest), longest) if name == "text" else _UTTERANCES
+    ranges: Mapping[ServedName, tuple[Range, ...]] = {
+        "text": ((1, min(_TYPICAL_TOKENS, longest), longest),),
+        "audio": (_COLUMNS[config.audio.kind],),
+        "fusion": (_UTTERANCES,),
+        "pnet": (_PYRAMID, _PYRAMID),
+    }
+    return ranges.get(name, ())
 
 
-def _shapes(fixed: tuple[int, ...], axes: tuple[int, ...], ranges: tuple[Range, Range]) -> Shapes:
+def _shapes(fixed: tuple[int, ...], axes: tuple[int, ...], ranges: tuple[Range, ...]) -> Shapes:
     smallest, typical, largest = (list(fixed) for _ in range(3))
-    for axis, sizes in zip(axes, ranges, strict=False):  # pictures have no length
+    for axis, sizes in zip(axes, ranges, strict=True):
         smallest[axis], typical[axis], largest[axis] = sizes
     return tuple(smallest), tuple(typical), tuple(largest)
 
 
-def build_plan(trt: Any, name: NetworkName, model: bytes, shapes: Mapping[str, Shapes], timing: Path | None) -> bytes:  # noqa: ANN401 - as above
+def build_plan(trt: Any, name: ServedName, model: bytes, shapes: Mapping[str, Shapes], timing: Path | None) -> bytes:  # noqa: ANN401 - as above
     """Return an engine file built from an ONNX file.
 
     Args:

@@ -14,11 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.bundle import Bundle, NetworkName
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, EngineError, EngineInfo, Outputs, precision_for
+from models.bundle import Bundle
+from models.runtime.engine import (
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    Array,
+    EngineError,
+    EngineInfo,
+    Outputs,
+    ServedName,
+    precision_for,
+    served_networks,
+)
 from models.runtime.names import PrecisionName, TensorRtName
 from models.runtime.network_inputs import run_once
-from models.runtime.tensorrt_build import MAX_ROWS, PRECISIONS, load_library, make_logger, tensorrt_plan
+from models.runtime.tensorrt_build import PRECISIONS, load_library, make_logger, rows_of, tensorrt_plan
 
 
 class TensorRtEngine:
@@ -51,14 +61,14 @@ class TensorRtEngine:
         self._logger = make_logger(self._trt)  # must outlive what is made with it
         self._runtime = self._trt.Runtime(self._logger)
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own
-        self._contexts: dict[NetworkName, Any] = {}
-        self._seconds: dict[NetworkName, float] = {}
-        for name, network in bundle.networks().items():
+        self._contexts: dict[ServedName, Any] = {}
+        self._seconds: dict[ServedName, float] = {}
+        for name, network in served_networks(bundle).items():
             start = time.perf_counter()
             self._contexts[name] = self._context(name, network)
             self._seconds[name] = time.perf_counter() - start
 
-    def _context(self, name: NetworkName, network: nn.Module) -> Any:  # noqa: ANN401 - the library has no types
+    def _context(self, name: ServedName, network: nn.Module) -> Any:  # noqa: ANN401 - the library has no types
         plan = tensorrt_plan(self._library, name, network, self._config, self._precision, self._folder)
         engine = self._runtime.deserialize_cuda_engine(plan)
         context = None if engine is None else engine.create_execution_context()
@@ -74,20 +84,21 @@ class TensorRtEngine:
         """Run every network once; see :class:`~models.runtime.engine.Engine`."""
         run_once(self, tuple(self._contexts), self._config)
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the network's outputs for one batch; one larger than engines are built for is cut.
 
         Raises:
             EngineError: TensorRT refuses the shapes or fails.
         """
         rows = len(inputs[INPUT_NAMES[network][0]])
+        *_, most = rows_of(network)
         parts = [
-            self._run(network, {name: inputs[name][start : start + MAX_ROWS] for name in INPUT_NAMES[network]})
-            for start in range(0, rows, MAX_ROWS)
+            self._run(network, {name: inputs[name][start : start + most] for name in INPUT_NAMES[network]})
+            for start in range(0, rows, most)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUT_NAMES[network]}
 
-    def _run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def _run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         context = self._contexts[network]
         with torch.cuda.stream(self._stream):
             given = {name: torch.from_numpy(np.ascontiguousarray(array)).cuda() for name, array in inputs.items()}
@@ -98,7 +109,7 @@ class TensorRtEngine:
                 raise self._failure(network, "fails to compute")
             return {name: tensor.cpu().numpy() for name, tensor in outputs.items()}  # waits for the stream
 
-    def _bind_input(self, network: NetworkName, name: str, tensor: Tensor) -> None:
+    def _bind_input(self, network: ServedName, name: str, tensor: Tensor) -> None:
         context = self._contexts[network]
         if not context.set_input_shape(name, tuple(tensor.shape)):
             raise self._failure(network, f"was not built for {name} of the shape {tuple(tensor.shape)}")
@@ -109,7 +120,7 @@ class TensorRtEngine:
         context.set_tensor_address(name, tensor.data_ptr())
         return tensor
 
-    def _failure(self, network: NetworkName, what: str) -> EngineError:
+    def _failure(self, network: ServedName, what: str) -> EngineError:
         return EngineError(f"{self._library}: the {network} network {what} ({self._logger.last_error})")
 
     def describe(self) -> EngineInfo:

@@ -11,8 +11,18 @@ from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 from torch._inductor.exc import InductorError
 
-from models.bundle import Bundle, NetworkName
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, EngineError, EngineInfo, Outputs, precision_for
+from models.bundle import Bundle
+from models.runtime.engine import (
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    Array,
+    EngineError,
+    EngineInfo,
+    Outputs,
+    ServedName,
+    precision_for,
+    served_networks,
+)
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import run_once
 
@@ -56,9 +66,9 @@ class TorchEngine:
         self._precision = precision_for("torch", precision, _ON_CPU if device == "cpu" else tuple(_TYPES))
         if threads:
             torch.set_num_threads(threads)
-        self._networks: dict[NetworkName, nn.Module] = {}
-        self._seconds: dict[NetworkName, float] = {}
-        for name, network in bundle.networks().items():
+        self._networks: dict[ServedName, nn.Module] = {}
+        self._seconds: dict[ServedName, float] = {}
+        for name, network in served_networks(bundle).items():
             start = time.perf_counter()
             self._networks[name] = self._placed(network)
             self._seconds[name] = time.perf_counter() - start
@@ -86,7 +96,7 @@ class TorchEngine:
             )
             raise EngineError(message) from error
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         """Return the network's outputs for one batch."""
         tensors = [self._input(inputs[name]) for name in INPUT_NAMES[network]]
         with torch.inference_mode():

@@ -11,8 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import NetworkName
-from models.runtime.engine import INPUT_NAMES, Array, Engine
+from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
 
 QUEUE_ITEMS: Final = 256
@@ -29,7 +28,7 @@ class Item:
     ``deadline_ms`` is a time of :func:`now_ms`.
     """
 
-    network: NetworkName
+    network: ServedName
     inputs: Mapping[str, Array]
     finish: Callable[[Outputs], Any]
     session: str = ""
@@ -98,7 +97,7 @@ class Worker:
     ) -> None:
         self._engine, self._limit, self._clock = engine, queue_items, clock
         self._waiting: Schedule[Item] = Schedule(max_batch, window_ms)
-        self._dropped: Counter[tuple[NetworkName, DropReason]] = Counter()
+        self._dropped: Counter[tuple[ServedName, DropReason]] = Counter()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="runtime", daemon=True)
@@ -121,7 +120,7 @@ class Worker:
         return item.future
 
     @property
-    def dropped(self) -> dict[tuple[NetworkName, DropReason], int]:
+    def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
         """Return how many items were not run, by network and reason: past their deadline, or taken back."""
         with self._changed:
             return dict(self._dropped)

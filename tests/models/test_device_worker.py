@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle import NetworkName
-from models.runtime.engine import INPUT_NAMES, Array
+from models.runtime.engine import INPUT_NAMES, Array, ServedName
 from models.runtime.schedule import DeadlineExceededError, Schedule
 from models.runtime.worker import Item, Outputs, Worker, join, split
 
@@ -41,7 +40,7 @@ class GatedEngine:
         self.entered, self.turns = threading.Semaphore(0), threading.Semaphore(0)
         self.batches: list[list[float]] = []
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
         self.entered.release()
         assert self.turns.acquire(timeout=_WAIT_S)
         images = np.asarray(inputs["images"], np.float32).reshape(len(inputs["images"]), -1)

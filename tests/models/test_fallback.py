@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.bundle import Bundle, NetworkName
-from models.runtime.engine import Array, EngineError, EngineInfo, Outputs
+from models.bundle import Bundle
+from models.runtime.engine import Array, EngineError, EngineInfo, Outputs, ServedName
 from models.runtime.fallback import Candidate, Fallback, FallbackEngine, explained
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
@@ -28,7 +28,7 @@ class Dying:
     def warm_up(self) -> None:
         pass
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         if self._left == 0:
             raise self._error
         self._left -= 1
@@ -115,7 +115,7 @@ def test_an_engine_asked_for_is_not_replaced_at_the_start(bundle: Bundle, reload
 
 
 class Overflowing(TorchEngine):
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         return {name: output * np.inf for name, output in super().run(network, inputs).items()}
 
 

@@ -9,22 +9,22 @@ import pytest
 import torch
 from test_engines import cases, difference, with_other_branches
 
-from models.bundle import Bundle, NetworkName
+from models.bundle import Bundle
 from models.runtime import onnx_export
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError, ServedName, served_networks
 from models.runtime.export import Exporter
 from models.runtime.onnx_export import export_onnx, onnx_model
 from models.runtime.torch_engine import TorchEngine
 
-NAMES: list[NetworkName] = ["text", "audio", "face", "scene", "fusion"]
+NAMES: list[ServedName] = ["text", "audio", "face", "scene", "fusion", "pnet", "rnet", "onet"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_half_network_computes_in_float16_between_float32_inputs_and_outputs(
-    bundle: Bundle, name: NetworkName
+    bundle: Bundle, name: ServedName
 ) -> None:
     full = with_other_branches(bundle)
-    graph = onnx.load_from_string(export_onnx(name, full.networks()[name], full.config, "float16")).graph
+    graph = onnx.load_from_string(export_onnx(name, served_networks(full)[name], full.config, "float16")).graph
     assert tuple(port.name for port in graph.input) == INPUT_NAMES[name]
     assert tuple(port.name for port in graph.output) == OUTPUT_NAMES[name]
     assert {port.type.tensor_type.elem_type for port in graph.output} == {onnx.TensorProto.FLOAT}
@@ -32,7 +32,7 @@ def test_a_half_network_computes_in_float16_between_float32_inputs_and_outputs(
     assert {tensor.data_type for tensor in graph.initializer} & floats == {onnx.TensorProto.FLOAT16}
     widened = [node for node in graph.node if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT]
     assert len(widened) == len(OUTPUT_NAMES[name])
-    assert {parameter.dtype for parameter in full.networks()[name].parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in served_networks(full)[name].parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("mask", ["none", "bool", "float"])
@@ -99,7 +99,7 @@ def test_float16_networks_say_nearly_the_same(bundle: Bundle) -> None:
     reference = TorchEngine(bundle)
     sessions = {
         name: onnxruntime.InferenceSession(export_onnx(name, network, bundle.config, "float16"))
-        for name, network in bundle.networks().items()
+        for name, network in served_networks(bundle).items()
     }
     for name, inputs in cases(bundle.config):
         outputs = dict(zip(OUTPUT_NAMES[name], sessions[name].run(OUTPUT_NAMES[name], inputs), strict=True))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from test_engines import with_other_branches
 
-from models.bundle import AudioKind, Bundle, NetworkName
+from models.bundle import AudioKind, Bundle
 from models.runtime import tensorrt_build
-from models.runtime.engine import EngineError
+from models.runtime.engine import EngineError, ServedName, served_networks
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, TensorRtName
 from models.runtime.onnx_export import export_onnx
@@ -42,16 +42,19 @@ def bundle_for(bundle: Bundle, audio: AudioKind) -> Bundle:
         ("face", "log-mel"),
         ("scene", "whisper"),
         ("fusion", "log-mel"),
+        ("pnet", "log-mel"),
+        ("rnet", "log-mel"),
+        ("onet", "log-mel"),
     ],
 )
 def test_every_network_is_built(
-    bundle: Bundle, tmp_path: Path, name: NetworkName, audio: AudioKind, precision: Precision
+    bundle: Bundle, tmp_path: Path, name: ServedName, audio: AudioKind, precision: Precision
 ) -> None:
     chosen = bundle_for(bundle, audio)
-    network = chosen.networks()[name]
+    network = served_networks(chosen)[name]
     plan = tensorrt_plan("tensorrt_rtx", name, network, chosen.config, precision, tmp_path)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    if name != "fusion":  # so small here that its kernels outweigh its weights
+    if name not in {"fusion", "pnet", "rnet"}:  # so small here that its kernels outweigh its weights
         assert len(plan) < parameters * (3 if precision == "float16" else 5) + 4_000_000
     assert len(plan) > parameters * (2 if precision == "float16" else 4)
 
@@ -122,6 +125,8 @@ def test_profiles_hold_everything_the_pipeline_asks_for(bundle: Bundle) -> None:
     assert profile("face", bundle.config) == {"images": ((1, 3, 96, 96), (1, 3, 96, 96), (16, 3, 96, 96))}
     assert profile("audio", bundle.config)["images"] == ((1, 3, 128, 50), (1, 3, 128, 150), (16, 3, 128, 800))
     assert profile("fusion", bundle.config)["valid"] == ((1, 1), (1, 16), (16, 64))
+    assert profile("pnet", bundle.config) == {"images": ((1, 3, 12, 12), (1, 3, 96, 96), (16, 3, 1024, 1024))}
+    assert profile("rnet", bundle.config)["images"][2] == (256, 3, 24, 24)
     assert profile("audio", with_other_branches(bundle).config)["images"][2] == (16, 80, 1500)
 
 

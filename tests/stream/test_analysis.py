@@ -12,7 +12,6 @@ import pytest
 from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, silence, word_error_rate
 
 from models.bundle import Bundle
-from models.faces import FaceDetector
 from models.labels import LABELS
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
@@ -32,9 +31,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "analysis.schema.json"
 
 @pytest.fixture(scope="module")
 def models(bundle: Bundle) -> Iterator[LiveModels]:
-    vision = SETTINGS.vision
-    detector = FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces)
-    loaded = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(SETTINGS.transcriber), detector)
+    loaded = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(SETTINGS.transcriber), SETTINGS.vision)
     yield loaded
     loaded.close()
 

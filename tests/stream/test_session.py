@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, noise, silence
 
-from models.bundle import Bundle, NetworkName
-from models.faces import FaceDetector
-from models.runtime.engine import Array, Outputs
+from models.bundle import Bundle
+from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
@@ -31,9 +30,7 @@ _SPEECH_STARTS = 9_000  # samples of silence before the sentence
 
 @pytest.fixture(scope="module")
 def models(bundle: Bundle) -> Iterator[LiveModels]:
-    vision = SETTINGS.vision
-    detector = FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces)
-    loaded = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(SETTINGS.transcriber), detector)
+    loaded = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(SETTINGS.transcriber), SETTINGS.vision)
     yield loaded
     loaded.close()
 
@@ -75,7 +72,7 @@ class Failing(TorchEngine):
 
     broken = False
 
-    def run(self, network: NetworkName, inputs: Mapping[str, Array]) -> Outputs:
+    def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         if self.broken:
             message = "the device is gone"
             raise RuntimeError(message)
