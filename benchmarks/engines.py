@@ -1,106 +1,174 @@
-"""How long each network takes in each engine on this machine, in one run.
+"""How long each network takes on each engine, in each precision, for batches of 1, 8 and 32, in one run.
 
-    python benchmarks/engines.py [--engine ENGINE]... [--bundle BUNDLE] [--precision P] [--threads N] [--seconds S]
+    python benchmarks/engines.py [--case ENGINE:PRECISION]... [--bundle BUNDLE] [--threads N] [--seconds S]
 
-The engines take turns, and the best of many runs counts, so that what else the machine does falls on all alike.
+The engines take turns, so that what else the machine does falls on all alike; ratios are against the first one. Before,
+each is started in a process of its own, with nothing kept from earlier (which converts or builds the networks) and
+again with what was kept, for the times to start and the memory. int8 networks must have been made with
+``m2fnet export`` before; they are started with those alone.
 """
 
 import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from typing import Final, get_args
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
 
 import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
-from models.runtime.engine import Array, Engine
+from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.names import EngineName, PrecisionName
+from models.runtime.network_inputs import examples
 from models.runtime.select import choose_engine
 from models.spectrogram import SAMPLE_RATE
 
-USUAL: Final[tuple[EngineName, ...]] = ("openvino", "onnxruntime", "torch")
+CASES: Final = ("torch:float32", "torch:bfloat16", "openvino:float32", "openvino:int8", "onnxruntime:float32")
+BATCHES: Final = (1, 8, 32)
+MIN_RUNS: Final = 5
+
+Times = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
-def sound(bundle: Bundle, seconds: float) -> dict[str, Array]:
-    """Return the audio network's input for so much noise."""
-    samples = np.random.default_rng(0).normal(size=round(seconds * SAMPLE_RATE)).astype(np.float32)
-    return {"images": bundle.audio_input([samples]).numpy()}
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One row of a network's input, and what it is."""
+
+    title: str
+    network: ServedName
+    inputs: dict[str, Array]
+
+    def batch(self, rows: int) -> dict[str, Array]:
+        """Return it so many times."""
+        return {name: np.repeat(array, rows, axis=0) for name, array in self.inputs.items()}
 
 
-def cases(bundle: Bundle) -> list[tuple[str, NetworkName, dict[str, Array]]]:
-    """Return what a live session asks for: one face, three and six seconds of sound, one text, one window."""
+def questions(bundle: Bundle) -> Iterator[Question]:
+    """Yield what a live session asks of each network."""
     generator, config = np.random.default_rng(0), bundle.config
-    face = generator.normal(size=(1, 3, config.face.size, config.face.size)).astype(np.float32)
-    ones = np.ones((1, 32), np.int64)
-    tokens: dict[str, Array] = {"input_ids": ones, "attention_mask": ones, "utterance_mask": ones}
+    ones: Array = np.ones((1, 32), np.int64)
+    yield Question("text, 32 tokens", "text", dict.fromkeys(INPUT_NAMES["text"], ones))
+    if "audio" in config.networks:
+        samples = generator.normal(size=3 * SAMPLE_RATE).astype(np.float32)
+        yield Question("voice, 3 s", "audio", {"images": bundle.audio_input([samples]).numpy()})
+    pictures: list[tuple[NetworkName, str]] = [("face", f"face, {config.face.size} px"), ("scene", "scene")]
+    for name, title in pictures:
+        if name in config.networks:
+            yield Question(title, name, _one(name, bundle, generator))
     window: dict[str, Array] = {"valid": np.ones((1, 16), np.bool_)}
     for name in ("text", "audio", "face", "scene"):
         window[name] = generator.normal(size=(1, 16, getattr(config.fusion, f"{name}_dim"))).astype(np.float32)
         window[f"{name}_present"] = np.ones((1, 16), np.bool_)
-    return [
-        ("text, 32 tokens", "text", tokens),
-        (f"face, {config.face.size} x {config.face.size}", "face", {"images": face}),
-        ("audio, 3 s", "audio", sound(bundle, 3.0)),
-        ("audio, 6 s", "audio", sound(bundle, 6.0)),
-        ("fusion, 16 utterances", "fusion", window),
-    ]
+    yield Question("fusion, 16 utterances", "fusion", window)
+    yield Question("P-Net, 73 x 129", "pnet", {"images": generator.normal(size=(1, 3, 73, 129)).astype(np.float32)})
+    yield Question("R-Net", "rnet", _one("rnet", bundle, generator))
+    yield Question("O-Net", "onet", _one("onet", bundle, generator))
 
 
-def best_times(
-    engines: Sequence[Engine], network: NetworkName, inputs: dict[str, Array], seconds: float
-) -> list[float]:
-    """Return each engine's shortest run in seconds; they take turns for ``seconds``."""
-    best = [float("inf")] * len(engines)
+def _one(name: ServedName, bundle: Bundle, generator: np.random.Generator) -> dict[str, Array]:
+    shape = examples(name, bundle.config)[0].shape[1:]
+    return {"images": generator.normal(size=(1, *shape)).astype(np.float32)}
+
+
+def started(case: str, bundle: Bundle, threads: int) -> Engine:
+    """Return the engine of ``ENGINE:PRECISION``, warm."""
+    name, _, precision = case.partition(":")
+    return choose_engine(cast("EngineName", name), bundle, threads, cast("PrecisionName", precision or "auto"))
+
+
+def take_turns(engines: Sequence[Engine], network: ServedName, inputs: dict[str, Array], seconds: float) -> list[Times]:
+    """Return how long each engine's runs took, in milliseconds; they take turns for ``seconds``."""
+    for engine in engines:
+        engine.run(network, inputs)
+    times: list[list[float]] = [[] for _ in engines]
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or float("inf") in best:
-        for index, engine in enumerate(engines):
+    while time.perf_counter() < end or len(times[-1]) < MIN_RUNS:
+        for engine, spent in zip(engines, times, strict=True):
             start = time.perf_counter()
             engine.run(network, inputs)
-            best[index] = min(best[index], time.perf_counter() - start)
-    return best
+            spent.append((time.perf_counter() - start) * 1000)
+    return [np.array(spent) for spent in times]
 
 
-def new_lengths(engine: Engine, bundle: Bundle, seconds: float) -> float:
-    """Return the mean time of sounds whose length never came before, as utterances come."""
-    times = []
-    end, length = time.perf_counter() + seconds, 4.0
-    while time.perf_counter() < end:
-        inputs = sound(bundle, length)
-        start = time.perf_counter()
-        engine.run("audio", inputs)
-        times.append(time.perf_counter() - start)
-        length += 0.02
-    return float(np.mean(times))
+def cells(times: Sequence[Times], rows: int) -> Iterator[str]:
+    """Yield for each engine p50 and p95 in milliseconds, rows a second, and how many times the first's speed."""
+    first = float(np.median(times[0]))
+    for spent in times:
+        middle, late = np.percentile(spent, [50, 95])
+        yield f"{middle:.1f} / {late:.1f}, {rows * 1000 / middle:.0f}/s, {first / middle:.1f}x"
 
 
-def started(name: EngineName, bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
-    """Start an engine twice, print how long each took, and return the second."""
-    for note in ("", " with what was kept"):
-        start = time.perf_counter()
-        engine = choose_engine(name, bundle, threads, precision)
-        print(f"{name}, start{note}: {time.perf_counter() - start:.1f} s")
-    print(engine.describe())
-    return engine
+def start_alone(case: str, bundle: str | None, threads: int) -> None:
+    """Start one engine, run each network's largest batch, and print the seconds that took and the memory."""
+    loaded = load_bundle(find_bundle(bundle))
+    begun = time.perf_counter()
+    engine = started(case, loaded, threads)
+    seconds = time.perf_counter() - begun
+    kept = psutil.Process().memory_info().rss
+    for question in questions(loaded):
+        engine.run(question.network, question.batch(BATCHES[-1]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
+    print(f"{seconds:.1f} {kept / 2**20:.0f} {peak / 2**10:.0f}")
+
+
+def starts(case: str, options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the seconds to start with nothing kept and with what was kept, and the memory then, as texts."""
+    command = [sys.executable, __file__, "--alone", case, "--threads", str(options.threads)]
+    command += ["--bundle", options.bundle] if options.bundle else []
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        if case.endswith(":int8"):
+            return ("-", *_figures(command, dict(os.environ)))
+        first, *_ = _figures(command, environment)
+        return (first, *_figures(command, environment))
+
+
+def _figures(command: Sequence[str], environment: dict[str, str]) -> list[str]:
+    found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return found.stdout.splitlines()[-1].split()
+
+
+def table(title: str, headings: Sequence[str]) -> Table:
+    """Return an empty table whose first column is left-aligned."""
+    made = Table(box=None, title=title, title_justify="left")
+    for index, heading in enumerate(headings):
+        made.add_column(heading, justify="right" if index else "left", no_wrap=True)
+    return made
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", action="append", choices=get_args(EngineName), help=f"none: {', '.join(USUAL)}")
+    parser.add_argument("--case", action="append", help=f"none: {', '.join(CASES)}")
     parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
-    parser.add_argument("--precision", default="auto", choices=get_args(PrecisionName))
     parser.add_argument("--threads", type=int, default=0, help="0: let the engine choose")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each network")
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each network and batch")
+    parser.add_argument("--alone", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.alone:
+        start_alone(options.alone, options.bundle, options.threads)
+        return
+    console, cases = Console(width=200, highlight=False), options.case or list(CASES)
+    begun = table("start", ("engine", "s, nothing kept", "s, kept", "MiB then", "MiB at most"))
+    for case in cases:
+        begun.add_row(case, *starts(case, options))
+    console.print(begun)
     bundle = load_bundle(find_bundle(options.bundle))
-    names = options.engine or USUAL
-    engines = [started(name, bundle, options.threads, options.precision) for name in names]
-    print(f"\n{'milliseconds':<24}" + "".join(f"{name:>16}" for name in names))
-    for label, network, inputs in cases(bundle):
-        times = best_times(engines, network, inputs, options.seconds)
-        print(f"{label:<24}" + "".join(f"{best * 1000:>16.1f}" for best in times))
-    fresh = [new_lengths(engine, bundle, options.seconds) for engine in engines]
-    print(f"{'audio of new lengths':<24}" + "".join(f"{mean * 1000:>16.1f}" for mean in fresh))
+    engines = [started(case, bundle, options.threads) for case in cases]
+    taken = table("p50 / p95 ms, rows a second, speed against the first", ("network", "batch", *cases))
+    for question in questions(bundle):
+        for rows in BATCHES:
+            times = take_turns(engines, question.network, question.batch(rows), options.seconds)
+            taken.add_row(question.title, str(rows), *cells(times, rows))
+    console.print(taken)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """``m2fnet export``: the networks of a bundle made ready for an engine, ahead of time."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import Progress
 
-from commands.common import Verbose, err, told
+from commands.common import STARTER_RUNS, Runs, Verbose, err, told
 from models.runtime.names import PrecisionName
+
+if TYPE_CHECKING:
+    from models.bundle import Bundle
+    from models.runtime.export import Calibration
 
 
 def export(
@@ -25,19 +29,29 @@ def export(
         Path | None,
         typer.Option(file_okay=False, metavar="DIR", help="Also write the networks there, one file or two for each."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="M2FNET_DATA",
+            file_okay=False,
+            help="For int8: the corpora whose training data it is calibrated on, as for m2fnet train starter.",
+        ),
+    ] = None,
+    runs: Runs = STARTER_RUNS,
     verbose: Verbose = False,
 ) -> None:
     """Build the networks for an engine ahead of time, so that the first start with that engine does not wait for it.
 
     What is built is kept where the engine looks for it, in the user's cache folder. TensorRT builds for the GPU of this
-    machine only; TensorRT-RTX builds for all GPUs since Ampere, and needs none for that.
+    machine only; TensorRT-RTX builds for all GPUs since Ampere, and needs none for that. OpenVINO's int8 networks are
+    calibrated on training data, and taken with --set runtime.precision=int8.
 
     Examples:
         m2fnet export --engine tensorrt_rtx
 
         m2fnet export --engine onnx --precision float16 --out networks
 
-        m2fnet export --engine openvino --bundle my-bundle
+        m2fnet export --engine openvino --precision int8 --data DATA
     """
     with told(verbose=verbose):
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
@@ -45,10 +59,21 @@ def export(
         from models.runtime.export import Exporter  # noqa: PLC0415 - as above
 
         loaded = load_bundle(find_bundle(bundle))
-        exporter = Exporter(engine, loaded.config, precision, out)
+        calibration = _calibration(loaded, data, runs) if precision == "int8" and data is not None else None
+        exporter = Exporter(engine, loaded.config, precision, out, calibration)
         with Progress(console=err) as progress:
             networks = progress.track(list(served_networks(loaded).items()), description=f"building for {engine}")
             for name, network in networks:
                 exporter.export(name, network)
         for path in exporter.written:
             typer.echo(path)
+
+
+def _calibration(bundle: "Bundle", data: Path, runs: Path) -> "Calibration":
+    from models.runtime.select import choose_engine  # noqa: PLC0415 - as above
+    from trainer.calibration_inputs import calibration_inputs  # noqa: PLC0415 - as above
+    from trainer.starter_data import StarterData  # noqa: PLC0415 - as above
+
+    engine = choose_engine("auto", bundle, precision="float32")
+    inputs = calibration_inputs(bundle, StarterData(data, runs / "cache"), engine.run)
+    return dict(inputs.items())

@@ -1,19 +1,20 @@
 """Networks built for an engine ahead of time: into its cache and, if asked for, as files."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from torch import nn
 
 from models.bundle import BundleConfig
-from models.runtime.engine import EngineError, ServedName, precision_for
+from models.runtime.engine import Array, EngineError, ServedName, precision_for
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, PrecisionName, TensorRtName
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"]
 Build = Callable[[ServedName, nn.Module], None]
+Calibration = Mapping[ServedName, Sequence[Mapping[str, Array]]]
 
 Model = TypeVar("Model")
 
@@ -29,16 +30,22 @@ class Exporter:
         precision: of the computation.
         out: a folder, made if it is missing, into which ``NETWORK.onnx``, ``.xml`` and ``.bin``, or ``.plan`` are put;
             the cache alone if None.
+        calibration: for int8, inputs of training data; a network without any stays in float32.
 
     Raises:
         EngineError: the engine's package is missing, or it has no such precision.
     """
 
     def __init__(
-        self, engine: Target, config: BundleConfig, precision: PrecisionName = "auto", out: Path | None = None
+        self,
+        engine: Target,
+        config: BundleConfig,
+        precision: PrecisionName = "auto",
+        out: Path | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.written: list[Path] = []
-        self._config, self._out = config, out
+        self._config, self._out, self._calibration = config, out, calibration
         if engine == "onnx":
             self._build = self._onnx(precision)
         elif engine == "openvino":
@@ -65,14 +72,28 @@ class Exporter:
         try:
             import openvino  # noqa: PLC0415 - as above
 
-            from models.runtime.openvino_engine import openvino_format, openvino_model  # noqa: PLC0415 - as above
+            from models.runtime.openvino_engine import keep_int8, openvino_format, openvino_model  # noqa: PLC0415 - as above
+            from models.runtime.openvino_int8 import quantised  # noqa: PLC0415 - as above
         except ImportError as error:
             message = f"OpenVINO can't be loaded ({error}): install it with `pip install openvino`"
             raise EngineError(message) from error
-        precision_for("openvino's files", precision, ("float32",))
+        chosen = precision_for("openvino's files", precision, ("float32", "int8"))
+        calibration = self._calibration if chosen == "int8" else {}
+        if calibration is None:
+            message = "int8 is calibrated on training data: name the folder that holds the corpora with --data"
+            raise EngineError(message)
         core = openvino.Core()
         form = openvino_format(core)
-        return lambda name, network: self._put(name, openvino_model(name, network, self._config, core), form)
+
+        def build(name: ServedName, network: nn.Module) -> None:
+            model = openvino_model(name, network, self._config, core)
+            if inputs := calibration.get(name):
+                model = quantised(name, model, inputs)
+            if chosen == "int8":
+                keep_int8(model, name, network, self._config, core, None)
+            self._put(name, model, form)
+
+        return build
 
     def _tensorrt(self, library: TensorRtName, precision: PrecisionName) -> Build:
         from models.runtime import tensorrt_build  # noqa: PLC0415 - as above

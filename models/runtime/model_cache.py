@@ -76,21 +76,51 @@ def cached(
         form: how it is kept.
         folder: of the cache; the user's for this form if None.
     """
-    entry = (folder or cache_folder(form.name)) / _key(network, layout, form)
-    if entry.is_dir():
-        try:
-            _verify(entry)
-            os.utime(entry)
-            return form.read(entry / form.file)
-        except (OSError, RuntimeError) as error:
-            _log.warning("the converted network in %s can't be read (%s); it is converted again", entry, error)
-            shutil.rmtree(entry, ignore_errors=True)
+    entry = _entry(network, layout, form, folder)
+    found = _read(entry, form)
+    if found is not None:
+        return found
     model = convert()
     try:
         _keep(model, form, entry)
     except (OSError, RuntimeError) as error:
         _log.warning("converted networks can't be kept in %s (%s); every start will convert them", entry.parent, error)
     return model
+
+
+def kept(network: nn.Module, layout: str, form: ModelFormat[Model], folder: Path | None = None) -> Model | None:
+    """Return the converted network from the cache, as :func:`cached` does, None where the cache has nothing."""
+    return _read(_entry(network, layout, form, folder), form)
+
+
+def keep(model: Model, network: nn.Module, layout: str, form: ModelFormat[Model], folder: Path | None = None) -> None:
+    """Put a converted network into the cache, in the place of the one that may be there.
+
+    Raises:
+        OSError: it can't be written.
+        RuntimeError: the same.
+    """
+    entry = _entry(network, layout, form, folder)
+    shutil.rmtree(entry, ignore_errors=True)
+    _keep(model, form, entry)
+
+
+def _entry(network: nn.Module, layout: str, form: ModelFormat[Model], folder: Path | None) -> Path:
+    return (folder or cache_folder(form.name)) / _key(network, layout, form)
+
+
+def _read(entry: Path, form: ModelFormat[Model]) -> Model | None:
+    """Return what an entry holds; None if there is none, or it is damaged and removed."""
+    if not entry.is_dir():
+        return None
+    try:
+        _verify(entry)
+        os.utime(entry)
+        return form.read(entry / form.file)
+    except (OSError, RuntimeError) as error:
+        _log.warning("the converted network in %s can't be read (%s); it is converted again", entry, error)
+        shutil.rmtree(entry, ignore_errors=True)
+        return None
 
 
 def _key(network: nn.Module, layout: str, form: ModelFormat[Model]) -> str:

@@ -18,25 +18,30 @@ from models.runtime.engine import (
     INPUT_NAMES,
     OUTPUT_NAMES,
     Array,
+    EngineError,
     EngineInfo,
     Outputs,
     ServedName,
     precision_for,
     served_networks,
 )
-from models.runtime.model_cache import ModelFormat, cached
+from models.runtime.model_cache import ModelFormat, cached, keep, kept
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import examples, run_once, shape
 
 _log: Final = logging.getLogger(__name__)
-_HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8 is in the model
 
 
 class OpenVinoEngine:
     """All networks are converted and compiled at the start, so that no utterance waits for it.
 
     Converting takes seconds, so its result is kept (:mod:`models.runtime.model_cache`). ``bfloat16`` is a hint that
-    processors without its instructions do not take; faces are found in float32 all the same.
+    processors without its instructions do not take; faces are found in float32 all the same. ``int8`` is for networks
+    quantised before (:mod:`models.runtime.openvino_int8`).
+
+    Raises:
+        EngineError: the precision is not one of these, or no quantised network is kept.
     """
 
     def __init__(
@@ -56,7 +61,8 @@ class OpenVinoEngine:
             self._seconds[name] = time.perf_counter() - start
 
     def _compile(self, name: ServedName, network: nn.Module) -> ov.InferRequest:
-        model = openvino_model(name, network, self._config, self._core, self._folder)
+        load = int8_model if self._precision == "int8" and name not in DETECTION else openvino_model
+        model = load(name, network, self._config, self._core, self._folder)
         precision = "float32" if name in DETECTION else self._precision  # bfloat16 makes other scores of them here
         options = {**self._options, "INFERENCE_PRECISION_HINT": _HINTS[precision]}
         return self._core.compile_model(model, "CPU", options).create_infer_request()
@@ -94,8 +100,43 @@ def openvino_model(
 ) -> ov.Model:
     """Return a network, on the CPU in float32, as OpenVINO's model, from the cache or converted now."""
     inputs = examples(name, config)
-    layout = repr([shape(name, example) for example in inputs])
-    return cached(network, layout, lambda: _convert(name, network, inputs), openvino_format(core), folder)
+    return cached(
+        network, _layout(name, inputs), lambda: _convert(name, network, inputs), openvino_format(core), folder
+    )
+
+
+def int8_model(
+    name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
+) -> ov.Model:
+    """Return a network, on the CPU in float32, as OpenVINO's quantised model from the cache.
+
+    Raises:
+        EngineError: none is kept; it takes training data to make one.
+    """
+    model = kept(network, int8_layout(name, config), openvino_format(core), folder)
+    if model is None:
+        message = (
+            f"there is no int8 {name} network of this bundle: make it with "
+            "`m2fnet export --engine openvino --precision int8 --data DATA`, or set runtime.precision to auto"
+        )
+        raise EngineError(message)
+    return model
+
+
+def keep_int8(
+    model: ov.Model, name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None
+) -> None:
+    """Keep the quantised model of a network where :func:`int8_model` looks for it."""
+    keep(model, network, int8_layout(name, config), openvino_format(core), folder)
+
+
+def int8_layout(name: ServedName, config: BundleConfig) -> str:
+    """Return what tells a quantised network of the cache from the one it was made of."""
+    return f"int8 {_layout(name, examples(name, config))}"
+
+
+def _layout(name: ServedName, inputs: tuple[torch.Tensor, ...]) -> str:
+    return repr([shape(name, example) for example in inputs])
 
 
 def _convert(name: ServedName, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ov.Model:
