@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = "m2fnet-live"
-EXTRAS = frozenset({"train", "dev"})
+EXTRAS = frozenset({"train", "dev", "tensorrt-rtx"})  # what continuous integration installs
 
 
 def wanted(requirement: Requirement, extras: frozenset[str]) -> bool:

@@ -1,0 +1,85 @@
+"""What it takes to prepare the networks' inputs, all of it outside the server's event loop, on one core.
+
+    python benchmarks/preparation.py [--clip FILE] [--repeat N]
+
+Pictures are the clip's, as JPEG of 640 x 360; sound is three seconds of noise. Milliseconds, the median of many.
+"""
+
+import argparse
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from models.bundle import audio_front
+from models.face_image import crop_face, face_input
+from models.geometry import Box
+from models.scene_image import scene_input, shrink_scene
+from models.spectrogram import SAMPLE_RATE
+from stream.face_finder import small_grey
+from stream.sources.remote import decode_jpeg
+
+CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
+FACE = Box(220, 80, 420, 300)
+
+
+def first_picture(path: Path) -> bytes:
+    """Return a clip's first picture as a browser sends it."""
+    with av.open(str(path)) as container:
+        picture = next(container.decode(video=0)).to_image().resize((640, 360))
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=80)
+    return encoded.getvalue()
+
+
+def steps(data: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield what is done to a picture, a face and a sound."""
+    image = decode_jpeg(data)
+    if image is None:
+        message = "the clip's first picture can't be decoded"
+        raise SystemExit(message)
+    sound = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3 * SAMPLE_RATE)).astype(np.float32))
+    whisper, log_mel = audio_front("whisper"), audio_front("log-mel")
+    crops = np.stack([crop_face(image, FACE)])
+    yield "decode a JPEG", lambda: decode_jpeg(data)
+    yield "shrink it for following faces", lambda: small_grey(image)
+    yield "cut out a face", lambda: crop_face(image, FACE)
+    yield "a face as the network takes it", lambda: face_input(torch.from_numpy(crops), 64)
+    yield "a scene as the network takes it", lambda: scene_input(torch.from_numpy(shrink_scene(image)[None]))
+    yield "log-mel of 3 s, Whisper's", lambda: whisper(sound)
+    yield "log-mel of 3 s, the paper's", lambda: log_mel(sound)
+
+
+def median_ms(step: Callable[[], object], repeat: int) -> float:
+    """Return what a step takes."""
+    step()
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path, default=CLIP)
+    parser.add_argument("--repeat", type=int, default=200)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    table = Table("step", "ms", box=None)
+    with torch.inference_mode():
+        for title, step in steps(first_picture(options.clip)):
+            table.add_row(title, f"{median_ms(step, options.repeat):.2f}")
+    Console(highlight=False).print(table)
+
+
+if __name__ == "__main__":
+    main()
