@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from PIL import Image as Pillow
 from rich.console import Console
 from rich.table import Table
 
@@ -32,9 +33,9 @@ FACE = Box(220, 80, 420, 300)
 def first_picture(path: Path) -> bytes:
     """Return a clip's first picture as a browser sends it."""
     with av.open(str(path)) as container:
-        picture = next(container.decode(video=0)).to_image().resize((640, 360))
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
     encoded = io.BytesIO()
-    picture.save(encoded, "JPEG", quality=80)
+    Pillow.fromarray(frame).resize((640, 360)).save(encoded, "JPEG", quality=80)
     return encoded.getvalue()
 
 
