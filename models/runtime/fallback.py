@@ -9,6 +9,7 @@ import torch
 
 from models.bundle import Bundle
 from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
+from models.runtime.readiness import NotReadyError
 
 _log: Final = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class FallbackEngine:
         on_fallback: told of every engine that is given up, in the thread that found out.
 
     Raises:
+        NotReadyError: one has to be built first, and nobody waits for that.
         EngineError: none works, or not the one required.
     """
 
@@ -117,6 +119,8 @@ class FallbackEngine:
             try:
                 engine = candidate.load(bundle())
                 return engine, task(engine)
+            except NotReadyError:
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 failed.append(Fallback(candidate.name, explained(error)))
         return None
@@ -130,7 +134,7 @@ class FallbackEngine:
                 self._on_fallback(fallback)
 
 
-def explained(error: Exception) -> str:
+def explained(error: BaseException) -> str:
     """Return in one line why an engine failed, and what to do where that is known."""
     text = " ".join(str(error).split())
     if isinstance(error, EngineError):

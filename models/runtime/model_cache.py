@@ -15,6 +15,8 @@ from typing import Final, Generic, TypeVar
 
 from torch import nn
 
+from models.runtime.readiness import require_time
+
 _log: Final = logging.getLogger(__name__)
 _KEPT: Final = 24  # three bundles' worth
 _HASHES: Final = "SHA256SUMS"
@@ -75,6 +77,9 @@ def cached(
         convert: called where the cache has nothing.
         form: how it is kept.
         folder: of the cache; the user's for this form if None.
+
+    Raises:
+        NotReadyError: it has to be converted, and nobody waits for that.
     """
     entry = (folder or cache_folder(form.name)) / _key(network, layout, form)
     if entry.is_dir():
@@ -85,6 +90,7 @@ def cached(
         except (OSError, RuntimeError) as error:
             _log.warning("the converted network in %s can't be read (%s); it is converted again", entry, error)
             shutil.rmtree(entry, ignore_errors=True)
+    require_time(f"converting a network for {form.name}")
     model = convert()
     try:
         _keep(model, form, entry)
