@@ -110,7 +110,7 @@ def run(
     try:
         opened = open_local(settings, camera, microphone, sources)
         # The port first: it is taken at once or never, the models take seconds.
-        with listen(settings.server.host, settings.server.port) as sock, closing(LiveModels.load(settings)) as models:
+        with listen(settings.server.host, settings.server.port) as sock, closing(_load(settings)) as models:
             _warn_if_open(settings.server.host)
             ready = partial(_ready, models, address_of(sock), on_ready)
             plan = Plan(opened, wait_for_watcher, exit_when_done, ready)
@@ -121,6 +121,10 @@ def run(
     except KeyboardInterrupt:  # while the models were loading
         return 0
     return 0
+
+
+def _load(settings: Settings) -> LiveModels:
+    return LiveModels.load(settings, build_in_background=settings.runtime.build_in_background)
 
 
 def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | None) -> None:
