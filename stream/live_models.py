@@ -63,6 +63,11 @@ class LiveModels:
         return self.runtime.engine_state
 
     @property
+    def is_building(self) -> bool:
+        """Return whether an engine is being built, which may go on for minutes after :meth:`close`."""
+        return self.runtime.is_building
+
+    @property
     def bundle_name(self) -> str:
         """Return the bundle in use."""
         return self.runtime.bundle_name

@@ -93,6 +93,11 @@ class Runtime:
         return self._engine.state if isinstance(self._engine, SwitchingEngine) else EngineState(self._engine.name)
 
     @property
+    def is_building(self) -> bool:
+        """Return whether an engine is being built, which may go on for minutes after :meth:`close`."""
+        return isinstance(self._engine, SwitchingEngine) and self._engine.is_busy
+
+    @property
     def fallbacks(self) -> Sequence[Fallback]:
         """Return the engines that were given up so far, and why; it grows if one fails."""
         return self._engine.fallbacks if isinstance(self._engine, FallbackEngine | SwitchingEngine) else ()

@@ -98,10 +98,15 @@ class SwitchingEngine:
         """Return what the engine in use is and how it computes."""
         return self._serving.engine.describe()
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a library still builds, which may go on after :meth:`close`."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Build nothing more; the network under way is waited for a few seconds at most, and thrown away."""
         self._closed.set()
-        if self._thread.is_alive():
+        if self.is_busy:
             self._thread.join(_CLOSING_S)
 
     def _first_ready(
