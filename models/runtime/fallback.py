@@ -1,6 +1,7 @@
 """An engine that gives way to the next one when it fails, at the start or in the middle, and says why."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -12,6 +13,12 @@ from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Output
 from models.runtime.readiness import NotReadyError
 
 _log: Final = logging.getLogger(__name__)
+
+_OF_CUDA: Final = re.compile(r"cuda|cudnn|cublas|nvrtc|nvidia", re.IGNORECASE)
+_CUDA_ADVICE: Final = (
+    "if it stays so, update the NVIDIA driver, and install torch with its CUDA libraries again with "
+    "`pip install --force-reinstall -c constraints.txt torch`"
+)
 
 Result = TypeVar("Result")
 
@@ -141,6 +148,11 @@ def explained(error: BaseException) -> str:
         return text
     if isinstance(error, torch.OutOfMemoryError):
         return f"the GPU's memory is full ({text}): lower runtime.max_batch, or close what else uses the GPU"
+    if isinstance(error, MemoryError):
+        return f"the memory is full ({text or 'MemoryError'}): lower runtime.max_batch, or close other programs"
     if isinstance(error, ImportError):
         return f"a package is missing or broken ({text}): install it again with `pip install -c constraints.txt -e .`"
-    return f"{type(error).__name__}: {text}"
+    told = f"{type(error).__name__}: {text}"
+    if isinstance(error, RuntimeError | OSError) and _OF_CUDA.search(text):
+        return f"{told}: {_CUDA_ADVICE}"
+    return told

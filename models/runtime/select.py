@@ -1,6 +1,7 @@
 """Choosing the engine that is fastest on this machine, or the one the settings name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Final, get_args
 
@@ -116,30 +117,34 @@ def _torch(bundle: Bundle, device: str, threads: int, precision: PrecisionName, 
 
 
 def _openvino(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
-    try:
+    with _explaining("OpenVINO", "install it with `pip install openvino`"):
         from models.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - it may be missing or broken
 
         return OpenVinoEngine(bundle, threads, precision=precision)
-    except EngineError:
-        raise
-    except Exception as error:  # whatever a native library raises, another engine can still do it
-        message = f"OpenVINO does not work on this machine ({error}): install it with `pip install openvino`"
-        raise EngineError(message) from error
 
 
 def _onnxruntime(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
-    try:
+    with _explaining("ONNX Runtime", "install it with `pip install onnxruntime`"):
         from models.runtime.onnx_engine import OnnxRuntimeEngine  # noqa: PLC0415 - it may be missing or broken
 
         return OnnxRuntimeEngine(bundle, threads, precision=precision)
-    except EngineError:
-        raise
-    except Exception as error:  # as above
-        message = f"ONNX Runtime does not work on this machine ({error}): install it with `pip install onnxruntime`"
-        raise EngineError(message) from error
 
 
 def _tensorrt(bundle: Bundle, library: TensorRtName, precision: PrecisionName) -> Engine:
-    from models.runtime.tensorrt_engine import TensorRtEngine  # noqa: PLC0415 - beside the others
+    extra = library.replace("_", "-")
+    with _explaining(library, f"update the NVIDIA driver, and install it with `pip install -e '.[{extra}]'`"):
+        from models.runtime.tensorrt_engine import TensorRtEngine  # noqa: PLC0415 - beside the others
 
-    return TensorRtEngine(bundle, library, precision)
+        return TensorRtEngine(bundle, library, precision)
+
+
+@contextmanager
+def _explaining(library: str, advice: str) -> Iterator[None]:
+    """Turn what a native library raises into what to do about it; another engine can still do its work."""
+    try:
+        yield
+    except (EngineError, MemoryError, torch.OutOfMemoryError):  # have their own advice
+        raise
+    except Exception as error:
+        message = f"{library} does not work on this machine ({' '.join(str(error).split())}): {advice}"
+        raise EngineError(message) from error
