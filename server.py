@@ -6,12 +6,14 @@ docs/protocol.md describes what goes over the port; the parts are in serving/.
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import partial
+from typing import NoReturn
 
 from models.bundle import BundleError
 from serving.access import is_loopback
@@ -110,17 +112,31 @@ def run(
     try:
         opened = open_local(settings, camera, microphone, sources)
         # The port first: it is taken at once or never, the models take seconds.
-        with listen(settings.server.host, settings.server.port) as sock, closing(LiveModels.load(settings)) as models:
+        with listen(settings.server.host, settings.server.port) as sock, closing(_load(settings)) as models:
             _warn_if_open(settings.server.host)
             ready = partial(_ready, models, address_of(sock), on_ready)
             plan = Plan(opened, wait_for_watcher, exit_when_done, ready)
             asyncio.run(_serve(settings, models, sock, plan))
+        if models.is_building:
+            _end_process(0)
     except (ServeError, BundleError, AsrModelError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
         return 1
     except KeyboardInterrupt:  # while the models were loading
         return 0
     return 0
+
+
+def _load(settings: Settings) -> LiveModels:
+    return LiveModels.load(settings, build_in_background=settings.runtime.build_in_background)
+
+
+def _end_process(code: int) -> NoReturn:
+    """End although a library is busy in a thread, which it could not bear that Python takes away under it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | None) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
+from models.runtime.switching import EngineState
 from stream.broadcast import Broadcast, Channel
 from stream.events import SessionCreated
 from stream.media import DropCounts
@@ -26,8 +27,8 @@ class Models(Protocol):
         """The emotions, in the order of the probabilities."""
 
     @property
-    def engine_name(self) -> str:
-        """What computes."""
+    def engine_state(self) -> EngineState:
+        """What computes, and what is being built to take its place."""
 
     @property
     def bundle_name(self) -> str:
@@ -64,7 +65,7 @@ class Hub:
             number=channel.number,
             labels=list(self.models.labels),
             speaker=speaker_of(channel),
-            engine=self.models.engine_name,
+            engine=self.models.engine_state.name,
             bundle=self.models.bundle_name,
         )
         channel.publish(created)

@@ -89,11 +89,13 @@ class LiveServer:
     def health(self) -> dict[str, object]:
         """Return the body of ``/healthz``."""
         models = self._hub.models
+        engine = models.engine_state
         return {
             "status": "stopping" if self._stopping else "ok",
             "sessions": self._hub.broadcast.sessions,
             "watchers": self._count(Watcher),
-            "engine": models.engine_name,
+            "engine": engine.name,
+            "engine_building": engine.building,
             "bundle": models.bundle_name,
             "asr_model": models.asr_name,
             "uptime_s": round(time.monotonic() - self._started, 1),

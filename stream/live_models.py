@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models.faces import FaceDetector
 from models.runtime.runtime import Runtime
+from models.runtime.switching import EngineState
 from stream.settings import Settings, VisionSettings
 from stream.transcriber import Transcriber
 
@@ -17,8 +18,8 @@ class LiveModels:
     vision: VisionSettings
 
     @classmethod
-    def load(cls, settings: Settings) -> "LiveModels":
-        """Load everything.
+    def load(cls, settings: Settings, *, build_in_background: bool = False) -> "LiveModels":
+        """Load everything; an engine that has to be built is waited for, unless that is to go on in the background.
 
         Raises:
             BundleError: the bundle is missing or damaged.
@@ -34,6 +35,7 @@ class LiveModels:
                 runtime.max_batch,
                 runtime.precision,
                 batch_window_ms=runtime.batch_window_ms,
+                build_in_background=build_in_background,
             ),
             Transcriber(settings.transcriber),
             settings.vision,
@@ -54,6 +56,16 @@ class LiveModels:
     def engine_name(self) -> str:
         """Return the engine in use."""
         return self.runtime.engine_name
+
+    @property
+    def engine_state(self) -> EngineState:
+        """Return the engine in use and the one that is being built to take its place."""
+        return self.runtime.engine_state
+
+    @property
+    def is_building(self) -> bool:
+        """Return whether an engine is being built, which may go on for minutes after :meth:`close`."""
+        return self.runtime.is_building
 
     @property
     def bundle_name(self) -> str:

@@ -17,6 +17,7 @@ from uuid import uuid4
 from models.runtime.runtime import Branch
 from stream import events
 from stream.dialog import DialogUtterance
+from stream.engine_news import EngineNews
 from stream.events import Event, Latency, Totals
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
@@ -92,7 +93,7 @@ class Session:
         self._end_ms = 0.0
         self._revisions: dict[int, int] = {}
         self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
-        self._told_fallbacks = 0
+        self._engine_news = EngineNews()
         self._finished = False
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
@@ -111,7 +112,7 @@ class Session:
 
     def poll(self) -> None:
         """Tell whatever has become ready since; called also while no media comes."""
-        self._tell_fallbacks()
+        self._tell_engine()
         self._take_partial()
         self._conclude(wait=not self._live and len(self._pending) > _WAITING_OFFLINE)
 
@@ -123,7 +124,7 @@ class Session:
             self._handle(self._segmenter.finish())
             self._conclude(wait=True)
             self._vision.close()
-            self._tell_fallbacks()
+            self._tell_engine()
         return self.totals
 
     @property
@@ -377,13 +378,10 @@ class Session:
             )
         )
 
-    def _tell_fallbacks(self) -> None:
-        """Tell of every engine that was given up, before this session too: it explains what is slow."""
-        runtime = self._models.runtime
-        for fallback in runtime.fallbacks[self._told_fallbacks :]:
-            message = f"{fallback.reason}; {runtime.engine_name} is used instead of {fallback.engine}"
-            self.emit(events.Warning(code="engine.replaced", message=message))
-            self._told_fallbacks += 1
+    def _tell_engine(self) -> None:
+        state = self._models.runtime.engine_state  # first: whoever is no longer being built is already among the others
+        for warning in self._engine_news.of(state, self._models.runtime.fallbacks):
+            self.emit(warning)
 
     def _vision_failed(self, error: Exception) -> None:
         log.debug("face analysis failed", exc_info=error)

@@ -102,6 +102,9 @@ class RuntimeSettings(Section):
     batch_window_ms: float = Field(
         5.0, ge=0, le=100, description="wait of an input for those of other sessions, where they are likely"
     )
+    build_in_background: bool = Field(
+        default=True, description="serve on another engine while the one to use is built; serve only, files wait for it"
+    )
 
 
 class ServerSettings(Section):

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
 import server
+from models.runtime.switching import EngineState
 from serving.hub import MakeSession
 from serving.live import LiveServer, Plan
 from stream import events
@@ -34,7 +35,7 @@ SECOND = bytes(2 * 16_000)
 @dataclass(frozen=True)
 class Names:
     labels: tuple[str, ...] = ("neutral", "joy")
-    engine_name: str = "none"
+    engine_state: EngineState = field(default_factory=lambda: EngineState("none", "better"))
     bundle_name: str = "test"
     asr_name: str = "test"
     dropped_requests: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"face": {"deadline": 2}})

@@ -133,9 +133,10 @@ class TestPages:
             await run.open("/v1/events")
             await run.open()
             health = await run.until(lambda health: health["watchers"] == health["sessions"] == 1)
-            assert {key: health[key] for key in ("status", "engine", "bundle", "asr_model")} == {
+            assert {key: health[key] for key in ("status", "engine", "engine_building", "bundle", "asr_model")} == {
                 "status": "ok",
                 "engine": "none",
+                "engine_building": "better",
                 "bundle": "test",
                 "asr_model": "test",
             }

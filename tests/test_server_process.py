@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import sys
@@ -23,10 +24,17 @@ pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def serving(*arguments: str, **environment: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Start the server and yield it with ``host:port``; its standard error goes on being read."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "server.py", "--port", "0", *arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "server.py",
+        "--port",
+        "0",
+        *arguments,
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | environment,
     )
     assert process.stderr is not None
     try:
@@ -93,4 +101,17 @@ async def test_a_source_that_ends_ends_the_server_with_0() -> None:
             told = [json.loads(message) async for message in watcher]
         assert [event["type"] for event in told].count("session.closed") == 1
         assert any(event["type"] == "emotion" and event["final"] for event in told)
+        assert await process.wait() == 0
+
+
+async def test_a_server_whose_engine_is_being_built_serves_and_ends_cleanly(tmp_path: Path) -> None:
+    async with serving("--set", "runtime.engine=openvino", XDG_CACHE_HOME=str(tmp_path)) as (process, address):
+        health = json.loads(await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://{address}/healthz").read()))
+        assert (health["engine"], health["engine_building"]) == ("torch-cpu", "openvino")
+        async with connect(f"ws://{address}/v1/stream") as client:
+            await client.send(sentence()[0])
+            told = [json.loads(await client.recv())]
+            while told[-1].get("code") != "engine.building":
+                told.append(json.loads(await client.recv()))
+        process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0

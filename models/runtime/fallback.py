@@ -1,6 +1,7 @@
 """An engine that gives way to the next one when it fails, at the start or in the middle, and says why."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -9,8 +10,15 @@ import torch
 
 from models.bundle import Bundle
 from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
+from models.runtime.readiness import NotReadyError
 
 _log: Final = logging.getLogger(__name__)
+
+_OF_CUDA: Final = re.compile(r"cuda|cudnn|cublas|nvrtc|nvidia", re.IGNORECASE)
+_CUDA_ADVICE: Final = (
+    "if it stays so, update the NVIDIA driver, and install torch with its CUDA libraries again with "
+    "`pip install --force-reinstall -c constraints.txt torch`"
+)
 
 Result = TypeVar("Result")
 
@@ -45,6 +53,7 @@ class FallbackEngine:
         on_fallback: told of every engine that is given up, in the thread that found out.
 
     Raises:
+        NotReadyError: one has to be built first, and nobody waits for that.
         EngineError: none works, or not the one required.
     """
 
@@ -117,6 +126,8 @@ class FallbackEngine:
             try:
                 engine = candidate.load(bundle())
                 return engine, task(engine)
+            except NotReadyError:
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 failed.append(Fallback(candidate.name, explained(error)))
         return None
@@ -130,13 +141,18 @@ class FallbackEngine:
                 self._on_fallback(fallback)
 
 
-def explained(error: Exception) -> str:
+def explained(error: BaseException) -> str:
     """Return in one line why an engine failed, and what to do where that is known."""
     text = " ".join(str(error).split())
     if isinstance(error, EngineError):
         return text
     if isinstance(error, torch.OutOfMemoryError):
         return f"the GPU's memory is full ({text}): lower runtime.max_batch, or close what else uses the GPU"
+    if isinstance(error, MemoryError):
+        return f"the memory is full ({text or 'MemoryError'}): lower runtime.max_batch, or close other programs"
     if isinstance(error, ImportError):
         return f"a package is missing or broken ({text}): install it again with `pip install -c constraints.txt -e .`"
-    return f"{type(error).__name__}: {text}"
+    told = f"{type(error).__name__}: {text}"
+    if isinstance(error, RuntimeError | OSError) and _OF_CUDA.search(text):
+        return f"{told}: {_CUDA_ADVICE}"
+    return told

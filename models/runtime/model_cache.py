@@ -15,6 +15,8 @@ from typing import Final, Generic, TypeVar
 
 from torch import nn
 
+from models.runtime.readiness import require_time
+
 _log: Final = logging.getLogger(__name__)
 _KEPT: Final = 24  # three bundles' worth
 _HASHES: Final = "SHA256SUMS"
@@ -75,11 +77,15 @@ def cached(
         convert: called where the cache has nothing.
         form: how it is kept.
         folder: of the cache; the user's for this form if None.
+
+    Raises:
+        NotReadyError: it has to be converted, and nobody waits for that.
     """
     entry = _entry(network, layout, form, folder)
     found = _read(entry, form)
     if found is not None:
         return found
+    require_time(f"converting a network for {form.name}")
     model = convert()
     try:
         _keep(model, form, entry)

@@ -21,7 +21,8 @@ from models.fusion import FusionConfig
 from models.runtime.engine import OUTPUT_NAMES, Array, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.names import EngineName, PrecisionName
-from models.runtime.select import choose_engine
+from models.runtime.select import choose_engine, choose_live_engine
+from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
 from models.scene_image import scene_input, shrink_scene
 from models.spectrogram import SAMPLE_RATE
@@ -87,9 +88,19 @@ class Runtime:
         return self._engine.name
 
     @property
+    def engine_state(self) -> EngineState:
+        """Return the engine in use and the one that is being built to take its place."""
+        return self._engine.state if isinstance(self._engine, SwitchingEngine) else EngineState(self._engine.name)
+
+    @property
+    def is_building(self) -> bool:
+        """Return whether an engine is being built, which may go on for minutes after :meth:`close`."""
+        return isinstance(self._engine, SwitchingEngine) and self._engine.is_busy
+
+    @property
     def fallbacks(self) -> Sequence[Fallback]:
         """Return the engines that were given up so far, and why; it grows if one fails."""
-        return self._engine.fallbacks if isinstance(self._engine, FallbackEngine) else ()
+        return self._engine.fallbacks if isinstance(self._engine, FallbackEngine | SwitchingEngine) else ()
 
     @classmethod
     def load(
@@ -101,8 +112,12 @@ class Runtime:
         precision: PrecisionName = "auto",
         *,
         batch_window_ms: float = WINDOW_MS,
+        build_in_background: bool = False,
     ) -> "Runtime":
         """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
+
+        With ``build_in_background`` an engine that has to be built first is not waited for: another one computes until
+        then (:class:`~models.runtime.switching.SwitchingEngine`).
 
         Raises:
             BundleError: the bundle is missing or damaged.
@@ -110,7 +125,8 @@ class Runtime:
         """
         path = find_bundle(bundle)
         loaded = load_bundle(path)
-        chosen = choose_engine(engine, loaded, threads, precision, reload=lambda: load_bundle(path))
+        choose = choose_live_engine if build_in_background else choose_engine
+        chosen = choose(engine, loaded, threads, precision, reload=lambda: load_bundle(path))
         return cls(loaded, chosen, max_batch, batch_window_ms=batch_window_ms)
 
     @property
@@ -228,6 +244,8 @@ class Runtime:
     def close(self) -> None:
         """Finish the batch under way, cancel what waits, and end the worker; a second call does nothing."""
         self._worker.close()
+        if isinstance(self._engine, SwitchingEngine):
+            self._engine.close()
 
     def __enter__(self) -> Self:
         return self

@@ -77,11 +77,12 @@ class Schedule(Generic[Asked]):
         return len(self._waiting)
 
     def add(self, request: Asked, now_ms: float) -> None:
-        """Line up a request."""
+        """Line up a request; one that can't say what it needs raises its error, and is not kept."""
+        group, _ = request.group, request.rows
         self._waiting.append((now_ms, request))
         if request.session not in self._turns:
             self._give_turn(request.session)
-        self._lately[request.group, request.session] = now_ms
+        self._lately[group, request.session] = now_ms
         self._lately = {key: at for key, at in self._lately.items() if now_ms - at <= COMPANY_MS}
 
     def take_late(self, now_ms: float) -> list[Asked]:

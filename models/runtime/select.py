@@ -1,6 +1,7 @@
 """Choosing the engine that is fastest on this machine, or the one the settings name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Final, get_args
 
@@ -10,6 +11,8 @@ from models.bundle import Bundle
 from models.runtime.engine import Engine, EngineError
 from models.runtime.fallback import Candidate, Fallback, FallbackEngine
 from models.runtime.names import EngineName, PrecisionName, TensorRtName
+from models.runtime.readiness import require_time
+from models.runtime.switching import SwitchingEngine
 
 _ON_GPU: Final[tuple[EngineName, ...]] = ("tensorrt", "tensorrt_rtx", "torch")
 _ON_CPU: Final[tuple[EngineName, ...]] = ("openvino", "onnxruntime")
@@ -25,7 +28,7 @@ def choose_engine(
     reload: Callable[[], Bundle] | None = None,
     on_fallback: Callable[[Fallback], None] | None = None,
 ) -> FallbackEngine:
-    """Return an engine for the bundle, warm, which torch on the CPU stands in for if it fails while running.
+    """Return an engine for the bundle, warm, which torch stands in for if it fails while running.
 
     ``auto`` is the first that works: on an NVIDIA GPU TensorRT and TensorRT-RTX where they are installed, and torch;
     then OpenVINO, ONNX Runtime and torch on the CPU. ``torch`` takes the GPU if there is one.
@@ -42,14 +45,37 @@ def choose_engine(
         EngineError: the engine named does not work here, or in that precision.
         ValueError: there is no engine of that name.
     """
+    candidates = _candidates(name, threads, precision)
+    return FallbackEngine(
+        candidates, bundle, reload or (lambda: bundle), required=name != "auto", on_fallback=on_fallback
+    )
+
+
+def choose_live_engine(
+    name: EngineName,
+    bundle: Bundle,
+    threads: int = 0,
+    precision: PrecisionName = "auto",
+    *,
+    reload: Callable[[], Bundle],
+    on_fallback: Callable[[Fallback], None] | None = None,
+) -> SwitchingEngine:
+    """Return what computes at once: the engine of :func:`choose_engine`, or another while that one is being built.
+
+    What computes changes with the time it takes, so this is for what is live, and not for results to compare.
+    The arguments and errors are those of :func:`choose_engine`, except that an engine named which turns out not to
+    work only when it is built is no error but a fallback.
+    """
+    candidates = _candidates(name, threads, precision)
+    return SwitchingEngine(candidates, bundle, reload, required=name != "auto", on_fallback=on_fallback)
+
+
+def _candidates(name: EngineName, threads: int, precision: PrecisionName) -> list[Candidate]:
     names = get_args(EngineName)
     if name not in names:
         message = f"there is no engine {name!r}: take {', '.join(names[:-1])} or {names[-1]}"
         raise ValueError(message)
-    candidates = _all_candidates(threads, precision) if name == "auto" else _named(name, threads, precision)
-    return FallbackEngine(
-        candidates, bundle, reload or (lambda: bundle), required=name != "auto", on_fallback=on_fallback
-    )
+    return _all_candidates(threads, precision) if name == "auto" else _named(name, threads, precision)
 
 
 def _all_candidates(threads: int, precision: PrecisionName) -> list[Candidate]:
@@ -61,7 +87,8 @@ def _all_candidates(threads: int, precision: PrecisionName) -> list[Candidate]:
 def _named(name: EngineName, threads: int, precision: PrecisionName) -> list[Candidate]:
     if name == "torch" and not torch.cuda.is_available():
         return [_torch_on_cpu(threads, precision)]
-    return [_candidate(name, threads, precision), _torch_on_cpu(threads, "auto")]
+    on_gpu = [_candidate("torch", threads, "auto")] if torch.cuda.is_available() and name != "torch" else []
+    return [_candidate(name, threads, precision), *on_gpu, _torch_on_cpu(threads, "auto")]
 
 
 def _torch_on_cpu(threads: int, precision: PrecisionName) -> Candidate:
@@ -84,34 +111,40 @@ def _candidate(name: EngineName, threads: int, precision: PrecisionName) -> Cand
 def _torch(bundle: Bundle, device: str, threads: int, precision: PrecisionName, *, compiled: bool = False) -> Engine:
     from models.runtime.torch_engine import TorchEngine  # noqa: PLC0415 - beside the others
 
+    if compiled:
+        require_time("compiling the networks with torch")
     return TorchEngine(bundle, device, threads, precision, compiled=compiled)
 
 
 def _openvino(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
-    try:
+    with _explaining("OpenVINO", "install it with `pip install openvino`"):
         from models.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - it may be missing or broken
 
         return OpenVinoEngine(bundle, threads, precision=precision)
-    except EngineError:
-        raise
-    except Exception as error:  # whatever a native library raises, another engine can still do it
-        message = f"OpenVINO does not work on this machine ({error}): install it with `pip install openvino`"
-        raise EngineError(message) from error
 
 
 def _onnxruntime(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
-    try:
+    with _explaining("ONNX Runtime", "install it with `pip install onnxruntime`"):
         from models.runtime.onnx_engine import OnnxRuntimeEngine  # noqa: PLC0415 - it may be missing or broken
 
         return OnnxRuntimeEngine(bundle, threads, precision=precision)
-    except EngineError:
-        raise
-    except Exception as error:  # as above
-        message = f"ONNX Runtime does not work on this machine ({error}): install it with `pip install onnxruntime`"
-        raise EngineError(message) from error
 
 
 def _tensorrt(bundle: Bundle, library: TensorRtName, precision: PrecisionName) -> Engine:
-    from models.runtime.tensorrt_engine import TensorRtEngine  # noqa: PLC0415 - beside the others
+    extra = library.replace("_", "-")
+    with _explaining(library, f"update the NVIDIA driver, and install it with `pip install -e '.[{extra}]'`"):
+        from models.runtime.tensorrt_engine import TensorRtEngine  # noqa: PLC0415 - beside the others
 
-    return TensorRtEngine(bundle, library, precision)
+        return TensorRtEngine(bundle, library, precision)
+
+
+@contextmanager
+def _explaining(library: str, advice: str) -> Iterator[None]:
+    """Turn what a native library raises into what to do about it; another engine can still do its work."""
+    try:
+        yield
+    except (EngineError, MemoryError, torch.OutOfMemoryError):  # have their own advice
+        raise
+    except Exception as error:
+        message = f"{library} does not work on this machine ({' '.join(str(error).split())}): {advice}"
+        raise EngineError(message) from error

@@ -1,5 +1,6 @@
 """One thread that owns the device: callers submit items and get Futures, what waits is run in batches."""
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -14,10 +15,11 @@ import numpy.typing as npt
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
 
+_log: Final = logging.getLogger(__name__)
 QUEUE_ITEMS: Final = 256
 WINDOW_MS: Final = 5.0
 
-DropReason = Literal["deadline", "cancelled"]
+DropReason = Literal["deadline", "cancelled", "failed"]
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -82,6 +84,9 @@ class Worker:
     The queue is bounded: ``submit`` waits while it is full, except in a Future's own callback, which runs
     in the worker's thread and would wait for itself.
 
+    Nothing that an engine, an item or a callback raises ends the thread: what it happened to fails with the error, is
+    counted and logged, and the rest is run.
+
     Args:
         window_ms: how long a batch with room waits for company, where some is likely.
         clock: tells the time, in milliseconds.
@@ -121,7 +126,7 @@ class Worker:
 
     @property
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
-        """Return how many items were not run, by network and reason: past their deadline, or taken back."""
+        """Return how many items were not run, by network and reason: past their deadline, taken back, or failed."""
         with self._changed:
             return dict(self._dropped)
 
@@ -142,16 +147,30 @@ class Worker:
             late, batch = turn
             for item in self._alive(late):
                 self._count(item, "deadline")
-                item.future.set_exception(DeadlineExceededError(f"the {item.network} network was busy for too long"))
+                _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
             if alive := self._alive(batch):
                 self._run(alive)
 
     def _next(self) -> tuple[list[Item], list[Item]] | None:
+        """Return what is late and what to run; if no order can be found, all that waits fails, or it would for ever."""
+        try:
+            return self._wait()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for a dead thread
+            with self._changed:
+                waiting = self._waiting.take_all()
+                self._changed.notify_all()
+            self._fail(waiting, error)
+            return [], []
+
+    def _wait(self) -> tuple[list[Item], list[Item]] | None:
         """Wait until something is late or to be run, and return both; None once the worker is closed."""
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                late, batch = self._waiting.take_late(now), self._waiting.take_batch(now)
+                late = self._waiting.take_late(now)
+                batch = (
+                    self._waiting.take_batch(now) if self._waiting and not late else []
+                )  # what is taken must not be lost
                 if late or batch:
                     self._changed.notify_all()
                     return late, batch
@@ -163,7 +182,12 @@ class Worker:
         """Return the items, now running, that nobody has cancelled; the others are counted."""
         alive = []
         for item in items:
-            if item.future.set_running_or_notify_cancel():
+            try:
+                running = item.future.set_running_or_notify_cancel()
+            except BaseException as error:  # noqa: BLE001 - a Future that was used before
+                self._fail([item], error)
+                continue
+            if running:
                 alive.append(item)
             else:
                 self._count(item, "cancelled")
@@ -176,18 +200,33 @@ class Worker:
     def _run(self, items: list[Item]) -> None:
         try:
             outputs = split(self._engine.run(items[0].network, join(items)), items)
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for this batch, not to this thread
-            for item in items:
-                item.future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for this batch, not to this thread
+            self._fail(items, error)
             return
         for item, rows in zip(items, outputs, strict=True):
-            _finish(item, rows)
+            self._finish(item, rows)
+
+    def _finish(self, item: Item, rows: Outputs) -> None:
+        try:
+            item.future.set_result(item.finish(rows))
+        except BaseException as error:  # noqa: BLE001 - the same, or raised by a callback
+            self._fail([item], error)
+
+    def _fail(self, items: Sequence[Item], error: BaseException) -> None:
+        """Count, log and tell that items failed; one that has its result already has broken only in a callback."""
+        _log.warning("%d inputs failed: %s: %s", len(items), type(error).__name__, error)
+        _log.debug("the reason", exc_info=error)
+        for item in items:
+            if not item.future.done():
+                self._count(item, "failed")
+                _refuse(item, error)
 
 
-def _finish(item: Item, rows: Outputs) -> None:
+def _refuse(item: Item, error: BaseException) -> None:
+    """Fail an item's Future with an error that its caller can handle as such."""
     try:
-        result = item.finish(rows)
-    except Exception as error:  # noqa: BLE001 - the same
-        item.future.set_exception(error)
-    else:
-        item.future.set_result(result)
+        item.future.set_exception(
+            error if isinstance(error, Exception) else RuntimeError(f"the engine broke: {error!r}")
+        )
+    except BaseException:  # noqa: BLE001 - of a callback, or it was cancelled meanwhile
+        _log.debug("a caller broke when it was told of an error", exc_info=True)

@@ -39,10 +39,13 @@ class GatedEngine:
     def __init__(self) -> None:
         self.entered, self.turns = threading.Semaphore(0), threading.Semaphore(0)
         self.batches: list[list[float]] = []
+        self.errors: list[BaseException] = []
 
     def run(self, network: ServedName, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
         self.entered.release()
         assert self.turns.acquire(timeout=_WAIT_S)
+        if self.errors:
+            raise self.errors.pop()
         images = np.asarray(inputs["images"], np.float32).reshape(len(inputs["images"]), -1)
         self.batches.append(images[:, 0].tolist())
         if np.isnan(images).any():
@@ -111,6 +114,116 @@ def test_a_result_that_cannot_be_made_fails_alone(worker: Worker, engine: GatedE
     assert (result(busy), result(good)) == (0, 4)
     with pytest.raises(ValueError, match="unusable"):
         result(bad)
+
+
+class Fatal(BaseException):
+    """As the panics of libraries are: no Exception."""
+
+
+def broken_callback(_: object) -> None:
+    message = "no Exception"
+    raise Fatal(message)
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), SystemExit(3), Fatal("a panic")])
+def test_whatever_an_engine_raises_fails_its_batch_and_the_worker_goes_on(
+    worker: Worker, engine: GatedEngine, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.errors.append(error)
+    failing = worker.submit(face(1))
+    engine.wait_until_running()
+    queued = worker.submit(face(2))
+    engine.let(2)
+    with pytest.raises((MemoryError, RuntimeError)) as raised:
+        result(failing)
+    assert raised.value is error or repr(error) in str(raised.value)
+    assert result(queued) == 4
+    assert worker.dropped == {("face", "failed"): 1}
+    assert f"1 inputs failed: {type(error).__name__}" in caplog.text
+
+
+def test_a_callback_that_breaks_costs_nobody_a_result(worker: Worker, engine: GatedEngine) -> None:
+    busy = worker.submit(face(0))
+    engine.wait_until_running()
+    failing, good = [worker.submit(face(value)) for value in (1, 2)], worker.submit(audio(3, 4.0))
+    for future in (*failing, busy):
+        future.add_done_callback(broken_callback)
+    engine.let(3)
+    assert [result(future) for future in (busy, *failing)] == [0, 2, 4]
+    assert good.result(_WAIT_S)[0, 0] == 8
+    assert worker.dropped == {}
+
+
+def test_a_callback_that_breaks_on_an_error_keeps_it_from_nobody(worker: Worker, engine: GatedEngine) -> None:
+    busy = worker.submit(face(0))
+    engine.wait_until_running()
+    failing = [worker.submit(face(value)) for value in (float("nan"), 2)]
+    failing[0].add_done_callback(broken_callback)
+    engine.let(2)
+    for future in failing:
+        with pytest.raises(OSError, match="face failed"):
+            result(future)
+    assert result(busy) == 0
+    assert worker.dropped == {("face", "failed"): 2}
+    engine.let(1)
+    assert result(worker.submit(face(5))) == 10
+
+
+def test_rows_that_do_not_fit_together_fail_and_the_worker_goes_on(worker: Worker, engine: GatedEngine) -> None:
+    class Odd(Item):
+        @property
+        def group(self) -> tuple[object, ...]:
+            return ("face",)
+
+    busy = worker.submit(face(0))
+    engine.wait_until_running()
+    odd = [worker.submit(Odd("face", {"images": np.zeros((1, 1, side, 3))}, lambda out: out)) for side in (1, 2)]
+    engine.let(2)
+    for future in odd:
+        with pytest.raises(ValueError, match="dimension"):
+            result(future)
+    engine.let(1)
+    assert (result(busy), result(worker.submit(face(5)))) == (0, 10)
+
+
+def test_a_future_that_was_used_before_fails_alone(worker: Worker, engine: GatedEngine) -> None:
+    busy = worker.submit(face(0))
+    engine.wait_until_running()
+    used = face(1)
+    used.future.set_result(-1.0)
+    worker.submit(used)
+    good = worker.submit(face(2))
+    engine.let(2)
+    assert (result(busy), result(used.future), result(good)) == (0, -1, 4)
+
+
+def test_an_item_that_lacks_an_input_is_refused_and_not_kept(worker: Worker, engine: GatedEngine) -> None:
+    with pytest.raises(KeyError, match="audio"):
+        worker.submit(Item("fusion", {"text": np.zeros((1, 2, 3))}, lambda out: out["logits"]))
+    engine.let(1)
+    assert result(worker.submit(face(5))) == 10
+
+
+def test_where_no_order_can_be_found_what_waits_fails_instead_of_waiting_for_ever(
+    worker: Worker, engine: GatedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = worker.submit(face(0))
+    engine.wait_until_running()
+    waiting = [worker.submit(face(value)) for value in (1, 2)]
+
+    def no_order(*_: object) -> list[Item]:
+        message = "no order"
+        raise ArithmeticError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker._waiting, "_in_turn", no_order)
+        engine.let(1)
+        for future in waiting:
+            with pytest.raises(ArithmeticError, match="no order"):
+                result(future)
+    engine.let(1)
+    assert (result(busy), result(worker.submit(face(5)))) == (0, 10)
+    assert worker.dropped == {("face", "failed"): 2}
 
 
 def test_a_cancelled_item_is_not_run(worker: Worker, engine: GatedEngine) -> None:

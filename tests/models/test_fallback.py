@@ -130,3 +130,28 @@ def test_errors_are_told_in_a_line() -> None:
         "a package is missing or broken (libfoo.so: cannot open shared object)"
     )
     assert explained(ValueError("odd")) == "ValueError: odd"
+    assert explained(MemoryError()).startswith("the memory is full (MemoryError): lower runtime.max_batch")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("cuDNN version incompatibility: compiled against (9, 1, 0) but found runtime version (8, 9, 0)"),
+        RuntimeError("CUDA error: no kernel image is available for execution on the device"),
+        OSError("libcublas.so.13: cannot open shared object file"),
+    ],
+)
+def test_cuda_libraries_that_do_not_fit_are_told_with_what_to_install(error: Exception) -> None:
+    assert str(error) in explained(error)
+    assert "update the NVIDIA driver, and install torch" in explained(error)
+
+
+def test_the_memory_that_an_engine_lacks_is_found_by_the_next(bundle: Bundle, reload: Callable[[], Bundle]) -> None:
+    def allocate_too_much() -> None:
+        np.empty(2**62, np.uint8)
+
+    with pytest.raises(MemoryError) as full:
+        allocate_too_much()
+    engine = FallbackEngine([dying(0, full.value), TORCH], bundle, reload)
+    assert engine.run("face", FACES)["logits"].shape == (2, 7)
+    assert "the memory is full (Unable to allocate" in engine.fallbacks[0].reason

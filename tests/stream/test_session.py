@@ -1,5 +1,6 @@
 """A live session on real speech: real speech detection and recognition, random emotion weights."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ from speech_clips import ONE_SENTENCE, noise, silence
 from models.bundle import Bundle
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
+from models.runtime.readiness import require_time
 from models.runtime.runtime import Runtime
+from models.runtime.switching import SwitchingEngine
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
 from stream import events
@@ -95,6 +98,34 @@ def test_an_engine_that_fails_in_a_session_is_replaced_and_told_once(bundle: Bun
         ("engine.replaced", "RuntimeError: the device is gone; torch-cpu is used instead of failing")
     ]
     assert len(talk.emotions()) >= 1, "what the engine failed on was computed again"
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_session_goes_on_while_its_engine_is_built_and_is_told_how_that_ends(
+    bundle: Bundle, models: LiveModels, sentence: Samples, *, works: bool
+) -> None:
+    gate = threading.Event()
+
+    def build(loaded: Bundle) -> TorchEngine:
+        require_time("building it")
+        assert gate.wait(120)
+        if not works:
+            message = "the disk is full"
+            raise OSError(message)
+        return TorchEngine(loaded)
+
+    engine = SwitchingEngine([Candidate("built", build), Candidate("torch", TorchEngine)], bundle, lambda: bundle)
+    with Runtime(bundle, engine) as runtime:
+        talk = Talk(replace(models, runtime=runtime))
+        talk.hear(np.concatenate([sentence, silence(1.0)]))
+        gate.set()
+        engine._thread.join(120)
+        talk.hear(np.concatenate([sentence, silence(1.0)]))
+        totals = talk.session.finish()
+    codes = [event.code for event in talk.told if isinstance(event, events.Warning)]
+    assert codes == ["engine.building", "engine.ready" if works else "engine.replaced"]
+    assert len({emotion.utterance for emotion in talk.emotions() if emotion.final}) == totals.utterances >= 2
+    assert not [event for event in talk.told if isinstance(event, events.Error)]
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""What a session tells of the engine that computes: who stands in, who took over, who was given up."""
+
+from collections.abc import Sequence
+
+from models.runtime.fallback import Fallback
+from models.runtime.switching import EngineState
+from stream import events
+
+
+class EngineNews:
+    """What a session has been told of the engine so far."""
+
+    def __init__(self) -> None:
+        self._fallbacks = 0
+        self._state = EngineState("")
+
+    def of(self, state: EngineState, fallbacks: Sequence[Fallback]) -> list[events.Warning]:
+        """Return what is new.
+
+        An engine that is being built is told to whoever starts meanwhile, one that took over to whoever saw it coming,
+        and every engine that was given up to all, since it explains what is slow.
+        """
+        given_up = fallbacks[self._fallbacks :]
+        told = [
+            _warning("engine.replaced", f"{fallback.reason}; {state.name} is used instead of {fallback.engine}")
+            for fallback in given_up
+        ]
+        awaited = self._state.building
+        if awaited not in {None, state.building} and awaited not in {fallback.engine for fallback in fallbacks}:
+            told.append(_warning("engine.ready", f"{state.name} is ready and computes from now on"))
+        if state.building not in {None, awaited}:
+            message = f"{state.building} is being built; {state.name} computes until it is ready, more slowly"
+            told.append(_warning("engine.building", message))
+        self._fallbacks, self._state = len(fallbacks), state
+        return told
+
+
+def _warning(code: str, message: str) -> events.Warning:
+    return events.Warning(code=code, message=message)

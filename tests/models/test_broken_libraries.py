@@ -1,0 +1,104 @@
+"""A library that is missing, or does not fit this machine, says what to install, and the next engine is taken."""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+import torch
+
+from models.bundle import Bundle
+from models.runtime import select, tensorrt_engine
+from models.runtime.engine import EngineError
+from models.runtime.names import EngineName, TensorRtName
+
+TENSORRTS: list[TensorRtName] = ["tensorrt", "tensorrt_rtx"]
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU as far as engines ask before they load their library."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+class Library(ModuleType):
+    """A TensorRT that is there, and fails as the real ones do where the driver is older than they are."""
+
+    class ILogger:
+        def __init__(self) -> None:
+            pass
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(name)
+        self._error = error
+
+    def Runtime(self, _: object) -> None:  # noqa: N802 - the library's name
+        raise self._error
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("name", TENSORRTS)
+def test_a_tensorrt_that_is_missing_says_what_to_install(
+    bundle: Bundle, name: TensorRtName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(EngineError, match=rf"{name} can't be loaded .*pip install -e '\.\[{name.replace('_', '-')}\]'"):
+        select.choose_engine(name, bundle)
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("name", TENSORRTS)
+def test_a_tensorrt_that_does_not_fit_the_driver_says_what_to_update(
+    bundle: Bundle, name: TensorRtName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = TypeError("pybind11::init(): factory function\nreturned nullptr")
+    monkeypatch.setitem(sys.modules, name, Library(name, error))
+    with pytest.raises(EngineError) as told:
+        select.choose_engine(name, bundle)
+    assert str(told.value) == (
+        f"{name} does not work on this machine (pybind11::init(): factory function returned nullptr): "
+        f"update the NVIDIA driver, and install it with `pip install -e '.[{name.replace('_', '-')}]'`"
+    )
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("name", TENSORRTS)
+def test_a_gpu_that_is_full_is_no_broken_library(
+    bundle: Bundle, name: TensorRtName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        message = "CUDA out of memory"
+        raise torch.OutOfMemoryError(message)
+
+    monkeypatch.setattr(tensorrt_engine, "load_library", full)
+    with pytest.raises(EngineError, match=r"the GPU's memory is full \(CUDA out of memory\): lower runtime\.max_batch"):
+        select.choose_engine(name, bundle)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [
+        ("openvino", "models.runtime.openvino_engine", "openvino"),
+        ("onnxruntime", "models.runtime.onnx_engine", "onnxruntime"),
+    ],
+)
+def test_a_processors_engine_that_cannot_be_imported_says_what_to_install(
+    bundle: Bundle, name: EngineName, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EngineError, match=rf"does not work on this machine .*{package}.*`pip install {package}`"):
+        select.choose_engine(name, bundle)
+
+
+@pytest.mark.parametrize("choose", [select.choose_engine, select.choose_live_engine])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes the GPU")
+def test_without_any_other_engine_auto_computes_in_torch(
+    bundle: Bundle, choose: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, package in [("openvino_engine", "openvino"), ("onnx_engine", "onnxruntime")]:
+        monkeypatch.delitem(sys.modules, f"models.runtime.{module}", raising=False)
+        monkeypatch.setitem(sys.modules, package, None)
+    engine = choose("auto", bundle, reload=lambda: bundle)
+    assert engine.name == "torch-cpu"  # type: ignore[attr-defined] # both kinds have one
+    assert [fallback.engine for fallback in engine.fallbacks] == ["openvino", "onnxruntime"]  # type: ignore[attr-defined] # as above
