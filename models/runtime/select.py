@@ -1,8 +1,10 @@
 """Choosing the engine that is fastest on this machine, or the one the settings name."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from textwrap import shorten
 from typing import Final, get_args
 
 import torch
@@ -16,6 +18,8 @@ from models.runtime.switching import SwitchingEngine
 
 _ON_GPU: Final[tuple[EngineName, ...]] = ("tensorrt", "tensorrt_rtx", "torch")
 _ON_CPU: Final[tuple[EngineName, ...]] = ("openvino", "onnxruntime")
+_UNSUPPORTED: Final = re.compile(r"No conversion rule found for operations: (.+)")  # OpenVINO's words
+_REASON_LENGTH: Final = 500
 _OPTIONAL: Final = frozenset(get_args(TensorRtName))
 
 
@@ -146,5 +150,11 @@ def _explaining(library: str, advice: str) -> Iterator[None]:
     except (EngineError, MemoryError, torch.OutOfMemoryError):  # have their own advice
         raise
     except Exception as error:
-        message = f"{library} does not work on this machine ({' '.join(str(error).split())}): {advice}"
-        raise EngineError(message) from error
+        raise EngineError(_told(library, str(error), advice)) from error
+
+
+def _told(library: str, reason: str, advice: str) -> str:
+    if unsupported := _UNSUPPORTED.search(reason):
+        return f"{library} does not support the operators {unsupported[1]}: set runtime.engine to torch"
+    shown = shorten(reason, _REASON_LENGTH, placeholder=" …")  # OpenVINO adds whole networks
+    return f"{library} does not work on this machine ({shown}): {advice}"

@@ -2,15 +2,21 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from models.bundle import Bundle
-from models.runtime import select, tensorrt_engine
+from models.runtime import select, tensorrt_build, tensorrt_engine
 from models.runtime.engine import EngineError
+from models.runtime.fallback import Fallback
 from models.runtime.names import EngineName, TensorRtName
+from models.runtime.switching import EngineState
+from models.runtime.tensorrt_build import tensorrt_plan
 
 TENSORRTS: list[TensorRtName] = ["tensorrt", "tensorrt_rtx"]
 
@@ -89,6 +95,72 @@ def test_a_processors_engine_that_cannot_be_imported_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EngineError, match=rf"does not work on this machine .*{package}.*`pip install {package}`"):
         select.choose_engine(name, bundle)
+
+
+class Decomposing(nn.Module):
+    """A text network with an operator that only torch has."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(64, 8), nn.Linear(8, classes)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, utterance_mask: Tensor) -> tuple[Tensor, Tensor]:
+        mask = (attention_mask * utterance_mask).unsqueeze(-1)
+        words = self.table(input_ids) * mask
+        embedding = torch.linalg.eigvals(words.transpose(1, 2) @ words).real
+        return embedding, self.head(embedding)
+
+
+@pytest.fixture
+def odd(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bundle:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return replace(bundle, text=Decomposing(len(bundle.config.labels)).eval())  # type: ignore[arg-type] # it behaves as one
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="other engines are taken on a GPU")
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_an_operator_that_an_engine_lacks_is_named_and_serving_goes_on(odd: Bundle, name: EngineName) -> None:
+    with pytest.raises(EngineError, match=r"aten::linalg_eigvals.*: set runtime\.engine to torch") as told:
+        select.choose_engine(name, odd)
+    engine = select.choose_live_engine(name, odd, reload=lambda: odd)
+    engine._thread.join(120)
+    assert engine.state == EngineState("torch-cpu")
+    assert engine.fallbacks == [Fallback(name, str(told.value))]
+    assert len(str(told.value)) < 200
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is built for a TensorRT that is there as far as keeping its engine files goes."""
+    built: list[bytes] = []
+
+    def build(trt: object, name: str, model: bytes, shapes: object, timing: Path | None) -> bytes:  # noqa: ARG001 - as build_plan's
+        built.append(model)
+        return model
+
+    library = ModuleType("tensorrt")
+    monkeypatch.setattr(library, "__version__", "10.0", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorrt", library)
+    monkeypatch.setattr(tensorrt_build, "build_plan", build)
+    return built
+
+
+@pytest.mark.usefixtures("gpu")
+def test_an_engine_file_of_another_gpu_or_cut_short_is_built_again(
+    bundle: Bundle, tmp_path: Path, counted: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan() -> bytes:
+        return tensorrt_plan("tensorrt", "fusion", bundle.fusion, bundle.config, "float32", tmp_path)
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    first = plan()
+    assert (plan(), len(counted)) == (first, 1)
+    file = next(tmp_path.glob("*/model.plan"))
+    file.write_bytes(first[:-1])
+    assert (plan(), len(counted)) == (first, 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
+    plan()
+    assert len(counted) == 3
 
 
 @pytest.mark.parametrize("choose", [select.choose_engine, select.choose_live_engine])
