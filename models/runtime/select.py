@@ -13,6 +13,7 @@ from models.bundle import Bundle
 from models.runtime.engine import Engine, EngineError
 from models.runtime.fallback import Candidate, Fallback, FallbackEngine
 from models.runtime.names import EngineName, PrecisionName, TensorRtName
+from models.runtime.own_thread import OwnThread
 from models.runtime.readiness import require_time
 from models.runtime.switching import SwitchingEngine
 
@@ -115,9 +116,10 @@ def _candidate(name: EngineName, threads: int, precision: PrecisionName) -> Cand
 def _torch(bundle: Bundle, device: str, threads: int, precision: PrecisionName, *, compiled: bool = False) -> Engine:
     from models.runtime.torch_engine import TorchEngine  # noqa: PLC0415 - beside the others
 
-    if compiled:
-        require_time("compiling the networks with torch")
-    return TorchEngine(bundle, device, threads, precision, compiled=compiled)
+    if not compiled:
+        return TorchEngine(bundle, device, threads, precision)
+    require_time("compiling the networks with torch")
+    return OwnThread(lambda: TorchEngine(bundle, device, threads, precision, compiled=True))
 
 
 def _openvino(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:

@@ -39,7 +39,8 @@ class SwitchingEngine:
     under way ends on the engine that stood in. Each of the two gives way to the next engine if it fails on a batch
     (:class:`~models.runtime.fallback.FallbackEngine`). If nothing is ready, the start waits for the first that works.
 
-    An engine is built and warmed up in another thread than it runs in.
+    An engine is built and warmed up in another thread than it runs in; one that minds is wrapped in
+    :class:`~models.runtime.own_thread.OwnThread`.
 
     Args:
         candidates: the engines, the best first.
