@@ -109,6 +109,8 @@ def run(
         on_ready: gets the address of the page once it can be opened.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in ("m2fnet", "models"):  # OpenVINO quietens the root logger while it converts in the background
+        logging.getLogger(name).setLevel(logging.INFO)
     try:
         opened = open_local(settings, camera, microphone, sources)
         # The port first: it is taken at once or never, the models take seconds.

@@ -28,6 +28,7 @@ from models.runtime.engine import (
 from models.runtime.model_cache import ModelFormat, cached, keep, kept
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import examples, run_once, shape
+from models.runtime.root_logger import root_logger_kept
 
 _log: Final = logging.getLogger(__name__)
 _HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8 is in the model
@@ -141,7 +142,8 @@ def _layout(name: ServedName, inputs: tuple[torch.Tensor, ...]) -> str:
 
 def _convert(name: ServedName, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ov.Model:
     _log.info("converting the %s network to OpenVINO, once for this bundle", name)
-    with warnings.catch_warnings(), torch.no_grad():
+    # It lets the root logger tell errors alone, and forgets that where it fails.
+    with warnings.catch_warnings(), torch.no_grad(), root_logger_kept():
         warnings.simplefilter("ignore")  # of the tracer: the parity tests check what it doubts
         model = ov.convert_model(network, example_input=inputs)
     ports = zip(model.inputs, inputs, strict=True)

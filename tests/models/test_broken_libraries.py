@@ -119,7 +119,9 @@ def odd(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bund
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="other engines are taken on a GPU")
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_an_operator_that_an_engine_lacks_is_named_and_serving_goes_on(odd: Bundle, name: EngineName) -> None:
+def test_an_operator_that_an_engine_lacks_is_named_and_serving_goes_on(
+    odd: Bundle, name: EngineName, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(EngineError, match=r"aten::linalg_eigvals.*: set runtime\.engine to torch") as told:
         select.choose_engine(name, odd)
     engine = select.choose_live_engine(name, odd, reload=lambda: odd)
@@ -127,6 +129,7 @@ def test_an_operator_that_an_engine_lacks_is_named_and_serving_goes_on(odd: Bund
     assert engine.state == EngineState("torch-cpu")
     assert engine.fallbacks == [Fallback(name, str(told.value))]
     assert len(str(told.value)) < 200
+    assert f"torch-cpu is used instead of {name}" in caplog.text
 
 
 @pytest.fixture
