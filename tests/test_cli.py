@@ -66,7 +66,7 @@ def test_export_writes_the_networks_and_prints_where(
     out = tmp_path / "networks"
     result = runner.invoke(cli.app, ["export", "--engine", "onnx", "--bundle", str(bundle_folder), "--out", str(out)])
     assert result.exit_code == 0
-    names = [f"{name}.onnx" for name in ("text", "audio", "face", "fusion")]
+    names = [f"{name}.onnx" for name in ("text", "audio", "face", "fusion", "pnet", "rnet", "onet")]
     assert result.stdout.split() == [str(out / name) for name in names]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
 
