@@ -1,5 +1,6 @@
 """A bundle of the real networks with random weights, the text encoder and the dialog network small."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,10 +12,11 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
-from models.bundle import AudioPart, Bundle, BundleConfig, FacePart, Temperatures, TextPart
+from models.bundle import AudioPart, Bundle, BundleConfig, ExtractorPart, FacePart, Temperatures, TextPart
 from models.extractor import EmotionExtractor
 from models.fusion import FusionConfig, M2FNet
 from models.labels import LABELS
+from models.speech_encoder import VoiceExtractor
 from models.text import MAX_TOKENS, TextEncoder
 
 TEXT_DIM = 32
@@ -92,3 +94,18 @@ def _spread_statistics(network: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+
+
+def with_other_branches(bundle: Bundle) -> Bundle:
+    """Return a bundle whose voice branch is Whisper's encoder, and which has a scene branch."""
+    torch.manual_seed(0)
+    config, classes, dim = bundle.config, len(bundle.config.labels), bundle.config.audio.dim
+    changed = config.model_copy(
+        update={
+            "audio": AudioPart(kind="whisper", dim=dim),
+            "scene": ExtractorPart(dim=dim),
+            "networks": (*config.networks, "scene"),
+        }
+    )
+    voice, scene = VoiceExtractor.untrained(classes, dim).eval(), EmotionExtractor(classes, dim).eval()
+    return replace(bundle, config=changed, audio=voice, scene=scene)

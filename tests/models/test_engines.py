@@ -3,17 +3,16 @@
 import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
 import torch
+from tiny_bundle import with_other_branches
 
-from models.bundle import STARTER, AudioPart, Bundle, BundleConfig, ExtractorPart, load_bundle
+from models.bundle import STARTER, Bundle, BundleConfig, load_bundle
 from models.calibration import probabilities
-from models.extractor import EmotionExtractor
 from models.face_networks import DETECTION
 from models.runtime import model_cache, select
 from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineError, Outputs, ServedName
@@ -22,7 +21,6 @@ from models.runtime.names import EngineName, PrecisionName
 from models.runtime.onnx_engine import OnnxRuntimeEngine
 from models.runtime.openvino_engine import OpenVinoEngine, openvino_format
 from models.runtime.torch_engine import TorchEngine
-from models.speech_encoder import VoiceExtractor
 
 Inputs = dict[str, Array]
 
@@ -49,21 +47,6 @@ def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) ->
             loaded = with_other_branches(load_bundle(bundle_folder))
     openvino = OpenVinoEngine(loaded, folder=cache / "openvino")
     return loaded.config, TorchEngine(loaded), openvino, OnnxRuntimeEngine(loaded, folder=cache / "onnx")
-
-
-def with_other_branches(bundle: Bundle) -> Bundle:
-    """Return a bundle whose voice branch is Whisper's encoder, and which has a scene branch."""
-    torch.manual_seed(0)
-    config, classes, dim = bundle.config, len(bundle.config.labels), bundle.config.audio.dim
-    changed = config.model_copy(
-        update={
-            "audio": AudioPart(kind="whisper", dim=dim),
-            "scene": ExtractorPart(dim=dim),
-            "networks": (*config.networks, "scene"),
-        }
-    )
-    voice, scene = VoiceExtractor.untrained(classes, dim).eval(), EmotionExtractor(classes, dim).eval()
-    return replace(bundle, config=changed, audio=voice, scene=scene)
 
 
 def token_rows(lengths: tuple[int, ...], generator: np.random.Generator) -> Inputs:

@@ -7,7 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from test_engines import cases, difference, with_other_branches
+from test_engines import cases, difference
+from tiny_bundle import with_other_branches
 
 from models.bundle import Bundle
 from models.runtime import onnx_export

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_engines import with_other_branches
+from tiny_bundle import with_other_branches
 
 from models.bundle import AudioKind, Bundle
 from models.runtime import tensorrt_build
