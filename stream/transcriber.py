@@ -83,8 +83,11 @@ class Transcriber:
 
     def _work(self) -> None:
         while jobs := self._jobs.get(self._whisper.max_batch):
-            for job in self._heard_first(jobs):
-                self._hear_again(job)
+            self._finish(jobs)
+
+    def _finish(self, jobs: list[Job]) -> None:
+        for job in self._heard_first(jobs):
+            self._hear_again(job)
 
     def _heard_first(self, jobs: list[Job]) -> list[Job]:
         """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
