@@ -33,13 +33,13 @@ from stream.analysis import AnalysisError, analyze_file
 from stream.config import load_settings
 from stream.live_models import LiveModels
 from stream.sources.decode import Decoder
+from stream.transcriber import Transcriber
 from stream.vad import SpeechDetector
-from stream.whisper import Whisper
 
 PARTS: Final[dict[str, tuple[type, str]]] = {
     "decoding": (Decoder, "media"),
     "voice activity": (SpeechDetector, "__call__"),
-    "speech recognition": (Whisper, "transcribe"),
+    "speech recognition": (Transcriber, "_finish"),
     "finding faces": (FaceDetector, "detect_all"),
     "networks": (worker.Worker, "_run"),
 }

@@ -1,5 +1,6 @@
 """Telling recognized words from invented ones: Whisper puts words to noise too. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,6 +66,19 @@ def rejection(passage: Passage, settings: TranscriberSettings) -> str | None:
     if len(bare) > _MAX_CHARACTERS_PER_S * _duration_ms(passage.words) / 1000:
         return "faster than speech"
     return None
+
+
+def in_doubt(passages: Sequence[Passage], settings: TranscriberSettings) -> bool:
+    """Return whether what was heard with little silence should be heard again in the whole window.
+
+    It should where there are no words, where some are not to be believed, and where some are less likely than
+    ``retry_log_probability``: words that are lost with too little silence are replaced by ones of which the model is
+    unsure.
+    """
+    return not passages or any(
+        passage.mean_log_probability < settings.retry_log_probability or rejection(passage, settings) is not None
+        for passage in passages
+    )
 
 
 def _no_speech(passage: Passage, bare: str, settings: TranscriberSettings) -> bool:

@@ -5,13 +5,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition
 
+from stream.batching import next_batch
 from stream.media import Samples
 from stream.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """Sound to transcribe; ``partial`` ones may be dropped."""
+    """Sound to transcribe; ``partial`` ones may be dropped. Without a language, it has to be detected."""
 
     samples: Samples
     start_ms: float
@@ -53,18 +54,16 @@ class JobQueue:
             for late in dropped:  # outside the lock: callbacks of the future may take others
                 late.future.cancel()
 
-    def get(self) -> Job | None:
-        """Wait for the next job nobody has cancelled, now running; None when the line is closed."""
+    def get(self, limit: int = 1) -> list[Job]:
+        """Wait for the next jobs nobody has cancelled, now running, that can be done together; none: it is closed."""
         with self._changed:
             while True:
                 while not self._closed and not self._urgent and not self._partial:
                     self._changed.wait()
                 if self._closed:
-                    return None
-                job = (self._urgent or self._partial).popleft()
-                self._changed.notify_all()
-                if job.future.set_running_or_notify_cancel():
-                    return job
+                    return []
+                if taken := [job for job in self._take(limit) if job.future.set_running_or_notify_cancel()]:
+                    return taken
 
     def close(self) -> None:
         """Cancel everything that waits and take no more."""
@@ -94,6 +93,16 @@ class JobQueue:
             raise ClosedError(message)
         (self._partial if job.partial else self._urgent).append(job)
         self._changed.notify_all()
+
+    def _take(self, limit: int) -> list[Job]:
+        taken = next_batch([job for job in (*self._urgent, *self._partial) if not job.future.cancelled()], limit)
+        for job in taken:
+            (self._partial if job.partial else self._urgent).remove(job)
+        if not taken:  # all were cancelled
+            self._urgent.clear()
+            self._partial.clear()
+        self._changed.notify_all()
+        return taken
 
     def _full(self) -> bool:
         """Return whether no place is left, after giving up those of cancelled jobs."""

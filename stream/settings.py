@@ -58,7 +58,13 @@ class TranscriberSettings(Section):
     beam_size: int = Field(1, ge=1, le=10, description="more is slower and a little more exact")
     threads: int = Field(0, ge=0, description="0: half the processor's cores, at least one")
     trailing_silence_ms: Annotated[int, Field(ge=1_000, le=30_000)] = Field(
-        30_000, description="silence that the model hears after the sound, at most; 12000 halves the work"
+        12_000, description="silence that the model first hears after the sound, at most; 30000: its whole window"
+    )
+    retry_log_probability: float = Field(
+        -0.8, lt=0, description="less likely text than this is heard again in the whole window"
+    )
+    max_batch: int = Field(
+        0, ge=0, le=64, description="waiting stretches of several sessions heard together; 0: 16 on CUDA, 1 on the CPU"
     )
     queue: int = Field(16, ge=1, description="waiting jobs; the oldest partial one is dropped first")
     partial_interval_ms: Milliseconds = Field(1_000, ge=200, description="new speech between partial transcripts")

@@ -1,4 +1,7 @@
-"""Speech recognition for all sessions of a process: one model, one worker thread, one bounded waiting line."""
+"""Speech recognition for all sessions of a process: one model, one worker thread, one bounded waiting line.
+
+What waits is heard together, up to ``max_batch`` stretches, where the device gains by it.
+"""
 
 import logging
 import threading
@@ -9,7 +12,7 @@ from stream.job_queue import Job, JobQueue
 from stream.media import Samples
 from stream.settings import TranscriberSettings
 from stream.transcript import Transcript
-from stream.whisper import Whisper
+from stream.whisper import Sound, Whisper
 
 _log: Final = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ class Transcriber:
         """
         self.check_language(language)
         future: Future[Transcript] = Future()
-        self._jobs.put(Job(samples, start_ms, language, partial, future))
+        self._jobs.put(Job(samples, start_ms, self._whisper.told_language(language), partial, future))
         return future
 
     def close(self) -> None:
@@ -79,11 +82,34 @@ class Transcriber:
         self._worker.join()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                transcript = self._whisper.transcribe(job.samples, job.start_ms, job.language)
-            except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
-                _log.debug("transcription failed", exc_info=True)
-                job.future.set_exception(error)
-            else:
+        while jobs := self._jobs.get(self._whisper.max_batch):
+            self._finish(jobs)
+
+    def _finish(self, jobs: list[Job]) -> None:
+        for job in self._heard_first(jobs):
+            self._hear_again(job)
+
+    def _heard_first(self, jobs: list[Job]) -> list[Job]:
+        """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
+        try:
+            transcripts = self._whisper.hear([_sound(job) for job in jobs], jobs[0].language)
+        except Exception:  # noqa: BLE001 - whose fault it is shows when each is heard alone
+            _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
+            return jobs
+        for job, transcript in zip(jobs, transcripts, strict=True):
+            if transcript is not None:
                 job.future.set_result(transcript)
+        return [job for job, transcript in zip(jobs, transcripts, strict=True) if transcript is None]
+
+    def _hear_again(self, job: Job) -> None:
+        try:
+            transcript = self._whisper.hear_again(_sound(job), job.language)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
+            _log.debug("transcription failed", exc_info=True)
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(transcript)
+
+
+def _sound(job: Job) -> Sound:
+    return Sound(job.samples, job.start_ms)

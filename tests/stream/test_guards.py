@@ -1,6 +1,6 @@
 import pytest
 
-from stream.guards import Passage, rejection
+from stream.guards import Passage, in_doubt, rejection
 from stream.settings import TranscriberSettings
 from stream.transcript import Word
 
@@ -59,3 +59,23 @@ def test_words_faster_than_anybody_speaks_are_rejected() -> None:
 def test_the_settings_decide() -> None:
     lax = TranscriberSettings(compression_ratio_threshold=10.0, log_probability_threshold=-5.0)
     assert rejection(passage("no " * 40, compression=8.0, log_probability=-2.5), lax) is None
+
+
+def test_likely_words_leave_no_doubt() -> None:
+    assert not in_doubt([passage("I did not know"), passage("you were there.")], SETTINGS)
+
+
+@pytest.mark.parametrize("log_probability", [-0.81, -1.5])
+def test_less_likely_words_are_to_be_heard_again(log_probability: float) -> None:
+    assert in_doubt([passage("I did not know"), passage("a bead", log_probability=log_probability)], SETTINGS)
+
+
+def test_no_words_and_words_that_are_not_believed_are_to_be_heard_again() -> None:
+    assert in_doubt([], SETTINGS)
+    assert in_doubt([passage("la la la la", compression=3.0)], SETTINGS)
+
+
+def test_from_when_on_words_are_doubted_is_a_setting() -> None:
+    doubtful = passage("a bead", log_probability=-0.7)
+    assert in_doubt([doubtful], TranscriberSettings(retry_log_probability=-0.6))
+    assert not in_doubt([doubtful], SETTINGS)

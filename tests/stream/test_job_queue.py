@@ -10,12 +10,12 @@ from stream.job_queue import ClosedError, Job, JobQueue
 
 
 def job(name: float, *, partial: bool = False) -> Job:
-    return Job(np.zeros(0, np.float32), name, None, partial, Future())
+    return Job(np.zeros(0, np.float32), name, "en", partial, Future())
 
 
-def name_of(found: Job | None) -> float:
-    assert found is not None
-    return found.start_ms
+def name_of(found: list[Job]) -> float:
+    (one,) = found
+    return one.start_ms
 
 
 def test_urgent_jobs_go_first_and_each_kind_in_order() -> None:
@@ -53,6 +53,28 @@ def test_cancelled_jobs_take_no_room_and_are_passed_over() -> None:
     queue.put(job(1))
     assert name_of(queue.get()) == 1
     assert queue.dropped == 0
+
+
+def test_jobs_that_can_be_done_together_are_taken_together_without_the_cancelled() -> None:
+    queue = JobQueue(8)
+    jobs = [job(0, partial=True), job(1), job(2), job(3), job(4), job(5, partial=True)]
+    for one in jobs:
+        queue.put(one)
+    jobs[2].future.cancel()
+    assert [one.start_ms for one in queue.get(2)] == [1, 3]
+    assert [one.start_ms for one in queue.get(2)] == [4]
+    assert [one.start_ms for one in queue.get(2)] == [0, 5]
+    assert [one.future.running() for one in jobs] == [True, True, False, True, True, True]
+
+
+def test_a_line_of_cancelled_jobs_only_is_empty() -> None:
+    queue = JobQueue(4)
+    jobs = [job(0), job(1, partial=True)]
+    for one in jobs:
+        queue.put(one)
+        one.future.cancel()
+    threading.Timer(0.05, queue.close).start()
+    assert queue.get(4) == []
 
 
 def test_a_job_taken_can_not_be_cancelled_any_more() -> None:
@@ -98,7 +120,7 @@ def test_closing_cancels_what_waits_and_frees_both_sides() -> None:
     producer.join()
     assert refused.is_set()
     assert waiting.future.cancelled()
-    assert queue.get() is None
+    assert queue.get() == []
 
 
 def test_a_callback_may_use_the_queue() -> None:
@@ -112,16 +134,22 @@ def test_a_callback_may_use_the_queue() -> None:
 
 
 @settings(deadline=None)  # timing is nothing a test should judge
-@given(st.integers(1, 4), st.lists(st.sampled_from(["partial", "urgent", "take", "cancel"]), max_size=40))
-def test_every_job_is_taken_dropped_or_waiting(size: int, steps: list[str]) -> None:
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.lists(st.sampled_from(["partial", "urgent", "take", "cancel"]), max_size=40),
+)
+def test_every_job_is_taken_dropped_or_waiting(size: int, limit: int, steps: list[str]) -> None:
     queue = JobQueue(size)
     jobs: list[Job] = []
     taken = cancelled = 0
     for step in steps:
         waiting = [one for one in jobs if not one.future.cancelled() and not one.future.running()]
         if step == "take" and waiting:
-            assert queue.get() in waiting
-            taken += 1
+            batch = queue.get(limit)
+            assert 0 < len(batch) <= limit
+            assert set(batch) <= set(waiting)
+            taken += len(batch)
         elif step == "cancel" and waiting:
             cancelled += waiting[0].future.cancel()
         elif step == "partial" or (step == "urgent" and sum(not one.partial for one in waiting) < size):

@@ -190,19 +190,19 @@ def test_noise_is_no_utterance_and_pictures_without_faces_are_told(talk: Talk) -
     assert totals.analyzed_frames == 1
 
 
-def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(talk: Talk, sentence: Samples) -> None:
+def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
+    talk: Talk, sentence: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The transcript is absent behind its mask; the failure is never taken for silence."""
-    original = talk.session._models.transcriber._whisper.transcribe
 
     def broken(*_: object, **__: object) -> None:
         message = "the engine is gone"
         raise RuntimeError(message)
 
-    talk.session._models.transcriber._whisper.transcribe = broken  # type: ignore[method-assign, assignment]
-    try:
-        talk.hear(np.concatenate([sentence, silence(1)]))
-        talk.session.finish()
-    finally:
-        talk.session._models.transcriber._whisper.transcribe = original  # type: ignore[method-assign]
+    whisper = talk.session._models.transcriber._whisper
+    monkeypatch.setattr(whisper, "hear", broken)
+    monkeypatch.setattr(whisper, "hear_again", broken)
+    talk.hear(np.concatenate([sentence, silence(1)]))
+    talk.session.finish()
     assert talk.emotions()[-1].modalities == ["audio"]
     assert any(isinstance(event, events.Warning) and event.code == "transcript.failed" for event in talk.told)

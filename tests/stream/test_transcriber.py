@@ -60,6 +60,37 @@ def test_a_failing_job_fails_its_own_future_only(transcriber: Transcriber) -> No
     assert whole.result().text
 
 
+def test_jobs_that_wait_are_heard_together_and_a_failing_one_fails_alone() -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, max_batch=4))
+    samples = read_sound(ONE_SENTENCE)
+    taken = []
+    hear = transcriber._whisper.hear
+    transcriber._whisper.hear = lambda sounds, language: taken.append(len(sounds)) or hear(sounds, language)
+    jobs = [transcriber.submit(samples, 1_000.0 * number) for number in range(7)]
+    broken = transcriber.submit(np.zeros((2, 16_000), np.float32), 0.0)
+    texts = {job.result().text for job in jobs}
+    with pytest.raises(ValueError, match=r"sound is \(n,\) samples"):
+        broken.result()
+    transcriber.close()
+    assert len(texts) == 1
+    assert max(taken) > 1
+    starts = [job.result().words[0].start_ms for job in jobs]
+    assert starts == pytest.approx([starts[0] + 1_000 * number for number in range(7)], abs=60)
+
+
+def test_a_device_that_fails_for_several_hears_them_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, max_batch=4))
+
+    def fail(*_: object) -> None:
+        message = "out of memory"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(transcriber._whisper, "hear", fail)
+    jobs = [transcriber.submit(read_sound(ONE_SENTENCE), 0.0) for _ in range(3)]
+    assert all("white" in job.result().text for job in jobs)
+    transcriber.close()
+
+
 def test_partial_jobs_are_dropped_and_counted_when_too_many_wait() -> None:
     transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, queue=1))
     samples = silence(1)
