@@ -94,7 +94,8 @@ class Transcriber:
         try:
             transcripts = self._whisper.hear([_sound(job) for job in jobs], jobs[0].language)
         except Exception:  # noqa: BLE001 - whose fault it is shows when each is heard alone
-            _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
+            if len(jobs) > 1:  # of one alone, whoever waits for it is told
+                _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
             return jobs
         for job, transcript in zip(jobs, transcripts, strict=True):
             if transcript is not None:
