@@ -219,6 +219,19 @@ def test_an_engine_that_stands_in_and_fails_gives_way_too(
     assert engine.state == EngineState("held")
 
 
+def test_no_batch_waits_for_an_engine_to_be_built(
+    bundle: Bundle, reload: Callable[[], Bundle], gate: threading.Event
+) -> None:
+    gate.set()  # it could be built, but only while the batch waits
+    engine = SwitchingEngine([Candidate("failing", Failing), held(gate), TORCH], bundle, reload)
+    assert engine.run("face", FACES)["logits"].shape == (2, 7)
+    assert engine.state == EngineState("torch-cpu")
+    assert engine.fallbacks == [
+        Fallback("failing", "RuntimeError: out of order"),
+        Fallback("held", "building it takes long, and nobody waits for it"),
+    ]
+
+
 def test_an_engine_that_cannot_be_built_only_warns_and_the_next_is_built(
     bundle: Bundle, reload: Callable[[], Bundle], gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
