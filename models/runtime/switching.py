@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.bundle import Bundle
-from models.runtime.engine import Array, EngineError, EngineInfo, Outputs, ServedName
+from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
 from models.runtime.fallback import Candidate, Fallback, FallbackEngine, explained
 from models.runtime.readiness import NotReadyError, building_while
 
@@ -36,8 +36,9 @@ class SwitchingEngine:
     """The best engine that is ready; a thread builds the better ones, and the first that works takes over.
 
     An engine is ready if all it needs is in the cache of converted networks. The switch is between two batches: the one
-    under way ends on the engine that stood in. Each of the two gives way to the next engine if it fails on a batch
-    (:class:`~models.runtime.fallback.FallbackEngine`). If nothing is ready, the start waits for the first that works.
+    under way ends on the engine that stood in. If one of the two fails on a batch, it gives way to the next engine that
+    is ready (:class:`~models.runtime.fallback.FallbackEngine`): sessions wait for that batch, so that one which would
+    have to be built is given up too. If nothing is ready, the start waits for the first that works.
 
     An engine is built and warmed up in another thread than it runs in; one that minds is wrapped in
     :class:`~models.runtime.own_thread.OwnThread`.
@@ -134,7 +135,10 @@ class SwitchingEngine:
         return found, [], ()
 
     def _load(self, candidates: Sequence[Candidate], bundle: Bundle) -> FallbackEngine:
-        return FallbackEngine(candidates, bundle, self._reload, required=True, on_fallback=self._note)
+        """Return the first engine, which those of the others that are ready stand behind."""
+        first, *others = candidates
+        behind = [_at_once(candidate) for candidate in others]
+        return FallbackEngine([first, *behind], bundle, self._reload, required=True, on_fallback=self._note)
 
     def _build(self, awaited: Sequence[Candidate], spare: Sequence[Candidate]) -> None:
         """Build the engines, best first, until one can take over."""
@@ -170,3 +174,16 @@ class SwitchingEngine:
         self.fallbacks.append(fallback)
         if self._on_fallback is not None:
             self._on_fallback(fallback)
+
+
+def _at_once(candidate: Candidate) -> Candidate:
+    """Return the candidate as one that fails where it would have to be built."""
+
+    def load(bundle: Bundle) -> Engine:
+        try:
+            with building_while(lambda: False):
+                return candidate.load(bundle)
+        except NotReadyError as error:  # to whoever looks for the next engine, one that does not work
+            raise EngineError(str(error)) from error
+
+    return Candidate(candidate.name, load)

@@ -43,10 +43,18 @@ def reload(bundle_folder: Path) -> Callable[[], Bundle]:
 
 
 class Held(TorchEngine):
-    """An engine that takes long to build: until ``gate`` is opened, or until it fails with ``error``."""
+    """An engine that takes long to build once it has ``begun``: until ``gate`` opens, or it fails with ``error``."""
 
-    def __init__(self, bundle: Bundle, gate: threading.Event, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        gate: threading.Event,
+        error: Exception | None = None,
+        begun: threading.Event | None = None,
+    ) -> None:
         require_time("building it")
+        if begun is not None:
+            begun.set()
         assert gate.wait(_WAIT_S)
         if error is not None:
             raise error
@@ -61,8 +69,8 @@ def gate() -> Iterator[threading.Event]:
     made.set()
 
 
-def held(gate: threading.Event, error: Exception | None = None) -> Candidate:
-    return Candidate("held", lambda bundle: Held(bundle, gate, error))
+def held(gate: threading.Event, error: Exception | None = None, begun: threading.Event | None = None) -> Candidate:
+    return Candidate("held", lambda bundle: Held(bundle, gate, error, begun))
 
 
 def broken(_: Bundle) -> TorchEngine:
@@ -211,6 +219,19 @@ def test_an_engine_that_stands_in_and_fails_gives_way_too(
     assert engine.state == EngineState("held")
 
 
+def test_no_batch_waits_for_an_engine_to_be_built(
+    bundle: Bundle, reload: Callable[[], Bundle], gate: threading.Event
+) -> None:
+    gate.set()  # it could be built, but only while the batch waits
+    engine = SwitchingEngine([Candidate("failing", Failing), held(gate), TORCH], bundle, reload)
+    assert engine.run("face", FACES)["logits"].shape == (2, 7)
+    assert engine.state == EngineState("torch-cpu")
+    assert engine.fallbacks == [
+        Fallback("failing", "RuntimeError: out of order"),
+        Fallback("held", "building it takes long, and nobody waits for it"),
+    ]
+
+
 def test_an_engine_that_cannot_be_built_only_warns_and_the_next_is_built(
     bundle: Bundle, reload: Callable[[], Bundle], gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,8 +297,10 @@ def test_closing_does_not_wait_for_what_is_being_built(
     bundle: Bundle, reload: Callable[[], Bundle], gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.runtime.switching._CLOSING_S", 0.01)
-    engine = SwitchingEngine([held(gate), TORCH], bundle, reload)
+    begun = threading.Event()
+    engine = SwitchingEngine([held(gate, begun=begun), TORCH], bundle, reload)
     runtime = Runtime(bundle, engine)
+    assert begun.wait(_WAIT_S), "or nothing would be built that could be thrown away"
     runtime.close()
     assert runtime.is_building
     assert engine._thread.daemon
