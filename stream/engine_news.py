@@ -21,10 +21,7 @@ class EngineNews:
         and every engine that was given up to all, since it explains what is slow.
         """
         given_up = fallbacks[self._fallbacks :]
-        told = [
-            _warning("engine.replaced", f"{fallback.reason}; {state.name} is used instead of {fallback.engine}")
-            for fallback in given_up
-        ]
+        told = [_warning("engine.replaced", fallback.told(state.name)) for fallback in given_up]
         awaited = self._state.building
         if awaited not in {None, state.building} and awaited not in {fallback.engine for fallback in fallbacks}:
             told.append(_warning("engine.ready", f"{state.name} is ready and computes from now on"))

@@ -30,6 +30,10 @@ class Fallback:
     engine: str
     reason: str
 
+    def told(self, instead: str) -> str:
+        """Return it as it is told, with the engine that is used instead."""
+        return f"{self.reason}; {instead} is used instead of {self.engine}"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -136,7 +140,7 @@ class FallbackEngine:
         del self._candidates[: len(failed)]
         for fallback in failed:
             self.fallbacks.append(fallback)
-            _log.warning("%s; %s is used instead of %s", fallback.reason, self.name, fallback.engine)
+            _log.warning("%s", fallback.told(self.name))
             if self._on_fallback is not None:
                 self._on_fallback(fallback)
 

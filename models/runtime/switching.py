@@ -167,7 +167,7 @@ class SwitchingEngine:
         return built
 
     def _give_up(self, fallback: Fallback, instead: str) -> None:
-        _log.warning("%s; %s is used instead of %s", fallback.reason, instead, fallback.engine)
+        _log.warning("%s", fallback.told(instead))
         self._note(fallback)
 
     def _note(self, fallback: Fallback) -> None:
