@@ -1,5 +1,6 @@
 """``m2fnet export``: the networks of a bundle made ready for an engine, ahead of time."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,8 +60,8 @@ def export(
         from models.runtime.export import Exporter  # noqa: PLC0415 - as above
 
         loaded = load_bundle(find_bundle(bundle))
-        calibration = _calibration(loaded, data, runs) if precision == "int8" and data is not None else None
-        exporter = Exporter(engine, loaded.config, precision, out, calibration)
+        calibrate = None if data is None else partial(_calibration, loaded, data, runs)
+        exporter = Exporter(engine, loaded.config, precision, out, calibrate)
         with Progress(console=err) as progress:
             networks = progress.track(list(served_networks(loaded).items()), description=f"building for {engine}")
             for name, network in networks:
@@ -75,5 +76,4 @@ def _calibration(bundle: "Bundle", data: Path, runs: Path) -> "Calibration":
     from trainer.starter_data import StarterData  # noqa: PLC0415 - as above
 
     engine = choose_engine("auto", bundle, precision="float32")
-    inputs = calibration_inputs(bundle, StarterData(data, runs / "cache"), engine.run)
-    return dict(inputs.items())
+    return calibration_inputs(bundle, StarterData(data, runs / "cache"), engine.run)

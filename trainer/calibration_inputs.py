@@ -6,9 +6,11 @@ from typing import Final
 import numpy as np
 
 from models.bundle import Bundle, NetworkName
-from models.runtime.engine import Array, Outputs
+from models.runtime.engine import Array, Outputs, ServedName
+from models.runtime.export import Calibration
 from trainer.data.errors import DatasetError
 from trainer.metrics import Ints
+from trainer.outputs import Floats
 from trainer.requests import Heard, Requests, dialog_requests, face_requests, some, text_requests, voice_requests
 from trainer.starter_data import StarterData
 
@@ -19,7 +21,7 @@ _CLIPS: Final = 300
 _SEED: Final = 0
 
 
-def calibration_inputs(bundle: Bundle, data: StarterData, run: Run) -> dict[NetworkName, Sequence[Mapping[str, Array]]]:
+def calibration_inputs(bundle: Bundle, data: StarterData, run: Run) -> Calibration:
     """Return a few hundred inputs of each network that is to be quantised.
 
     Not of the scene's, of which these corpora have nothing, nor of a voice branch on Whisper's encoder: in int8 it
@@ -45,7 +47,7 @@ def calibration_inputs(bundle: Bundle, data: StarterData, run: Run) -> dict[Netw
         bundle.config.fusion,
         _SEED,
     )
-    found: dict[NetworkName, Sequence[Mapping[str, Array]]] = {
+    found: dict[ServedName, Sequence[Mapping[str, Array]]] = {
         "text": text.inputs,
         "face": face.inputs,
         "fusion": fusion.inputs,
@@ -55,7 +57,7 @@ def calibration_inputs(bundle: Bundle, data: StarterData, run: Run) -> dict[Netw
     return found
 
 
-def embeddings(name: NetworkName, requests: Requests, run: Run) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def embeddings(name: NetworkName, requests: Requests, run: Run) -> Floats:
     """Return the embeddings ``(rows, dim)`` of all requests, in order."""
     return np.concatenate([run(name, inputs)["embedding"] for inputs in requests.inputs])
 

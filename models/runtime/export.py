@@ -30,7 +30,8 @@ class Exporter:
         precision: of the computation.
         out: a folder, made if it is missing, into which ``NETWORK.onnx``, ``.xml`` and ``.bin``, or ``.plan`` are put;
             the cache alone if None.
-        calibration: for int8, inputs of training data; a network without any stays in float32.
+        calibrate: for int8, gives inputs of training data; a network without any stays in float32. It is called only
+            where all else that int8 takes is there.
 
     Raises:
         EngineError: the engine's package is missing, or it has no such precision.
@@ -42,10 +43,10 @@ class Exporter:
         config: BundleConfig,
         precision: PrecisionName = "auto",
         out: Path | None = None,
-        calibration: Calibration | None = None,
+        calibrate: Callable[[], Calibration] | None = None,
     ) -> None:
         self.written: list[Path] = []
-        self._config, self._out, self._calibration = config, out, calibration
+        self._config, self._out, self._calibrate = config, out, calibrate
         if engine == "onnx":
             self._build = self._onnx(precision)
         elif engine == "openvino":
@@ -73,15 +74,18 @@ class Exporter:
             import openvino  # noqa: PLC0415 - as above
 
             from models.runtime.openvino_engine import keep_int8, openvino_format, openvino_model  # noqa: PLC0415 - as above
-            from models.runtime.openvino_int8 import quantised  # noqa: PLC0415 - as above
+            from models.runtime.openvino_int8 import load_nncf, quantised  # noqa: PLC0415 - as above
         except ImportError as error:
             message = f"OpenVINO can't be loaded ({error}): install it with `pip install openvino`"
             raise EngineError(message) from error
         chosen = precision_for("openvino's files", precision, ("float32", "int8"))
-        calibration = self._calibration if chosen == "int8" else {}
-        if calibration is None:
-            message = "int8 is calibrated on training data: name the folder that holds the corpora with --data"
-            raise EngineError(message)
+        calibration: Calibration = {}
+        if chosen == "int8":
+            if self._calibrate is None:
+                message = "int8 is calibrated on training data: name the folder that holds the corpora with --data"
+                raise EngineError(message)
+            load_nncf()
+            calibration = self._calibrate()
         core = openvino.Core()
         form = openvino_format(core)
 

@@ -24,7 +24,7 @@ def quantised(name: ServedName, model: ov.Model, calibration: Sequence[Mapping[s
     Raises:
         EngineError: the package nncf is missing, or can't quantise the network.
     """
-    nncf = _nncf()
+    nncf = load_nncf()
     rows = [[np.ascontiguousarray(inputs[key]) for key in INPUT_NAMES[name]] for inputs in calibration]
     _log.info("quantising the %s network on %d inputs", name, len(rows))
     try:
@@ -40,7 +40,12 @@ def quantised(name: ServedName, model: ov.Model, calibration: Sequence[Mapping[s
         raise EngineError(message) from error
 
 
-def _nncf() -> Any:  # noqa: ANN401 - a module without types
+def load_nncf() -> Any:  # noqa: ANN401 - a module without types
+    """Return the module.
+
+    Raises:
+        EngineError: it is missing.
+    """
     try:
         import nncf  # noqa: PLC0415 - optional, and slow to import
     except ImportError as error:

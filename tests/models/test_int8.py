@@ -1,6 +1,7 @@
 """Networks quantised to int8: made once, found again, refused where there are none, close to what they were made of."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_quantised_networks_are_found_and_say_nearly_the_same(
     bundle: Bundle, calibration: dict[ServedName, list[Inputs]]
 ) -> None:
-    exporter = Exporter("openvino", bundle.config, "int8", calibration=calibration)
+    exporter = Exporter("openvino", bundle.config, "int8", calibrate=lambda: calibration)
     for name, network in bundle.networks().items():
         exporter.export(name, network)
     reference, engine = TorchEngine(bundle), OpenVinoEngine(bundle, precision="int8")
@@ -62,10 +63,22 @@ def test_quantising_needs_training_data(bundle: Bundle) -> None:
         Exporter("openvino", bundle.config, "int8")
 
 
+def test_training_data_is_gathered_only_where_it_is_of_use(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gathered() -> dict[ServedName, list[Inputs]]:
+        pytest.fail("gathered in vain")
+
+    with pytest.raises(EngineError, match="does not compute in int8"):
+        Exporter("onnx", bundle.config, "int8", calibrate=gathered)
+    Exporter("openvino", bundle.config, calibrate=gathered)
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(EngineError, match=r"pip install .*\[int8\]"):
+        Exporter("openvino", bundle.config, "int8", calibrate=gathered)
+
+
 def test_a_quantised_file_is_smaller(bundle: Bundle, calibration: dict[ServedName, list[Inputs]], cache: Path) -> None:
     for precision in ("auto", "int8"):
         folder = cache / precision
-        exporter = Exporter("openvino", bundle.config, precision, folder, calibration)
+        exporter = Exporter("openvino", bundle.config, precision, folder, lambda: calibration)
         exporter.export("face", served_networks(bundle)["face"])
     assert (cache / "int8" / "face.bin").stat().st_size < 0.3 * (cache / "auto" / "face.bin").stat().st_size
 
@@ -77,7 +90,7 @@ def test_quantising_again_replaces_what_was_kept(bundle: Bundle, calibration: di
     kept = []
     for scale in (1.0, 20.0):
         scaled = {name: [_scaled(each, scale) for each in inputs] for name, inputs in calibration.items()}
-        Exporter("openvino", bundle.config, "int8", calibration=scaled).export("face", network)
+        Exporter("openvino", bundle.config, "int8", calibrate=partial(dict, scaled)).export("face", network)
         compiled = core.compile_model(int8_model("face", network, bundle.config, core), "CPU")
         kept.append(np.array(compiled([faces])[1]))
     assert not np.array_equal(*kept)
