@@ -24,7 +24,7 @@ from models.calibration import probabilities
 from models.runtime.engine import Engine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
-from trainer.metrics import weighted_f1
+from trainer.metrics import Ints, weighted_f1
 from trainer.outputs import Floats
 from trainer.requests import Heard, Requests, dialog_requests, face_requests, some, text_requests, voice_requests
 from trainer.starter_data import StarterData
@@ -32,7 +32,6 @@ from trainer.starter_data import StarterData
 REFERENCE: Final = "torch:float32"
 CASES: Final = ("torch:bfloat16", "openvino:float32", "openvino:bfloat16", "openvino:int8", "onnxruntime:float32")
 SEED: Final = 0
-BRANCHES: Final[tuple[NetworkName, ...]] = ("text", "audio", "face")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +87,9 @@ class Questions:
         logits["fusion"] = logits["all"] if same is None else fused(engine, self.dialogs(same))
         return Answers(logits, embeddings)
 
-    def labels(self, row: str) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-        """Return the labels of a row of the table."""
-        if row in BRANCHES:
-            return cast("np.ndarray[tuple[int], np.dtype[np.int64]]", self.branches[row].labels)
-        return np.array([utterance.label for dialog in self._data.meld_dev for utterance in dialog], np.int64)
+    def labels(self, row: str) -> Ints:
+        """Return the labels of a row of the table; the fusion's are those of the utterances."""
+        return self.branches.get(cast("NetworkName", row), self.branches["text"]).labels
 
 
 def fused(engine: Engine, dialogs: Requests) -> Floats:

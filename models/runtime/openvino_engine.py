@@ -62,9 +62,9 @@ class OpenVinoEngine:
             self._seconds[name] = time.perf_counter() - start
 
     def _compile(self, name: ServedName, network: nn.Module) -> ov.InferRequest:
-        load = int8_model if self._precision == "int8" and name not in DETECTION else openvino_model
-        model = load(name, network, self._config, self._core, self._folder)
         precision = "float32" if name in DETECTION else self._precision  # bfloat16 makes other scores of them here
+        load = int8_model if precision == "int8" else openvino_model
+        model = load(name, network, self._config, self._core, self._folder)
         options = {**self._options, "INFERENCE_PRECISION_HINT": _HINTS[precision]}
         return self._core.compile_model(model, "CPU", options).create_infer_request()
 
