@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings
 from tiny_bundle import tiny_bundle
 
+import models.runtime  # noqa: F401 - before any test imports OpenVINO, as in the program
 from models.bundle import Bundle, load_bundle, save_bundle
 
 # No time limits: the machine may be busy.

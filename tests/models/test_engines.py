@@ -1,6 +1,8 @@
 """All engines give the same answers, for any batch, length and mask."""
 
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,6 +257,19 @@ def test_auto_falls_back_one_by_one_and_says_why(
 def test_openvino_by_name_is_refused_where_it_does_not_work(bundle: Bundle) -> None:
     with pytest.raises(EngineError, match=r"no such instruction.*pip install openvino"):
         select.choose_engine("openvino", bundle)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        "import openvino.tools.ovc.telemetry_utils as used; assert used.tm.__name__.endswith('telemetry_stub')",
+        "import nncf.telemetry.wrapper as used; assert not isinstance(used.telemetry, used.NNCFTelemetry)",
+    ],
+)
+def test_libraries_do_not_report_how_they_are_used(silent: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    program = f"import models.runtime.openvino_engine; {silent}"
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
 
 def test_an_unknown_engine_is_refused(bundle: Bundle) -> None:
