@@ -194,7 +194,7 @@ async def test_what_one_sends_wrongly_is_told_to_that_one_alone() -> None:
 async def test_pictures_are_shown_to_the_others_and_not_to_oneself() -> None:
     async with running() as run:
         ana = await run.open("/v1/stream?room=call&name=Ana&media=video")
-        state, _ = await joined(ana)
+        await joined(ana)
         bo = await run.open("/v1/stream?room=call&name=Bo&media=video")
         await joined(bo)
         plain = await run.open("/v1/events?room=call")
