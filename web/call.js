@@ -43,6 +43,7 @@ function enter(room, name) {
   byId("call").hidden = false;
   byId("bar").hidden = false;
   byId("again").hidden = true;
+  byId("left").hidden = true;
   byId("leave").hidden = false;
   for (const id of ["microphone", "camera"]) byId(id).hidden = true;
   render();
@@ -176,7 +177,12 @@ function ended() {
   inside = false;
   byId("connection").hidden = true;
   if (fault) notices.show("error", describeFault(fault), fault.code);
+  showUtterances(store.end(dialog), views);
   tiles.clear();
+  byId("people").textContent = "";
+  byId("recording").hidden = true;
+  byId("alone").hidden = true;
+  byId("left").hidden = false;
   byId("leave").hidden = true;
   byId("again").hidden = false;
   for (const id of Object.keys(SWITCHES)) byId(id).hidden = true;
@@ -186,6 +192,7 @@ function ended() {
 own.addEventListener("state", ({ detail }) => {
   if (detail.error) fault = detail.error;
   else if (detail.state === State.RECONNECTING && !inside) fault = { code: "unreachable" };
+  else if (detail.state === State.CLOSED && detail.code) fault = { code: detail.reason };
   // Refused, or ended by the server: trying again by itself would be answered the same.
   if (own.phase === Phase.ON && (detail.state === State.CLOSED || fault)) own.stop();
 });

@@ -3,7 +3,7 @@
 const WORDS = {
   "name.taken": "Somebody in this room has that name already. Choose another one; if it was you a moment ago, wait a few seconds and try again.",
   "name.invalid": "This name can't be used. Choose one of 1 to 64 characters.",
-  "room.invalid": "This room name can't be used. Choose a short one of letters, digits, hyphens and underscores.",
+  "room.invalid": "This room name can't be used. Choose one of 1 to 64 characters.",
   "room.full": "This room is full. Wait until somebody leaves, or choose another room.",
   "rooms.full": "The server has as many rooms as it may. Join one that exists, or try again later.",
   "auth.required": "This server asks for a token. Enter the one you were given.",
@@ -17,7 +17,7 @@ const WORDS = {
   failed: "The analysis broke on the server. Join again; whoever runs the server finds the cause in its log.",
   errors: "The server did not understand this page. Reload it; they may be of different versions.",
   "server.stopped": "The server was stopped.",
-  disconnected: "The connection was lost.",
+  replaced: "You have joined this room again in another tab or after a reload, so this page has left it.",
   unreachable: "The server can't be reached. Check that it runs and that this device is connected to it, then join again.",
 };
 

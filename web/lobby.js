@@ -13,7 +13,7 @@ class Peek {
   #client = null;
   #store = new Store();
 
-  /** `onState(dialog)` is told who is there; `onError({ code, message })` why that can't be known. */
+  /** `onState(dialog)` is told who is there, `onError({ code, message })` why that can't be known. */
   constructor(room, token, { onState, onError }) {
     this.#client = new LiveClient(socketAddress(location.origin, "/v1/events", { room }), { token });
     this.#client.addEventListener("event", ({ detail }) => {
@@ -21,6 +21,7 @@ class Peek {
       if (dialogChanged) onState(dialog);
     });
     this.#client.addEventListener("state", ({ detail }) => {
+      if (detail.state === State.CONNECTED) onState(this.#store.room(room)); // until the server tells of the room
       if (detail.state === State.CLOSED && detail.error) onError(detail.error);
     });
     this.#client.connect();
@@ -36,7 +37,7 @@ const listed = (names) => new Intl.ListFormat("en").format(names);
 function roomText({ participants, recording }) {
   const here = [...participants.values()].filter(({ here }) => here).map(({ name }) => name);
   const who = here.length === 0 ? "Nobody is in this room yet." : `In this room: ${listed(here)}.`;
-  return recording ? `${who} It is being recorded: sound, pictures and results are kept.` : `${who} It is not being recorded.`;
+  return recording ? `${who} It is being recorded: sound, pictures and results are kept.` : who;
 }
 
 /** What was entered in this tab before, so that a page that was reloaded is joined again with one click. */
@@ -72,6 +73,10 @@ export class Lobby {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
+    });
+    byId("watch-button").addEventListener("click", () => {
+      const room = byId("room").value.trim();
+      if (byId("room").reportValidity()) location.assign(`/call?${new URLSearchParams({ room, watch: 1 })}`);
     });
     byId("room").addEventListener("input", () => {
       clearTimeout(this.#timer);

@@ -150,6 +150,7 @@ export class Stage {
     box.className = `face ${emotionClass(best?.[0])}`;
     box.classList.toggle("late", lateMs > 0);
     box.classList.toggle("label-below", top / height < 0.09);
+    box.classList.toggle("label-left", start + right - left > width - start);
     box.style.left = `${(100 * start) / width}%`;
     box.style.top = `${(100 * top) / height}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;

@@ -40,7 +40,7 @@ function newSession(id, dialog) {
 
 const keyOf = ({ session, utterance }) => `${session} ${utterance}`;
 
-const startOf = (event) => event.room_start_ms ?? event.start_ms;
+const startOf = (event) => (event.room ? event.room_start_ms : event.start_ms);
 
 function newUtterance(event) {
   return {
@@ -115,6 +115,13 @@ export class Store {
       change.dialog = change.session.dialog;
       this.#handlers[event.type]?.(change, event);
     }
+    return change;
+  }
+
+  /** Nothing more comes of `dialog`: forget, and return as a change, what is still without an emotion. */
+  end(dialog) {
+    const change = { utterances: [], removed: [], dialog };
+    for (const { key, label } of dialog.utterances.values()) if (label === null) this.#remove(change, key);
     return change;
   }
 

@@ -7,21 +7,22 @@ import { Status } from "./store.js";
 
 const PENDING = { [Status.SPEAKING]: "listening…", [Status.WAITING]: "working…" };
 
-/** What of the emotion is not settled, in a word. */
-function standing({ status, withdrawn }) {
-  if (withdrawn) return "withdrawn, speech goes on";
-  return status === Status.EARLY ? "early" : "";
+/** What is not settled: of the emotion that is shown (`felt`), or that more is being said (`latest`). */
+function standing(felt, latest) {
+  if (felt?.withdrawn) return "withdrawn";
+  if (felt?.status === Status.EARLY) return "early";
+  return PENDING[latest?.status] ?? "";
 }
 
-function emotionParts(utterance) {
-  if (!utterance) return [element("small", { text: "nothing said yet" })];
-  const { label, probabilities, status } = utterance;
-  if (label === null) return [element("small", { text: PENDING[status] ?? "" })];
+function emotionParts(felt, latest) {
+  const mark = element("small", { className: "mark", text: standing(felt, latest) });
+  if (!latest) return [element("small", { text: "nothing said yet" })];
+  if (!felt) return [mark];
   return [
-    element("span", { text: sign(label), attributes: { "aria-hidden": "true" } }),
-    element("b", { text: label }),
-    element("small", { text: percent(probabilities[label] ?? 0) }),
-    element("small", { className: "mark", text: standing(utterance) }),
+    mark,
+    element("span", { text: sign(felt.label), attributes: { "aria-hidden": "true" } }),
+    element("b", { text: felt.label }),
+    element("small", { text: percent(felt.probabilities[felt.label] ?? 0) }),
   ];
 }
 
@@ -41,22 +42,19 @@ class Tile {
     this.stage = new Stage(this.root.querySelector(".stage"), { title: `Video of ${name}` });
   }
 
-  /** Show the `utterance` that counts now; in another `session` media begins anew. */
-  show(session, utterance) {
+  /** Show the last emotion among `utterances`, and whether more is being said; in another `session` media begins anew. */
+  show(session, utterances) {
     if (session !== this.#session) this.stage.clear({ mirrored: this.#own });
     this.#session = session;
-    const shown = [utterance?.key, utterance?.status, utterance?.revision, utterance?.withdrawn].join();
+    const felt = utterances.findLast(({ label }) => label !== null);
+    const latest = utterances.at(-1);
+    const shown = [felt?.key, felt?.revision, standing(felt, latest)].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#emotion.className = `tile-emotion ${utterance?.label ? emotionClass(utterance.label) : ""}`;
-    this.#emotion.classList.toggle("provisional", utterance !== null && utterance.status !== Status.FINAL);
-    this.#emotion.replaceChildren(...emotionParts(utterance));
+    this.#emotion.className = `tile-emotion ${felt ? emotionClass(felt.label) : ""}`;
+    this.#emotion.classList.toggle("provisional", felt !== undefined && felt.status !== Status.FINAL);
+    this.#emotion.replaceChildren(...emotionParts(felt, latest));
   }
-}
-
-/** The latest utterance of `speaker` that says something: the one being said, or the last with an emotion. */
-function latest(dialog, speaker) {
-  return [...dialog.utterances.values()].findLast((utterance) => utterance.speaker === speaker) ?? null;
 }
 
 /** All tiles, in the list `root`; made from `template`. */
@@ -74,7 +72,9 @@ export class Tiles {
   show(dialog, ownName) {
     const present = [...dialog.participants.values()].filter(({ here }) => here);
     for (const name of [...this.#tiles.keys()]) if (!present.some((each) => each.name === name)) this.#remove(name);
-    for (const { name, session } of present) this.#tile(name, name === ownName).show(session, latest(dialog, name));
+    const said = [...dialog.utterances.values()];
+    for (const { name, session } of present)
+      this.#tile(name, name === ownName).show(session, said.filter(({ speaker }) => speaker === name));
     this.#root.dataset.count = String(Math.min(this.#tiles.size, 9));
   }
 
