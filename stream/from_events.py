@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from stream import events
-from stream.dialog import Key
-from stream.events import Event
+from stream.events import Event, Key
 from stream.results import AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
 
 FIRST_FACE: Final = 1  # as the tracker of a single session counts

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from stream import events
-from stream.dialog import Key
+from stream.events import Key
 from stream.published import Published
 
 KEPT_EMOTIONS: Final = 500

@@ -21,7 +21,7 @@ SIGN_NEEDS: Final = 17.0
 LEAST: Final = 2.0
 FAINT: Final = 0.02  # a probability that is not drawn
 NAME: Final = 14
-SPANS_MS: Final = (10_000, 20_000, 30_000, 60_000, 120_000)
+LINE_MS: Final = 120_000
 STEPS_MS: Final = (1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000)
 MOST_TICKS: Final = 12
 
@@ -111,8 +111,8 @@ def timeline(said: Sequence[UtteranceResult]) -> list[Drawing]:
         return []
     speakers = speakers_of(said)
     whole = _whole(said)
-    span = next((span for span in SPANS_MS if whole.end_ms - whole.start_ms <= span), SPANS_MS[-1])
-    scales = [Scale(start, start + span) for start in range(whole.start_ms, whole.end_ms, span)]
+    starts = range(whole.start_ms, whole.end_ms, LINE_MS)
+    scales = [Scale(start, start + LINE_MS) for start in starts] if len(starts) > 1 else [whole]
     lanes = tuple(Lane(index * LANE, short(visible(name), NAME)) for index, name in enumerate(speakers))
     height = len(lanes) * LANE + AXIS
     lines = []
