@@ -25,6 +25,8 @@ KNOWN_ERRORS: Final = {
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
     "stream.asr_model": "AsrModelError",
+    "stream.output": "OutputError",
+    "stream.saved": "SavedError",
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",
