@@ -25,6 +25,7 @@ KNOWN_ERRORS: Final = {
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
     "stream.asr_model": "AsrModelError",
+    "stream.overlay.outputs": "OverlayError",
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",
