@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, get_args
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -43,7 +43,7 @@ def overlay(
     ] = None,
     show: Annotated[
         str, typer.Option(metavar="LIST", help="Of name, emotion, transcript, bars, faces, with commas between.")
-    ] = ",".join(element for element in ("emotion", "transcript", "faces")),
+    ] = "emotion,transcript,faces",
     name: Annotated[str, typer.Option(metavar="TEXT", help="Who speaks, for --show name.")] = "",
     size: Annotated[
         int, typer.Option(help="Height of the text in pixels, 10 to 200; 0: as fits the picture.")
