@@ -3,7 +3,7 @@
 Shapes are drawn three times as large and shrunk, because Pillow draws their edges hard; text is drawn as it is.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,7 +16,7 @@ from stream.overlay.fonts import font_for
 from stream.overlay.look import Element
 from stream.overlay.signs import INK, Colour, draw_sign, tone
 from stream.overlay.view import Row
-from stream.overlay.wrapping import cut_end, last_lines
+from stream.overlay.wrapping import cut_end, last_lines, plain
 
 PLATE: Final = (*INK, 212)
 TEXT: Final[Colour] = (0xFF, 0xFF, 0xFF)
@@ -80,6 +80,7 @@ def render_card(
     room = max_width - stripe - 2 * pad
     if not rows or room < size:
         return None
+    rows = tuple(replace(row, speaker=plain(row.speaker), text=plain(row.text)) for row in rows)
     if "name" in show and rows[-1].speaker:
         _put_name(sheet, rows[-1].speaker, room)
     if {"emotion", "transcript"} & show:
@@ -141,7 +142,7 @@ def _words(row: Row, width: float, size: int, *, newest: bool) -> list[str]:
 
     if newest:
         return last_lines(row.text, _NEW_LINES, width, width_of)
-    return [cut_end(" ".join(row.text.split()), width, width_of)] if row.text else []
+    return [cut_end(row.text, width, width_of)] if row.text else []
 
 
 def tone_text(label: str | None) -> Colour:

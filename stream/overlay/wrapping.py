@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 from typing import Final
+from unicodedata import category
 
 MORE: Final = "…"
 
 WidthOf = Callable[[str], float]
+
+
+def plain(text: str) -> str:
+    """Return ``text`` with single blanks and without what is no character to be seen: fonts stumble over it."""
+    seen = (" " if category(character) in {"Cc", "Cs"} else character for character in text)
+    return " ".join("".join(seen).split())
 
 
 def wrap(text: str, width: float, width_of: WidthOf) -> list[str]:

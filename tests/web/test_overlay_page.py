@@ -230,12 +230,22 @@ def test_provisional_emotion_looks_and_reads_provisional_until_it_is_final(overl
     overlay.speak(final=False)
     expect(overlay.card.locator(".emotion b")).to_have_text("maybe joy")
     expect(overlay.card.locator(".emotion b")).to_have_css("font-style", "italic")
-    stripe = "(card) => getComputedStyle(card, '::before').borderLeftStyle"
-    assert overlay.card.evaluate(stripe) == "dashed"
+    stripe = "(card) => getComputedStyle(card, '::before').backgroundImage"
+    assert "repeating" in overlay.card.evaluate(stripe)
     overlay.tell(emotion(1, "joy", revision=1))
     expect(overlay.card.locator(".emotion b")).to_have_text("joy")
     expect(overlay.card.locator(".emotion b")).to_have_css("font-style", "normal")
-    assert overlay.card.evaluate(stripe) == "solid"
+    assert overlay.card.evaluate(stripe) == "none"
+
+
+def test_only_the_row_that_is_provisional_looks_so(overlay: Overlay) -> None:
+    overlay.show()
+    overlay.speak()
+    overlay.tell(emotion(2, "fear", final=False))
+    words = overlay.card.locator(".emotion b")
+    expect(words).to_have_text(["joy", "maybe fear"])
+    expect(words.nth(0)).to_have_css("font-style", "normal")
+    expect(words.nth(1)).to_have_css("font-style", "italic")
 
 
 def test_withdrawn_emotion_goes_and_words_stay(overlay: Overlay) -> None:
@@ -307,6 +317,21 @@ def test_each_participant_has_a_card_in_the_order_of_coming(overlay: Overlay) ->
     overlay.tell(emotion(1, "fear", text="second", speaker="Bo"), session="s2")
     overlay.tell(emotion(1, "joy", text="first", speaker="Ana"), session="s1")
     expect(overlay.card.locator("h2")).to_have_text(["Ana", "Bo"])
+
+
+def test_of_more_cards_than_fit_the_last_are_seen_whole(overlay: Overlay) -> None:
+    overlay.page.set_viewport_size({"width": 800, "height": 260})
+    overlay.page.emulate_media(reduced_motion="reduce")
+    overlay.show("?room=R")
+    overlay.settle()
+    for number in range(1, 7):
+        overlay.session(f"P{number}", f"s{number}", number)
+        overlay.tell(emotion(1, "joy", text=f"said by {number}", speaker=f"P{number}"), session=f"s{number}")
+    expect(overlay.card).to_have_count(6)
+    box = overlay.card.last.bounding_box()
+    assert box is not None
+    assert box["y"] > 0
+    assert box["y"] + box["height"] <= 260
 
 
 def test_one_participant_is_shown_by_name_whatever_its_case(overlay: Overlay) -> None:
