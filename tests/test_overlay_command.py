@@ -1,5 +1,6 @@
 """``m2fnet overlay``: wrong arguments, and the demo clip through the real pipeline to a file."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,14 @@ def test_wrong_arguments_are_told(arguments: list[str], words: str) -> None:
     code, output = said(*arguments)
     assert code == 2
     assert words in output
+
+
+def test_the_document_has_every_option() -> None:
+    document = (ROOT / "docs" / "overlay.md").read_text(encoding="utf-8")
+    code, output = said("--help")
+    assert code == 0
+    options = set(re.findall(r"--[a-z]+", output)) - {"--help", "--verbose"}
+    assert {option for option in options if f"`{option}" not in document} == set()
 
 
 def shown(source: Path, output: Path) -> subprocess.Popen[str]:

@@ -39,7 +39,12 @@ class OverlayError(Exception):
 
 
 class Output(Protocol):
-    """Takes what is shown."""
+    """Takes what is shown.
+
+    ``may_wait``: pictures that may wait for it; more would only come too late.
+    """
+
+    may_wait: int
 
     def picture(self, frame: VideoFrame) -> None:
         """Take a picture; raises :class:`OverlayError` when it can't go on."""
@@ -53,6 +58,8 @@ class Output(Protocol):
 
 class VirtualCamera:
     """A camera that other programs see, as large as the first picture; later ones are fitted into that."""
+
+    may_wait = 2
 
     def __init__(self, device: str | None, fps: float) -> None:
         """Find out whether there is one, before anything slow is done.
@@ -122,6 +129,8 @@ def _library() -> ModuleType:
 
 class VideoFile:
     """A file with pictures and, if there is any within the first second, sound; as large as the first picture."""
+
+    may_wait = 100
 
     def __init__(self, path: Path, fps: float) -> None:
         """Open the file for writing.

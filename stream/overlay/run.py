@@ -12,13 +12,12 @@ from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.overlay.drawing import draw
 from stream.overlay.look import Look
 from stream.overlay.outputs import Output, OverlayError
+from stream.overlay.relay import RelayedSource
 from stream.overlay.state import OverlayState
 from stream.pipeline import Readable, run_session
 from stream.session import Session
 from stream.sources.media_queue import Bounds, MediaQueue
-from stream.tap import TappedSource
 
-_WAITING_PICTURES: Final = 8
 _NO_CAMERA: Final = frozenset(("camera.lost", "camera.not_found", "camera.error"))
 _END: Final = SourceStatus("ended", "overlay.ended", "no more pictures come")
 
@@ -49,7 +48,7 @@ class OverlayScreen:
         self._output, self._look, self._failed = output, look, failed
         self._state, self._lock = OverlayState(look.fade_s), threading.Lock()
         self._now_ms = 0.0
-        self._queue: MediaQueue[Media] = MediaQueue(live=True, bounds=Bounds(video_frames=_WAITING_PICTURES))
+        self._queue: MediaQueue[Media] = MediaQueue(live=True, bounds=Bounds(video_frames=output.may_wait))
         self._thread = threading.Thread(target=self._work, name="overlay", daemon=True)
         self._thread.start()
 
@@ -129,7 +128,7 @@ def show_overlay(
         screen.tell(event)
 
     try:
-        outcome = run_session(TappedSource(source, screen.show), make_session(emit), stop)
+        outcome = run_session(RelayedSource(source, screen.show), make_session(emit), stop)
     finally:
         screen.close()
     if screen.error is not None:

@@ -1,12 +1,13 @@
 """The overlay page: what its address asks for, what it shows of events, and that nothing else is painted."""
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ScriptedServer, emotion, partial, started
+from conftest import ROOT, ScriptedServer, emotion, partial, started
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, expect
 
@@ -123,6 +124,12 @@ def test_wrong_parameter_is_told_with_what_would_be_right(parse: Parse, search: 
     assert words in problems[0]
 
 
+def test_the_document_has_every_parameter_and_no_other(parse: Parse) -> None:
+    told = parse("?x=1")["problems"][0].removesuffix(".").partition("there are ")[2].split(", ")
+    document = (ROOT / "docs" / "overlay.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)=", document, re.MULTILINE) == told
+
+
 @pytest.mark.parametrize(
     ("search", "path"),
     [
@@ -211,7 +218,7 @@ def test_card_is_where_it_was_asked_for(overlay: Overlay, position: str) -> None
 def test_size_is_that_of_the_text(overlay: Overlay) -> None:
     overlay.show("?size=57")
     overlay.speak()
-    assert overlay.card.locator(".text").evaluate("(text) => getComputedStyle(text).fontSize") == "57px"
+    expect(overlay.card.locator(".text")).to_have_css("font-size", "57px")
 
 
 # --- what is told
@@ -230,6 +237,7 @@ def test_provisional_emotion_looks_and_reads_provisional_until_it_is_final(overl
     overlay.speak(final=False)
     expect(overlay.card.locator(".emotion b")).to_have_text("maybe joy")
     expect(overlay.card.locator(".emotion b")).to_have_css("font-style", "italic")
+    overlay.settle()
     stripe = "(card) => getComputedStyle(card, '::before').backgroundImage"
     assert "repeating" in overlay.card.evaluate(stripe)
     overlay.tell(emotion(1, "joy", revision=1))
