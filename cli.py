@@ -19,6 +19,7 @@ from rich.text import Text
 from commands.common import Config, Set, Verbose, err, group, told
 from commands.evaluate import evaluate
 from commands.export import export
+from commands.overlay import overlay
 from commands.render import render
 from commands.train import train
 from stream.config import load_settings
@@ -29,6 +30,7 @@ app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.command()(export)
 app.command()(render)
+app.command()(overlay)
 
 
 def show_address(address: str, *, open_browser: bool) -> None:

@@ -27,6 +27,7 @@ KNOWN_ERRORS: Final = {
     "stream.asr_model": "AsrModelError",
     "stream.output": "OutputError",
     "stream.saved": "SavedError",
+    "stream.overlay.outputs": "OverlayError",
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",

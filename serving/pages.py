@@ -19,6 +19,7 @@ from serving.exports import EXPORTS, ExportError, FindPast, export_answer
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
 STREAM: Final = "/v1/stream"
 EVENTS: Final = "/v1/events"
+PAGES: Final = {"/": "index.html", "/overlay": "overlay.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -100,15 +101,16 @@ async def page(path: str) -> Response:
     """Return the answer that holds a file of web/."""
     file = page_file(path)
     if file is None:
-        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try /, /healthz, {STREAM} or {EVENTS}")
+        known = ", ".join((*PAGES, "/healthz", STREAM))
+        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {known} or {EVENTS}")
     return answer(HTTPStatus.OK, await asyncio.to_thread(file.read_bytes), CONTENT_TYPES[file.suffix])
 
 
 def page_file(path: str) -> Path | None:
     """Return the file of web/ that a request's path names, or None; nothing outside of web/ is ever named."""
-    if path != "/" and not path.startswith("/web/"):
+    if path not in PAGES and not path.startswith("/web/"):
         return None
-    name = "index.html" if path == "/" else unquote(path.removeprefix("/web/"))
+    name = PAGES.get(path) or unquote(path.removeprefix("/web/"))
     try:
         file = (WEB / name).resolve()
         return file if file.is_relative_to(WEB) and file.suffix in CONTENT_TYPES and file.is_file() else None

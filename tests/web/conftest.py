@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocketRoute, expect, sync_playwright
 
 from models.labels import LABELS
+from serving.pages import PAGES
 from stream import events
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +76,8 @@ class WebFolder(SimpleHTTPRequestHandler):
     """Hands out ``web/`` under the server's addresses."""
 
     def translate_path(self, path: str) -> str:
-        return str(ROOT / ("web/index.html" if path == "/" else path.removeprefix("/")))
+        address = urlsplit(path).path
+        return str(ROOT / (f"web/{PAGES[address]}" if address in PAGES else address.removeprefix("/")))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
