@@ -56,6 +56,9 @@ def serve(
             metavar="FILE|URL", help="A media file, or an rtsp://, http:// address; may be given several times."
         ),
     ] = None,
+    room: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make all these participants of one room, with one dialog.")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless set.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8765 unless set, 0 takes any free one.")] = None,
     exit_when_done: Annotated[bool, typer.Option("--exit-when-done", help="Stop when all sources have ended.")] = False,
@@ -92,6 +95,7 @@ def serve(
             camera=camera,
             microphone=microphone,
             sources=source or [],
+            room=room,
             exit_when_done=exit_when_done,
             wait_for_watcher=wait_for_watcher,
             on_ready=lambda address: show_address(address, open_browser=open_browser),

@@ -18,8 +18,11 @@ from typing import NoReturn
 from models.bundle import BundleError
 from serving.access import is_loopback
 from serving.live import LiveServer, Plan
+from stream.addresses import clean_name
 from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
+from stream.protocol import ErrorCode, ProtocolError
+from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
 from stream.sources.base import Source
@@ -93,6 +96,7 @@ def run(
     camera: str | None = None,
     microphone: str | None = None,
     sources: Sequence[str] = (),
+    room: str | None = None,
     wait_for_watcher: bool = False,
     exit_when_done: bool = False,
     on_ready: Callable[[str], None] | None = None,
@@ -104,6 +108,7 @@ def run(
         camera: index or path; with ``microphone`` the two are one session.
         microphone: name or index, or ``default``.
         sources: files and addresses, each its own session.
+        room: makes all of these participants of one room.
         wait_for_watcher: start these only when somebody watches.
         exit_when_done: stop when all of these have ended.
         on_ready: gets the address of the page once it can be opened.
@@ -117,7 +122,7 @@ def run(
         with listen(settings.server.host, settings.server.port) as sock, closing(_load(settings)) as models:
             _warn_if_open(settings.server.host)
             ready = partial(_ready, models, address_of(sock), on_ready)
-            plan = Plan(opened, wait_for_watcher, exit_when_done, ready)
+            plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
             asyncio.run(_serve(settings, models, sock, plan))
         if models.is_building:
             _end_process(0)
@@ -127,6 +132,15 @@ def run(
     except KeyboardInterrupt:  # while the models were loading
         return 0
     return 0
+
+
+def room_name(text: str) -> str:
+    """Return the name of a room; raise :class:`ServeError` for one that can't be."""
+    try:
+        return clean_name(text, ErrorCode.ROOM_INVALID)
+    except ProtocolError as error:
+        message = f"--room {text!r}: {error}"
+        raise ServeError(message) from None
 
 
 def _load(settings: Settings) -> LiveModels:
@@ -148,8 +162,8 @@ def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | N
 
 
 async def _serve(settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan) -> None:
-    def make_session(settings: Settings, emit: Emit, speaker: str) -> Session:
-        return Session(models, settings, emit, speaker=speaker, live=True)
+    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Session:
+        return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
     await LiveServer(settings, models, make_session).serve(sock, _stop_on_signals(), plan)
 

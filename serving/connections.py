@@ -12,7 +12,8 @@ from websockets.frames import CloseCode
 
 from serving.hub import Hub, speaker_of
 from serving.pages import EVENTS, STREAM
-from stream.broadcast import Subscription
+from stream.addresses import JoinRequest, WatchRequest
+from stream.broadcast import Channel, Interest, Subscription
 from stream.events import Error, SessionClosed, Totals
 from stream.media import AudioChunk
 from stream.protocol import (
@@ -22,19 +23,22 @@ from stream.protocol import (
     Configure,
     ErrorCode,
     Finish,
+    MediaKind,
     Picture,
     ProtocolError,
     Reject,
-    WatchRequest,
 )
 from stream.settings import ClientSettings
 from stream.sources.remote import RemoteSource
 from stream.worker import SessionWorker
 
 FLUSH_S: Final = 2.0
+ROUND_TRIP_EVERY_S: Final = 5.0
+EARLY_ENOUGH: Final = 0.9  # of the interval: pictures that come as often as they may be shown do jitter
 CLOSE_CODES: Final = {
     "too_slow": CloseCode.TRY_AGAIN_LATER,
     "errors": CloseCode.POLICY_VIOLATION,
+    "replaced": CloseCode.POLICY_VIOLATION,
     "failed": CloseCode.INTERNAL_ERROR,
     "server.stopped": CloseCode.GOING_AWAY,
 }
@@ -143,35 +147,74 @@ class Connection(ABC):
 
 
 class Client(Connection):
-    """A connection to ``/v1/stream``, which brings the media of one session and gets its events."""
+    """A connection to ``/v1/stream``, which brings the media of one session.
 
-    def __init__(self, hub: Hub, socket: ServerConnection) -> None:
+    It gets its own events, or in a room everybody's.
+
+    Raises:
+        ProtocolError: the room does not let it in.
+    """
+
+    def __init__(self, hub: Hub, socket: ServerConnection, request: JoinRequest) -> None:
         super().__init__(hub, socket)
-        self._channel = hub.broadcast.open()
-        self.subscription = hub.broadcast.subscribe(self.outbox.wake, session=self._channel.id)
-        self._protocol = ClientProtocol(hub.settings)
-        self._configured = Configure(ClientSettings(), hub.settings)
-        self._source = RemoteSource(speaker_of(self._channel))
+        self._member = hub.rooms.join(request, self.end) if request.room is not None else None
+        self._channel = self._member.channel if self._member else hub.broadcast.open()
+        self.subscription = hub.broadcast.subscribe(self.outbox.wake, self._interest(request), request.resume)
+        self._name = self._member.name if self._member else None
+        self._protocol = ClientProtocol(hub.settings, self._name)
+        self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
+        self._source = RemoteSource(self._speaker)
+        self._shown = PictureRelay(self._channel, hub.settings.server.preview_fps)
         self._worker: SessionWorker | None = None
-        hub.announce(self._channel)
+        if self._member is not None:
+            hub.rooms.announce(self._member)
+        hub.announce(self._channel, self._name)
 
     def receive(self, message: str | bytes) -> None:
         """Do what the message asks for."""
         for action in self._protocol.receive(message):
             self._do(action)
 
+    async def run(self) -> None:
+        """Serve the connection, and in a room measure how far away it is."""
+        measuring = asyncio.create_task(self._measure()) if self._member else None
+        try:
+            await super().run()
+        finally:
+            if measuring is not None:
+                measuring.cancel()
+
     async def finish(self, reason: str) -> None:
         """Let the session finish what it has, and close it."""
+        if self._member is not None:
+            self.hub.rooms.left(self._member, reason)
         self._source.close()
         totals = (await asyncio.wrap_future(self._worker.done)).totals if self._worker else Totals()
         self._channel.publish(SessionClosed(reason=reason, totals=totals))
         self._protocol.closed()
 
+    @property
+    def _speaker(self) -> str:
+        return self._name or speaker_of(self._channel)
+
+    def _interest(self, request: JoinRequest) -> Interest:
+        if self._member is None:
+            return Interest(session=self._channel.id)
+        return Interest(room=request.room, media=request.media, own=self._channel.id, key=self._member.key)
+
+    async def _measure(self) -> None:
+        """Keep the round trip of the connection up to date: by a ping at once, then by those that keep it alive."""
+        with suppress(ConnectionClosed):
+            await (await self.socket.ping())
+        while self._member is not None:
+            self._member.round_trip_ms = self.socket.latency * 1000
+            await asyncio.sleep(ROUND_TRIP_EVERY_S)
+
     def _do(self, action: Action) -> None:
         match action:
             case Configure():
                 self._configured = action
-                self._channel.publish(action.event(speaker_of(self._channel)))
+                self._channel.publish(action.event(self._speaker))
             case AudioChunk():
                 self._start_session()
                 self._source.push_audio(action.time_ms, action.samples)
@@ -179,15 +222,40 @@ class Client(Connection):
                 self._start_session()
                 self._source.push_jpeg(action.time_ms, action.data)
             case Reject():
-                self._channel.publish(action.error)
+                # To the one who sent it: others of the room have nothing to do with it.
+                self.subscription.tell(action.error.model_copy(update={"session": self._channel.id}))
             case Finish():
                 self.end(action.reason)
+        if self._member is not None and isinstance(action, AudioChunk | Picture):
+            self._shown.show(action)
 
     def _start_session(self) -> None:
         if self._worker is None:
-            self._worker = self.hub.start(self._source, self._channel, self._configured)
+            self._worker = self.hub.start(self._source, self._channel, self._configured, self._member)
             # The source ends when the connection does: a session that is done before that has broken.
             self._worker.done.add_done_callback(lambda _: self.hub.in_loop(partial(self.end, "failed")))
+
+
+class PictureRelay:
+    """Shows the others of a room a participant's pictures as they come, at most ``fps`` a second, none at 0."""
+
+    def __init__(self, channel: Channel, fps: float) -> None:
+        self._channel = channel
+        self._fps = fps
+        self._first_ms: float | None = None
+        self._last_ms = float("-inf")
+
+    def show(self, media: AudioChunk | Picture) -> None:
+        """Pass on a picture if it is due; the session's time begins with the first media of any kind."""
+        if self._first_ms is None:
+            self._first_ms = media.time_ms
+        if not isinstance(media, Picture) or not self._fps:
+            return
+        # A time before the last one is that of a sender that started again.
+        if self._last_ms <= media.time_ms < self._last_ms + EARLY_ENOUGH * 1000 / self._fps:
+            return
+        self._last_ms = media.time_ms
+        self._channel.preview(MediaKind.JPEG, media.time_ms - self._first_ms, media.data)
 
 
 class Watcher(Connection):
@@ -195,7 +263,8 @@ class Watcher(Connection):
 
     def __init__(self, hub: Hub, socket: ServerConnection, request: WatchRequest) -> None:
         super().__init__(hub, socket)
-        self.subscription = hub.broadcast.subscribe(self.outbox.wake, session=request.session, media=request.media)
+        interest = Interest(request.room, request.session, request.media)
+        self.subscription = hub.broadcast.subscribe(self.outbox.wake, interest, request.resume)
         self._unexpected = 0
 
     def receive(self, message: str | bytes) -> None:  # noqa: ARG002 - whatever it says
@@ -216,5 +285,5 @@ async def refuse(connection: ServerConnection, why: ProtocolError) -> None:
     error = Error(code=why.code, message=str(why), fatal=True)
     with suppress(ConnectionClosed):
         await connection.send(error.model_dump_json())
-    overloaded = why.code is ErrorCode.OVERLOADED
-    await connection.close(CloseCode.TRY_AGAIN_LATER if overloaded else CloseCode.POLICY_VIOLATION, why.code)
+    later = why.code in {ErrorCode.OVERLOADED, ErrorCode.ROOM_FULL, ErrorCode.ROOMS_FULL}
+    await connection.close(CloseCode.TRY_AGAIN_LATER if later else CloseCode.POLICY_VIOLATION, why.code)

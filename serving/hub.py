@@ -7,13 +7,17 @@ from functools import partial
 from typing import Final, Protocol
 
 from models.runtime.switching import EngineState
+from serving.rooms import Member, Rooms
 from stream.broadcast import Broadcast, Channel
 from stream.events import SessionCreated
 from stream.media import DropCounts
 from stream.pipeline import Readable
 from stream.protocol import Configure
+from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
+from stream.shared_dialog import SharedDialog
+from stream.tap import TappedSource
 from stream.worker import Emit, SessionWorker
 
 SHUTDOWN_S: Final = 3.0
@@ -43,7 +47,7 @@ class Models(Protocol):
         """How many inputs of each network were not computed, by reason."""
 
 
-MakeSession = Callable[[Settings, Emit, str], Session]
+MakeSession = Callable[[Settings, Emit, str, Seat], Session]
 
 
 class Hub:
@@ -52,30 +56,37 @@ class Hub:
     def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
         self.settings = settings
         self.models = models
-        self.broadcast = Broadcast(settings.server.watcher_queue, settings.server.watcher_patience_s)
+        limits = settings.server
+        self.broadcast = Broadcast(limits.watcher_queue, limits.watcher_patience_s, limits.room_history)
+        self.rooms = Rooms(limits, settings.dialog.window, self.broadcast)
         self.slow_closed = 0
         self._make_session = make_session
         self._workers: set[SessionWorker] = set()
         self._dropped = DropCounts()
         self._loop = asyncio.get_running_loop()
 
-    def announce(self, channel: Channel) -> None:
-        """Publish the first event of a session."""
+    def announce(self, channel: Channel, name: str | None = None) -> None:
+        """Publish the first event of a session; ``name`` is the participant's, where it has one already."""
         created = SessionCreated(
             number=channel.number,
             labels=list(self.models.labels),
-            speaker=speaker_of(channel),
+            speaker=name or speaker_of(channel),
             engine=self.models.engine_state.name,
             bundle=self.models.bundle_name,
         )
         channel.publish(created)
 
-    def start(self, source: Readable, channel: Channel, configured: Configure) -> SessionWorker:
-        """Start a session in its thread."""
-        speaker = configured.client.speaker or speaker_of(channel)
+    def start(
+        self, source: Readable, channel: Channel, configured: Configure, member: Member | None = None
+    ) -> SessionWorker:
+        """Start a session in its thread: that of a room's member, or one of its own."""
+        speaker = configured.client.speaker or (member.name if member else speaker_of(channel))
+        seat = member.seat if member else Seat(SharedDialog(configured.settings.dialog.window))
+        if member is not None:
+            source = TappedSource(source, member.arrived)
 
         def make(emit: Emit) -> Session:
-            return self._make_session(configured.settings, emit, speaker)
+            return self._make_session(configured.settings, emit, speaker, seat)
 
         worker = SessionWorker(source, channel, make, configured.client)
         self._workers.add(worker)

@@ -18,9 +18,10 @@ from serving.connections import Client, Connection, Watcher, refuse
 from serving.hub import Hub, MakeSession, Models, speaker_of
 from serving.loop_lag import LoopWatch
 from serving.pages import STREAM, Pages
+from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import SessionClosed
 from stream.preview import Previewer
-from stream.protocol import Configure, ErrorCode, ProtocolError, WatchRequest, parse_watch
+from stream.protocol import Configure, ErrorCode, ProtocolError
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource
@@ -38,12 +39,14 @@ class Plan:
 
     Attributes:
         sources: not started; each becomes a session.
+        room: the room that these are participants of, if any.
         wait_for_watcher: start them only when somebody watches.
         exit_when_done: stop when all of them have ended.
         on_ready: called when connections are accepted.
     """
 
     sources: Sequence[Source] = ()
+    room: str | None = None
     wait_for_watcher: bool = False
     exit_when_done: bool = False
     on_ready: Callable[[], None] = _nothing
@@ -75,7 +78,9 @@ class LiveServer:
         )
         watching = asyncio.create_task(self._loop_watch.run())
         plan.on_ready()
-        local = asyncio.gather(*(self._run_local(source, wait=plan.wait_for_watcher) for source in plan.sources))
+        local = asyncio.gather(
+            *(self._run_local(source, plan.room, wait=plan.wait_for_watcher) for source in plan.sources)
+        )
         ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
         if plan.sources and plan.exit_when_done:
             ends.append(local)
@@ -93,6 +98,7 @@ class LiveServer:
         return {
             "status": "stopping" if self._stopping else "ok",
             "sessions": self._hub.broadcast.sessions,
+            "rooms": len(self._hub.rooms),
             "watchers": self._count(Watcher),
             "engine": engine.name,
             "engine_building": engine.building,
@@ -123,7 +129,7 @@ class LiveServer:
             raise ProtocolError(ErrorCode.OVERLOADED, "the server is stopping")
         if address.path == STREAM:
             _require_room("sessions", self._hub.broadcast.sessions, limits.max_sessions)
-            return Client(self._hub, socket)
+            return Client(self._hub, socket, parse_join(address.query))
         _require_room("watchers", self._count(Watcher), limits.max_watchers)
         watcher = Watcher(self._hub, socket, self._known(parse_watch(address.query)))
         self._watched.set()
@@ -134,20 +140,25 @@ class LiveServer:
             raise ProtocolError(ErrorCode.SESSION_UNKNOWN, "there is no such session, or it ended long ago")
         return request
 
-    async def _run_local(self, source: Source, *, wait: bool) -> None:
+    async def _run_local(self, source: Source, room: str | None, *, wait: bool) -> None:
         """Be the session of a source of this machine, until it ends."""
         if wait:
             await self._watched.wait()
         if self._stopping:
             return
-        channel = self._hub.broadcast.open()
+        member = self._hub.rooms.join(JoinRequest(room), lambda _: None) if room is not None else None
+        channel = member.channel if member else self._hub.broadcast.open()
+        if member is not None:
+            self._hub.rooms.announce(member)
         self._hub.announce(channel)
         configured = Configure(ClientSettings(), self._settings)
         channel.publish(configured.event(speaker_of(channel)))
         previewer = Previewer(channel, self._settings.server.preview_fps, self._encoder)
         shown = TappedSource(source, previewer.show)
-        outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured).done)
+        outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured, member).done)
         reason = "server.stopped" if self._stopping else outcome.reason
+        if member is not None:
+            self._hub.rooms.left(member, reason)
         channel.publish(SessionClosed(reason=reason, totals=outcome.totals))
 
     async def _stop(self, local: asyncio.Future[list[None]]) -> None:

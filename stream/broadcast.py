@@ -1,4 +1,4 @@
-"""From sessions to watchers: numbering, history for who comes late, and one bounded queue per watcher.
+"""From sessions to watchers: rooms, numbering, history for who comes late, and one bounded queue per watcher.
 
 No socket and no event loop here. Sessions publish from their own threads and never wait for a watcher; a
 watcher is woken by the callable it subscribed with, and takes what waits for it one message at a time.
@@ -10,203 +10,45 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from stream import events
 from stream.events import Event
 from stream.protocol import MAX_SESSION_NUMBER, MAX_TIME_MS, MediaKind, MediaMessage, encode_media
+from stream.published import Published
+from stream.topic import Resume, Topic
+from stream.watcher_queue import Dropped, WatcherQueue
 
-KEPT_EMOTIONS: Final = 500
-KEPT_OPEN_UTTERANCES: Final = 64
 KEPT_ENDED_SESSIONS: Final = 4
-WAITING_PREVIEWS: Final = {MediaKind.JPEG: 2, MediaKind.PCM_S16: 20}  # a missing piece of sound is heard
-REPORT_INTERVAL_S: Final = 1.0
-FINAL: Final = 5
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """An event with its session and ``seq`` set, and its JSON text, made once for all watchers."""
+class Interest:
+    """What a watcher follows: everything, one room or one session; ``media`` are the previews it wants.
 
-    event: Event
-    text: str
+    Attributes:
+        own: the session it is itself the participant of, whose pictures it does not want back.
+        key: that participant's secret, which is told to it.
+    """
 
-    @classmethod
-    def of(cls, event: Event) -> "Published":
-        """Return ``event`` with its text."""
-        return cls(event, event.model_dump_json())
+    room: str | None = None
+    session: str | None = None
+    media: frozenset[MediaKind] = frozenset()
+    own: str = ""
+    key: str = ""
 
-
-def expendability(event: Event) -> int:
-    """Return how late an event is dropped: 0 first, :data:`FINAL` last."""
-    match event:
-        case events.TranscriptPartial():
-            return 0
-        case events.Faces():
-            return 1
-        case events.SpeechStarted():
-            return 2
-        case events.Emotion(final=False):
-            return 3
-        case events.Emotion() | events.SessionCreated() | events.SessionClosed() | events.Error(fatal=True):
-            return FINAL
-        case _:
-            return FINAL - 1
-
-
-@dataclass(slots=True)
-class Dropped:
-    """What a watcher did not get because it read too slowly."""
-
-    events: int = 0
-    previews: int = 0
-
-    def __add__(self, other: "Dropped") -> "Dropped":
-        return Dropped(self.events + other.events, self.previews + other.previews)
-
-
-class WatcherQueue:
-    """What waits for one watcher: bounded, the most expendable dropped first; times are seconds of any clock."""
-
-    def __init__(self, capacity: int, patience_s: float) -> None:
-        self.dropped = Dropped()
-        self._capacity = capacity
-        self._patience_s = patience_s
-        self._backlog: deque[str] = deque()
-        self._events: deque[Published] = deque()
-        self._previews: deque[tuple[tuple[int, MediaKind], bytes]] = deque()
-        self._full_since: float | None = None
-        self._reported = 0
-        self._reported_at = float("-inf")
-
-    def __len__(self) -> int:
-        return len(self._backlog) + len(self._events) + len(self._previews)
-
-    def replay(self, published: Iterable[Published]) -> None:
-        """Put the history before everything else; it is bounded already and doesn't count against the capacity."""
-        self._backlog.extend(item.text for item in published)
-
-    def offer(self, published: Published, now: float) -> None:
-        """Add an event; when the queue is full the oldest of the most expendable kind is dropped."""
-        self._events.append(published)
-        if len(self._events) > self._capacity:
-            self._drop_one()
-            self._full_since = now if self._full_since is None else self._full_since
-
-    def offer_preview(self, number: int, kind: MediaKind, data: bytes) -> None:
-        """Add a picture or sound; of one session at most :data:`WAITING_PREVIEWS` of its kind wait, the newest."""
-        key = (number, kind)
-        waiting = [index for index, (other, _) in enumerate(self._previews) if other == key]
-        if len(waiting) >= WAITING_PREVIEWS[kind]:
-            del self._previews[waiting[0]]
-            self.dropped.previews += 1
-        self._previews.append((key, data))
-
-    def take(self, now: float) -> str | bytes | None:
-        """Return the next message, or None when nothing waits."""
-        if self._owes_report(now):
-            return self._report(now)
-        if self._backlog:
-            return self._backlog.popleft()
-        if self._events:
-            return self._take_event()
-        return self._previews.popleft()[1] if self._previews else None
-
-    def overdue(self, now: float) -> bool:
-        """Return whether the watcher has been behind for longer than the patience."""
-        return self._full_since is not None and now - self._full_since > self._patience_s
-
-    def _take_event(self) -> str:
-        text = self._events.popleft().text
-        if len(self._events) <= self._capacity // 2:  # a queue that is merely one below full is still behind
-            self._full_since = None
-        return text
-
-    def _drop_one(self) -> None:
-        self.dropped.previews += len(self._previews)
-        self._previews.clear()
-        ranks = [expendability(item.event) for item in self._events]
-        del self._events[ranks.index(min(ranks))]
-        self.dropped.events += 1
-
-    def _owes_report(self, now: float) -> bool:
-        behind = self.dropped.events > self._reported
-        return behind and (now - self._reported_at >= REPORT_INTERVAL_S or not (self._backlog or self._events))
-
-    def _report(self, now: float) -> str:
-        count = self.dropped.events - self._reported
-        self._reported, self._reported_at = self.dropped.events, now
-        message = f"{count} events were dropped: this connection reads too slowly"
-        return events.Warning(code="watcher.dropped", message=message).model_dump_json()
-
-
-class SessionHistory:
-    """What somebody who comes late must be told of one session; bounded."""
-
-    def __init__(self, kept_emotions: int = KEPT_EMOTIONS) -> None:
-        self._kept_emotions = kept_emotions
-        self._states: dict[str, Published] = {}
-        self._emotions: dict[int, Published] = {}
-        self._open: dict[int, dict[str, Published]] = {}
-
-    def add(self, published: Published) -> None:
-        """Take note of an event."""
-        match published.event:
-            case events.SessionCreated() | events.SessionUpdated() | events.SessionClosed() as event:
-                self._states[event.type] = published
-            case events.SpeechStarted(utterance=utterance) | events.TranscriptPartial(utterance=utterance):
-                self._show(utterance, published)
-            case events.Emotion(utterance=utterance, final=False):
-                self._show(utterance, published)
-            case events.Emotion(utterance=utterance):
-                self._conclude(utterance, published)
-            case events.UtteranceResumed(utterance=utterance) if utterance in self._open:
-                self._open[utterance].pop("emotion", None)
-            case events.UtteranceDiscarded(utterance=utterance):
-                self._open.pop(utterance, None)
-            case _:
-                pass
-
-    def replay(self) -> list[Published]:
-        """Return the events that tell where the session stands, in their original order."""
-        open_events = (item for utterance in self._open.values() for item in utterance.values())
-        kept = [*self._states.values(), *self._emotions.values(), *open_events]
-        return sorted(kept, key=lambda item: item.event.seq)
-
-    def _show(self, utterance: int, published: Published) -> None:
-        if utterance in self._emotions:  # a late partial of what is already final shows nothing
-            return
-        self._open.setdefault(utterance, {})[published.event.type] = published
-        _keep_last(self._open, KEPT_OPEN_UTTERANCES)
-
-    def _conclude(self, utterance: int, published: Published) -> None:
-        self._open.pop(utterance, None)
-        self._emotions.pop(utterance, None)  # so that the newest revision is also the newest in the order
-        self._emotions[utterance] = published
-        _keep_last(self._emotions, self._kept_emotions)
-
-
-def _keep_last(kept: dict[int, Value], count: int) -> None:
-    while len(kept) > count:
-        del kept[next(iter(kept))]
+    def includes(self, room: str, session: str) -> bool:
+        """Return whether it follows the events of a session in a room."""
+        return self.room in {None, room} and self.session in {None, session}
 
 
 class Subscription:
     """One watcher's end; its methods may be called from any thread."""
 
     def __init__(
-        self,
-        queue: WatcherQueue,
-        wake: Callable[[], None],
-        *,
-        session: str | None,
-        media: frozenset[MediaKind],
-        clock: Callable[[], float],
+        self, queue: WatcherQueue, wake: Callable[[], None], interest: Interest, clock: Callable[[], float]
     ) -> None:
-        self.session = session
-        self.media = media
+        self.interest = interest
         self._queue = queue
         self._wake = wake
         self._clock = clock
@@ -236,10 +78,6 @@ class Subscription:
         with self._lock:
             return self._ended and not len(self._queue)
 
-    def follows(self, session: str) -> bool:
-        """Return whether the watcher gets this session's events."""
-        return self.session in {None, session}
-
     def offer(self, published: Published) -> None:
         """Add an event of a session, unless the subscription was ended."""
         with self._lock:
@@ -261,7 +99,7 @@ class Subscription:
         self._wake()
 
     def tell(self, event: Event) -> None:
-        """Send this watcher alone an event of the connection: of no session, without a number."""
+        """Send this watcher alone an event of the connection, without a number."""
         self.offer(Published.of(event))
 
     def end(self) -> None:
@@ -274,12 +112,11 @@ class Subscription:
 class Channel:
     """Where one session publishes; its methods may be called from any thread and never wait for a watcher."""
 
-    def __init__(self, broadcast: "Broadcast", session: str, number: int) -> None:
+    def __init__(self, broadcast: "Broadcast", topic: Topic, session: str, number: int) -> None:
         self.id = session
         self.number = number
-        self.history = SessionHistory()
+        self.topic = topic
         self._broadcast = broadcast
-        self._seq = 0
 
     def publish(self, event: Event) -> None:
         """Give the event the next ``seq`` and all watchers; after ``session.closed`` nothing more is published."""
@@ -287,29 +124,37 @@ class Channel:
 
     def previewed(self, kind: MediaKind) -> bool:
         """Return whether anybody wants previews of this kind of this session."""
-        return bool(self._broadcast.watchers_of(self.id, kind))
+        return bool(self._broadcast.watchers_of(self, kind))
 
     def preview(self, kind: MediaKind, time_ms: float, payload: bytes) -> None:
         """Give a picture or sound to the watchers that asked for it."""
+        watchers = self._broadcast.watchers_of(self, kind)
+        if not watchers:
+            return
         time_ms = min(max(int(time_ms), 0), MAX_TIME_MS)
         data = encode_media(MediaMessage(kind, time_ms, payload, self.number))
-        for watcher in self._broadcast.watchers_of(self.id, kind):
+        for watcher in watchers:
             watcher.offer_preview(self.number, kind, data)
-
-    def numbered(self, event: Event) -> Published:
-        """Return the event as this session's next one."""
-        self._seq += 1
-        return Published.of(event.model_copy(update={"session": self.id, "seq": self._seq}))
 
 
 class Broadcast:
-    """All sessions on one side, all watchers on the other."""
+    """All sessions on one side, all watchers on the other.
 
-    def __init__(self, capacity: int, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        capacity: events that wait for a watcher.
+        patience_s: how long one may stay behind.
+        kept: events of a room that one who comes back can be given one by one.
+    """
+
+    def __init__(
+        self, capacity: int, patience_s: float, kept: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._capacity = capacity
         self._patience_s = patience_s
+        self._kept = kept
         self._clock = clock
         self._lock = threading.Lock()
+        self._rooms: dict[str, Topic] = {}
         self._channels: dict[str, Channel] = {}
         self._ended: deque[Channel] = deque(maxlen=KEPT_ENDED_SESSIONS)
         self._watchers: list[Subscription] = []
@@ -327,42 +172,70 @@ class Broadcast:
         with self._lock:
             return sum((watcher.dropped for watcher in self._watchers), self._gone)
 
-    def open(self) -> Channel:
-        """Return the channel of a new session."""
+    def open_room(self, name: str) -> Topic:
+        """Return the topic of a new room; who waited for it is told."""
+        with self._lock:
+            self._rooms[name] = topic = Topic(name, self._kept, self._clock)
+            state = Published.of(topic.state(resumed=False))
+            for watcher in self._watchers:
+                if watcher.interest.room == name:
+                    watcher.offer(state)
+            return topic
+
+    def close_room(self, name: str) -> None:
+        """Forget a room in which nobody is any more."""
+        with self._lock:
+            self._rooms.pop(name, None)
+
+    def room(self, name: str) -> Topic | None:
+        """Return the topic of a room that is open."""
+        with self._lock:
+            return self._rooms.get(name)
+
+    def open(self, topic: Topic | None = None) -> Channel:
+        """Return the channel of a new session: in a room, or without a topic in none."""
         with self._lock:
             self._last_number = self._free_number()
-            channel = Channel(self, secrets.token_hex(6), self._last_number)
+            own = Topic(clock=self._clock) if topic is None else topic
+            channel = Channel(self, own, secrets.token_hex(6), self._last_number)
             self._channels[channel.id] = channel
             return channel
 
     def knows(self, session: str) -> bool:
         """Return whether the session is open, or ended and still remembered."""
         with self._lock:
-            return any(channel.id == session for channel in self._remembered())
+            return any(channel.id == session for channel in self._remembered()) or any(
+                topic.history.knows(session) for topic in self._rooms.values()
+            )
 
     def publish(self, channel: Channel, event: Event) -> None:
         """Do :meth:`Channel.publish`: numbers, history and queues change together, so no watcher misses an event."""
         with self._lock:
             if channel.id not in self._channels:
                 return
-            published = channel.numbered(event)
-            channel.history.add(published)
+            published = channel.topic.add(event, channel.id)
             for watcher in self._watchers:
-                if watcher.follows(channel.id):
+                if watcher.interest.includes(channel.topic.name, published.event.session):
                     watcher.offer(published)
             if isinstance(event, events.SessionClosed):
-                self._ended.append(self._channels.pop(channel.id))
+                del self._channels[channel.id]
+                if not channel.topic.name:
+                    self._ended.append(channel)
 
     def subscribe(
-        self, wake: Callable[[], None], *, session: str | None = None, media: frozenset[MediaKind] = frozenset()
+        self, wake: Callable[[], None], interest: Interest | None = None, resume: Resume | None = None
     ) -> Subscription:
-        """Return a watcher that gets the past of its sessions and then all their events."""
+        """Return a watcher that gets the past of what it follows and then all events of it.
+
+        Args:
+            wake: called, from any thread, when something waits.
+            interest: what it follows; everything if not given.
+            resume: what it had got of the room it follows, which it then gets the rest of.
+        """
         queue = WatcherQueue(self._capacity, self._patience_s)
-        watcher = Subscription(queue, wake, session=session, media=media, clock=self._clock)
+        watcher = Subscription(queue, wake, interest or Interest(), self._clock)
         with self._lock:
-            for channel in self._remembered():
-                if watcher.follows(channel.id):
-                    watcher.replay(channel.history.replay())
+            watcher.replay(self._past(watcher.interest, resume))
             self._watchers.append(watcher)
         return watcher
 
@@ -373,16 +246,23 @@ class Broadcast:
                 self._watchers.remove(watcher)
                 self._gone += watcher.dropped
 
-    def end_watchers(self) -> None:
-        """Let every watcher take what waits for it, and nothing after that."""
+    def watchers_of(self, channel: Channel, kind: MediaKind) -> list[Subscription]:
+        """Return who wants previews of this kind of a session."""
         with self._lock:
-            for watcher in self._watchers:
-                watcher.end()
+            return [
+                watcher
+                for watcher in self._watchers
+                if kind in watcher.interest.media
+                and watcher.interest.own != channel.id
+                and watcher.interest.includes(channel.topic.name, channel.id)
+            ]
 
-    def watchers_of(self, session: str, kind: MediaKind) -> list[Subscription]:
-        """Return who wants previews of this kind of this session."""
-        with self._lock:
-            return [watcher for watcher in self._watchers if kind in watcher.media and watcher.follows(session)]
+    def _past(self, interest: Interest, resume: Resume | None) -> list[Published]:
+        if interest.room is not None:
+            room = self._rooms.get(interest.room)
+            return [] if room is None else room.catch_up(resume, interest.own, interest.key)
+        alone = [channel.topic for channel in self._remembered() if not channel.topic.name]
+        return [item for topic in (*self._rooms.values(), *alone) for item in topic.history.replay(interest.session)]
 
     def _remembered(self) -> list[Channel]:
         return [*self._ended, *self._channels.values()]

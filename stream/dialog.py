@@ -9,21 +9,38 @@ from models.runtime.runtime import Window
 from models.text import Turn
 
 Floats = npt.NDArray[np.float32]
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True, eq=False)
 class DialogUtterance:
-    """One utterance with the features it has; None is an absent modality."""
+    """One utterance with the features it has; None is an absent modality.
+
+    ``start_ms`` and ``end_ms`` are its session's media time, ``room_start_ms`` the conversation's, by which the
+    utterances of several sessions are in order.
+    """
 
     id: int
     speaker: str
     start_ms: float
     end_ms: float
     words: str
+    session: str = ""
+    room_start_ms: float | None = None
     text: Floats | None = None
     audio: Floats | None = None
     face: Floats | None = None
     scene: Floats | None = None
+
+    @property
+    def key(self) -> Key:
+        """Return what tells it from all others of the conversation."""
+        return self.session, self.id
+
+    @property
+    def place_ms(self) -> float:
+        """Return where it stands in the conversation; that of one session alone has its time."""
+        return self.start_ms if self.room_start_ms is None else self.room_start_ms
 
     @property
     def turn(self) -> Turn:
@@ -39,10 +56,22 @@ class Dialog:
     utterances: tuple[DialogUtterance, ...] = ()
 
     def with_utterance(self, utterance: DialogUtterance) -> "Dialog":
-        """Return the dialog with an utterance added, or replaced where its id and speaker are there already."""
-        others = [item for item in self.utterances if (item.id, item.speaker) != (utterance.id, utterance.speaker)]
-        ordered = sorted((*others, utterance), key=lambda item: item.start_ms)
-        return replace(self, utterances=tuple(ordered[-self.size :]))
+        """Return the dialog with an utterance tried in it: one older than all that fit pushes out the newest."""
+        ordered = self._ordered(utterance)
+        first = min(ordered.index(utterance), max(0, len(ordered) - self.size))
+        return replace(self, utterances=tuple(ordered[first : first + self.size]))
+
+    def keeping(self, utterance: DialogUtterance) -> "Dialog":
+        """Return the dialog that goes on: the newest utterances, this one among them unless it is older than all."""
+        return replace(self, utterances=tuple(self._ordered(utterance)[-self.size :]))
+
+    def _ordered(self, utterance: DialogUtterance) -> list[DialogUtterance]:
+        others = [item for item in self.utterances if item.key != utterance.key]
+        return sorted((*others, utterance), key=lambda item: item.place_ms)
+
+    def holds(self, key: Key) -> bool:
+        """Return whether an utterance is among the last."""
+        return any(item.key == key for item in self.utterances)
 
     def index(self, utterance: DialogUtterance) -> int:
         """Return where an utterance stands.
@@ -50,8 +79,7 @@ class Dialog:
         Raises:
             ValueError: it has left the window.
         """
-        keys = [(item.id, item.speaker) for item in self.utterances]
-        return keys.index((utterance.id, utterance.speaker))
+        return [item.key for item in self.utterances].index(utterance.key)
 
     def turns(self) -> list[Turn]:
         """Return who said what, oldest first."""

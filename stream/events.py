@@ -1,7 +1,8 @@
 """What a session tells: the events of docs/protocol.md, as they go over the wire.
 
-Times are media time in milliseconds since the session's first media. ``session`` and ``seq`` are set when
-the event is published (:mod:`stream.broadcast`), not by who makes it.
+Times are media time in milliseconds since the session's first media, but those called ``room_…``, which are the
+room's. ``room``, ``session`` and ``seq`` are set when the event is published (:mod:`stream.broadcast`), not by who
+makes it; only a revision of another participant's utterance names its session itself.
 """
 
 from typing import Annotated, Literal
@@ -17,8 +18,59 @@ class EventBase(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    room: str = ""
     session: str = ""
     seq: int = 0
+
+
+class Participant(BaseModel):
+    """Somebody who is or was in a room; ``here`` says whether the session still goes on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    session: str
+    number: int
+    here: bool
+
+
+class RoomState(EventBase):
+    """Where a room stands; what follows is what was missed, or a snapshot.
+
+    It is told to one connection and counts for none: its ``seq`` is the number of the room's last event.
+    """
+
+    type: Literal["room.state"] = "room.state"
+    instance: str = Field(description="names this life of the room; a room that was empty for long begins anew")
+    resumed: bool = Field(description="exactly what was missed follows; otherwise a snapshot does")
+    now_ms: int = Field(description="the room's time")
+    recording: bool
+    key: str = Field("", description="proves to be the same participant when it comes back; told to nobody else")
+    participants: list[Participant]
+
+
+class ParticipantJoined(EventBase):
+    """Somebody has come into the room; ``returning`` if a participant of this name was there before."""
+
+    type: Literal["participant.joined"] = "participant.joined"
+    name: str
+    number: int = Field(ge=0, le=0xFFFF)
+    returning: bool
+
+
+class ParticipantLeft(EventBase):
+    """Somebody has left; what was said is still finished before ``session.closed``."""
+
+    type: Literal["participant.left"] = "participant.left"
+    name: str
+    reason: str
+
+
+class ClockOffset(EventBase):
+    """How the session's media time relates to the room's; told again when it is corrected."""
+
+    type: Literal["clock.offset"] = "clock.offset"
+    offset_ms: float = Field(description="the room's time at the session's media time 0")
 
 
 class SessionCreated(EventBase):
@@ -48,6 +100,7 @@ class SpeechStarted(EventBase):
     utterance: int
     speaker: str
     start_ms: int
+    room_start_ms: int = 0
 
 
 class TranscriptPartial(EventBase):
@@ -57,6 +110,7 @@ class TranscriptPartial(EventBase):
     utterance: int
     speaker: str
     start_ms: int
+    room_start_ms: int = 0
     text: str
 
 
@@ -97,6 +151,7 @@ class Emotion(EventBase):
     speaker: str
     start_ms: int
     end_ms: int
+    room_start_ms: int = 0
     text: str
     label: str
     probabilities: Probabilities
@@ -170,7 +225,11 @@ class SessionClosed(EventBase):
 
 
 Event = Annotated[
-    SessionCreated
+    RoomState
+    | ParticipantJoined
+    | ParticipantLeft
+    | ClockOffset
+    | SessionCreated
     | SessionUpdated
     | SpeechStarted
     | TranscriptPartial

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 from typing import Annotated, Final, Literal
-from urllib.parse import parse_qs
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -63,6 +62,11 @@ class ErrorCode(StrEnum):
     SESSION_CLOSING = "session.closing"
     SESSION_UNKNOWN = "session.unknown"
     QUERY_INVALID = "query.invalid"
+    ROOM_INVALID = "room.invalid"
+    ROOM_FULL = "room.full"
+    ROOMS_FULL = "rooms.full"
+    NAME_INVALID = "name.invalid"
+    NAME_TAKEN = "name.taken"
     READ_ONLY = "watcher.read_only"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
@@ -247,6 +251,7 @@ class Configure:
             "language": self.settings.transcriber.language,
             "partial_transcripts": self.client.partial_transcripts,
             "faces": self.client.faces,
+            "consent": self.client.consent,
         }
         return SessionUpdated(speaker=self.client.speaker or speaker, settings=told)
 
@@ -269,11 +274,17 @@ Action = Configure | AudioChunk | Picture | Reject | Finish
 
 
 class ClientProtocol:
-    """One client's side of ``/v1/stream``: messages in, actions out, in the order they must be done."""
+    """One client's side of ``/v1/stream``: messages in, actions out, in the order they must be done.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the server's.
+        name: the participant's in a room, which it can't change any more.
+    """
+
+    def __init__(self, settings: Settings, name: str | None = None) -> None:
         self.state = State.CREATED
         self._settings = settings
+        self._name = name
         self._errors_in_a_row = 0
 
     def receive(self, data: str | bytes) -> Sequence[Action]:
@@ -304,9 +315,17 @@ class ClientProtocol:
     def _configure(self, client: ClientSettings) -> Configure:
         if self.state is State.STREAMING:
             raise ProtocolError(ErrorCode.UPDATE_LATE, "session.update must come before the first media")
+        if self._name is not None:
+            client = self._named(client, self._name)
         configured = Configure(client, client_settings(self._settings, client))
         self.state = State.CONFIGURED
         return configured
+
+    def _named(self, client: ClientSettings, name: str) -> ClientSettings:
+        if client.speaker not in {None, name}:
+            text = "settings.speaker: in a room the name is the one of the address (?room=…&name=…)"
+            raise ProtocolError(ErrorCode.FIELD_INVALID, text)
+        return client.model_copy(update={"speaker": name})
 
     def _stream(self, media: AudioChunk | Picture) -> Sequence[Action]:
         actions: list[Action] = [self._configure(ClientSettings())] if self.state is State.CREATED else []
@@ -329,28 +348,3 @@ class ClientProtocol:
         self.state = State.CLOSED
         message = "the session is closing; what was sent after session.close is ignored"
         return [Reject(Error(code=ErrorCode.SESSION_CLOSING, message=message, fatal=False))]
-
-
-@dataclass(frozen=True, slots=True)
-class WatchRequest:
-    """What a watcher asks for in the address of ``/v1/events``."""
-
-    session: str | None = None
-    media: frozenset[MediaKind] = frozenset()
-
-
-PREVIEWS: Final[Mapping[str, MediaKind]] = {"video": MediaKind.JPEG, "audio": MediaKind.PCM_S16}
-
-
-def parse_watch(query: str) -> WatchRequest:
-    """Return what the query of ``/v1/events?…`` asks for; raise :class:`ProtocolError`."""
-    try:
-        asked = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=8)
-    except ValueError:
-        raise ProtocolError(ErrorCode.QUERY_INVALID, "the query must be ?session=ID&media=video,audio") from None
-    if unknown := set(asked) - {"session", "media"}:
-        raise ProtocolError(ErrorCode.QUERY_INVALID, f"unknown query field {quote(min(unknown))}")
-    media = [name for value in asked.get("media", []) for name in value.split(",")]
-    if other := set(media) - set(PREVIEWS):
-        raise ProtocolError(ErrorCode.QUERY_INVALID, f"media may be video, audio or both, not {quote(min(other))}")
-    return WatchRequest(asked.get("session", [None])[0], frozenset(PREVIEWS[name] for name in media))

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
-from stream.dialog import Dialog, DialogUtterance
+from stream.dialog import Dialog, DialogUtterance, Key
 from stream.events import Modality, Probabilities
+from stream.shared_dialog import SharedDialog
 
 Floats = npt.NDArray[np.float32]
 
@@ -19,10 +20,10 @@ _CHANGED: Final = 0.005  # a revision that moves no probability by more says not
 
 @dataclass(frozen=True, eq=False)
 class Recognition:
-    """The emotion of one utterance, and the dialog with it."""
+    """The emotion of one utterance; ``context`` names those before it in the dialog it was read in."""
 
     utterance: DialogUtterance
-    dialog: Dialog
+    context: tuple[Key, ...]
     label: str
     probabilities: Probabilities
     features_ms: float
@@ -46,15 +47,19 @@ def present(utterance: DialogUtterance) -> list[Modality]:
 
 
 class Recognizer:
-    """Holds one participant's dialog; :meth:`recognize` tries an utterance, :meth:`keep` commits it."""
+    """Names the emotions of one session in its conversation; :meth:`keep` commits what :meth:`recognize` tried."""
 
     def __init__(
-        self, runtime: Runtime, window: int, clock: Callable[[], float] = time.perf_counter, *, session: str = ""
+        self,
+        runtime: Runtime,
+        dialog: SharedDialog,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        session: str = "",
     ) -> None:
         self._runtime, self._session = runtime, session
         self._clock = clock
-        self._dialog = Dialog(window)
-        self._told: dict[int, Probabilities] = {}
+        self._shared = dialog
 
     def recognize(self, utterance: DialogUtterance, audio: Branch | None) -> Recognition:
         """Return the emotion of an utterance in the dialog so far, without keeping it there.
@@ -65,59 +70,68 @@ class Recognizer:
         """
         start = self._clock()
         heard = replace(utterance, audio=None if audio is None else audio.embedding)
-        dialog = self._dialog.with_utterance(heard)
+        dialog = self._shared.now.with_utterance(heard)
         if heard.words:
-            text = self._runtime.text(dialog.turns(), dialog.index(heard), session=self._session).result().embedding
-            heard = replace(heard, text=text)
+            heard = self._read(dialog, heard)
             dialog = dialog.with_utterance(heard)
         middle = self._clock()
         row = self._runtime.fuse(dialog.window(), session=self._session).result()[dialog.index(heard)]
         end = self._clock()
         spent = (middle - start) * 1000, (end - middle) * 1000
-        return Recognition(heard, dialog, self._label(row), self._named(row), *spent)
+        named = self._named(row)
+        return Recognition(heard, _before(dialog, heard), _likeliest(named), named, *spent)
 
     def keep(self, recognition: Recognition) -> None:
         """Commit an utterance that has ended to the dialog."""
-        self._dialog = recognition.dialog
-        self._told[recognition.utterance.id] = recognition.probabilities
-        remembered = {utterance.id for utterance in self._dialog.utterances}
-        self._told = {key: value for key, value in self._told.items() if key in remembered}
+        self._shared.keep(recognition.utterance, recognition.probabilities)
 
-    def revisions(self) -> list[Recognition]:
-        """Return the earlier utterances that what came after them has changed.
+    def revisions(self, recognition: Recognition) -> list[Recognition]:
+        """Return the utterances whose emotion is another now that this one was kept, those of other sessions too.
 
-        Empty with a causal bundle that reads no future turns, in which nothing later reaches an earlier utterance.
+        With a causal bundle that reads no future turns these are the ones that came after it, of participants who began
+        later and were done sooner, and itself where such a one was kept since it was recognized.
         """
-        if self._runtime.causal and not self._runtime.future_context:
+        new, dialog = recognition.utterance, self._shared.now
+        if not dialog.holds(new.key):
+            return []
+        stale = recognition.context != _before(dialog, new)
+        if not (stale or self._reaches(dialog, dialog.index(new))):
             return []
         start = self._clock()
-        self._read_again()
-        rows = self._runtime.fuse(self._dialog.window(), session=self._session).result()
+        self._read_again(dialog, dialog.index(new), itself=stale)
+        dialog = self._shared.now
+        rows = self._runtime.fuse(dialog.window(), session=self._session).result()
         spent = (self._clock() - start) * 1000
-        changed = [
-            Recognition(utterance, self._dialog, self._label(row), self._named(row), 0.0, spent)
-            for utterance, row in zip(self._dialog.utterances[:-1], rows, strict=False)
-            if self._differs(utterance.id, row)
+        found = [(said, self._named(row)) for said, row in zip(dialog.utterances, rows, strict=True)]
+        return [
+            Recognition(said, _before(dialog, said), _likeliest(named), named, 0.0, spent)
+            for said, named in self._shared.news(found, _CHANGED)
         ]
-        self._told |= {recognition.utterance.id: recognition.probabilities for recognition in changed}
-        return changed
 
-    def _read_again(self) -> None:
-        """Embed again the texts whose context has grown, where the bundle's context reaches forward."""
-        turns = self._dialog.turns()
-        last = len(turns) - 1
-        for index in range(max(0, last - self._runtime.future_context), last):
-            utterance = self._dialog.utterances[index]
-            if utterance.words:
-                text = self._runtime.text(turns, index, session=self._session).result().embedding
-                self._dialog = self._dialog.with_utterance(replace(utterance, text=text))
+    def _reaches(self, dialog: Dialog, index: int) -> bool:
+        """Return whether the utterance at ``index`` can change any other."""
+        both_ways = bool(self._runtime.future_context) or not self._runtime.causal
+        return len(dialog.utterances) > 1 if both_ways else index < len(dialog.utterances) - 1
 
-    def _differs(self, identity: int, row: Floats) -> bool:
-        told = self._told.get(identity)
-        return told is None or max(abs(a - b) for a, b in zip(told.values(), row, strict=True)) > _CHANGED
+    def _read_again(self, dialog: Dialog, index: int, *, itself: bool) -> None:
+        """Embed again the texts in whose context the utterance at ``index`` now stands."""
+        last = min(len(dialog.utterances) - 1, index + self._runtime.past_context)
+        for other in range(max(0, index - self._runtime.future_context), last + 1):
+            said = dialog.utterances[other]
+            if said.words and (itself or other != index):
+                self._shared.read_again(self._read(dialog, said))
 
-    def _label(self, row: Floats) -> str:
-        return self._runtime.labels[int(row.argmax())]
+    def _read(self, dialog: Dialog, said: DialogUtterance) -> DialogUtterance:
+        branch = self._runtime.text(dialog.turns(), dialog.index(said), session=self._session).result()
+        return replace(said, text=branch.embedding)
 
     def _named(self, row: Floats) -> Probabilities:
         return dict(zip(self._runtime.labels, map(float, row), strict=True))
+
+
+def _before(dialog: Dialog, utterance: DialogUtterance) -> tuple[Key, ...]:
+    return tuple(item.key for item in dialog.utterances[: dialog.index(utterance)])
+
+
+def _likeliest(named: Probabilities) -> str:
+    return max(named, key=lambda label: named[label])

@@ -22,6 +22,7 @@ from stream.events import Event, Latency, Totals
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
 from stream.recognizer import Recognition, Recognizer
+from stream.seat import Seat
 from stream.segmenter import (
     Discarded,
     LikelyEnd,
@@ -33,6 +34,7 @@ from stream.segmenter import (
     UtteranceEnd,
 )
 from stream.settings import Settings
+from stream.shared_dialog import SharedDialog
 from stream.transcript import Transcript, Word
 from stream.vad import SpeechDetector
 from stream.vision import FaceAnalyzer, Vision
@@ -68,14 +70,25 @@ class Session:
     Args:
         emit: gets every event; called from the session's thread, and ``faces`` from its vision thread.
         live: media comes at its own pace, so results are told early and pictures may be skipped.
+        seat: its place in a conversation with others; without it the session is one of its own.
     """
 
-    def __init__(self, models: LiveModels, settings: Settings, emit: Emit, *, speaker: str, live: bool) -> None:
+    def __init__(
+        self,
+        models: LiveModels,
+        settings: Settings,
+        emit: Emit,
+        *,
+        speaker: str,
+        live: bool,
+        seat: Seat | None = None,
+    ) -> None:
         self._models, self._settings, self.emit = models, settings, emit
         self._speaker, self._live = speaker, live
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
         self._key = uuid4().hex  # tells the runtime whose requests are whose
-        self._recognizer = Recognizer(models.runtime, settings.dialog.window, session=self._key)
+        self._seat = seat or Seat(SharedDialog(settings.dialog.window))
+        self._recognizer = Recognizer(models.runtime, self._seat.dialog, session=self._key)
         deadline_ms = settings.vision.deadline_ms if live else None
         analyzer = FaceAnalyzer(
             models.detector(session=self._key, deadline_ms=deadline_ms),
@@ -91,7 +104,6 @@ class Session:
         self._partial_due_ms = 0.0
         self._now_ms = 0.0
         self._end_ms = 0.0
-        self._revisions: dict[int, int] = {}
         self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
         self._engine_news = EngineNews()
         self._finished = False
@@ -165,7 +177,12 @@ class Session:
         self._open = event
         self._partial_due_ms = event.start_ms + self._partial_interval_ms
         self.emit(
-            events.SpeechStarted(utterance=event.utterance, speaker=self._speaker, start_ms=round(event.start_ms))
+            events.SpeechStarted(
+                utterance=event.utterance,
+                speaker=self._speaker,
+                start_ms=round(event.start_ms),
+                room_start_ms=round(self._seat.room_ms(event.start_ms)),
+            )
         )
 
     def _likely_ended(self, event: LikelyEnd) -> None:
@@ -276,7 +293,11 @@ class Session:
         if text:
             self.emit(
                 events.TranscriptPartial(
-                    utterance=opened.utterance, speaker=self._speaker, start_ms=round(opened.start_ms), text=text
+                    utterance=opened.utterance,
+                    speaker=self._speaker,
+                    start_ms=round(opened.start_ms),
+                    room_start_ms=round(self._seat.room_ms(opened.start_ms)),
+                    text=text,
                 )
             )
 
@@ -314,6 +335,8 @@ class Session:
             segment.start_ms,
             segment.end_ms,
             pending.heard.text,
+            session=self._seat.session,
+            room_start_ms=self._seat.room_ms(segment.start_ms),
             face=seen.face,
             scene=seen.scene,
         )
@@ -340,7 +363,7 @@ class Session:
         self._utterances += 1
         self._recognizer.keep(pending.recognition)
         self._tell(pending, pending.recognition)
-        for revision in self._recognizer.revisions():
+        for revision in self._recognizer.revisions(pending.recognition):
             self._send(revision, final=True, latency=_no_latency(revision))
 
     def _tell(self, pending: _Pending, recognition: Recognition) -> None:
@@ -360,16 +383,16 @@ class Session:
 
     def _send(self, recognition: Recognition, *, final: bool, latency: Latency) -> None:
         utterance = recognition.utterance
-        revision = self._revisions.get(utterance.id, 0)
-        self._revisions[utterance.id] = revision + 1
         self.emit(
             events.Emotion(
+                session=utterance.session,
                 utterance=utterance.id,
-                revision=revision,
+                revision=self._seat.dialog.next_revision(utterance.key),
                 final=final,
                 speaker=utterance.speaker,
                 start_ms=round(utterance.start_ms),
                 end_ms=round(utterance.end_ms),
+                room_start_ms=round(utterance.place_ms),
                 text=utterance.words,
                 label=recognition.label,
                 probabilities=recognition.probabilities,

@@ -120,6 +120,10 @@ class ServerSettings(Section):
     port: int = Field(8765, ge=0, le=65_535, description="0: any free port")
     max_sessions: int = Field(8, ge=1, description="sessions at once; more are refused")
     max_watchers: int = Field(64, ge=1, description="watchers at once; more are refused")
+    max_rooms: int = Field(32, ge=1, description="rooms at once; more are refused")
+    max_participants: int = Field(8, ge=1, description="participants of one room at once; more are refused")
+    room_linger_s: float = Field(300.0, ge=0, description="an empty room is remembered for so long")
+    room_history: int = Field(4_096, ge=0, description="events of a room that one who comes back gets one by one")
     watcher_queue: int = Field(256, ge=8, description="events waiting for a slow watcher")
     watcher_patience_s: float = Field(10.0, gt=0, description="a watcher full for longer is closed")
     max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
@@ -145,3 +149,4 @@ class ClientSettings(Section):
     language: str | None = Field(None, pattern=r"^[a-z]{2}$")
     partial_transcripts: bool = True
     faces: bool = True
+    consent: bool = Field(default=False, description="the participant was told that emotion is analyzed, and agreed")

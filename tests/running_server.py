@@ -6,7 +6,7 @@ import io
 import json
 import wave
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from stream import events
 from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, encode_media
+from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
 
 Emit = Callable[[Event], None]
@@ -44,8 +45,8 @@ class Names:
 class EverySound:
     """A session for which each chunk of sound is an utterance; what the server does with it is what is tested."""
 
-    def __init__(self, settings: Settings, emit: Emit, speaker: str) -> None:
-        self.settings, self.emit, self.speaker = settings, emit, speaker
+    def __init__(self, settings: Settings, emit: Emit, speaker: str, seat: Seat) -> None:
+        self.settings, self.emit, self.speaker, self.seat = settings, emit, speaker, seat
         self.sounds = self.pictures = 0
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
@@ -56,7 +57,12 @@ class EverySound:
             return
         self.sounds += 1
         start, end = int(media.time_ms), int(media.end_ms)
-        self.emit(events.TranscriptPartial(utterance=self.sounds, speaker=self.speaker, start_ms=start, text="so"))
+        placed = round(self.seat.room_ms(start))
+        self.emit(
+            events.TranscriptPartial(
+                utterance=self.sounds, speaker=self.speaker, start_ms=start, room_start_ms=placed, text="so"
+            )
+        )
         self.emit(self.emotion(start, end))
 
     def emotion(self, start_ms: int, end_ms: int) -> events.Emotion:
@@ -67,6 +73,7 @@ class EverySound:
             speaker=self.speaker,
             start_ms=start_ms,
             end_ms=end_ms,
+            room_start_ms=round(self.seat.room_ms(start_ms)),
             text="so it is",
             label="joy",
             probabilities={"neutral": 0.25, "joy": 0.75},
@@ -123,7 +130,7 @@ async def running(
     settings = Settings(server=ServerSettings(port=0, **limits))
     ready, stop = asyncio.Event(), asyncio.Event()
     plan = plan or Plan()
-    plan = Plan(plan.sources, plan.wait_for_watcher, plan.exit_when_done, ready.set)
+    plan = replace(plan, on_ready=ready.set)
     with server.listen("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
         ended = asyncio.create_task(LiveServer(settings, Names(), make_session).serve(sock, stop, plan))

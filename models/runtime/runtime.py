@@ -75,6 +75,7 @@ class Runtime:
         self.bundle_name = bundle.config.name
         self.causal = bundle.config.fusion.causal
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
+        self.past_context = bundle.config.text.context.past
         self.future_context = bundle.config.text.context.future
         self._config, self._tokenizer = bundle.config, bundle.tokenizer
         self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state

@@ -20,6 +20,7 @@ from models.runtime.torch_engine import TorchEngine
 from serving.hub import MakeSession
 from stream.live_models import LiveModels
 from stream.protocol import MediaKind, MediaMessage, encode_media
+from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
 from stream.transcriber import Transcriber
@@ -51,8 +52,8 @@ def make_session(bundle: Bundle) -> Iterator[MakeSession]:
     settings = Settings()
     models = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(settings.transcriber), settings.vision)
 
-    def make(settings: Settings, emit: Emit, speaker: str) -> Session:
-        return Session(models, settings, emit, speaker=speaker, live=True)
+    def make(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Session:
+        return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
     yield make
     models.close()

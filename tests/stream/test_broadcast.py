@@ -6,19 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import events
-from stream.broadcast import (
-    KEPT_ENDED_SESSIONS,
-    WAITING_PREVIEWS,
-    Broadcast,
-    Channel,
-    Published,
-    SessionHistory,
-    Subscription,
-    WatcherQueue,
-    expendability,
-)
+from stream.broadcast import KEPT_ENDED_SESSIONS, Broadcast, Channel, Interest, Subscription
 from stream.events import Event, Totals
+from stream.history import History
 from stream.protocol import MediaKind, decode_media
+from stream.published import Published
+from stream.watcher_queue import WAITING_PREVIEWS, WatcherQueue, expendability
 
 LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 
@@ -215,9 +208,9 @@ class TestWatcherQueue:
         assert (0 in got) == (queue.dropped.events > 0)
 
 
-class TestSessionHistory:
+class TestHistory:
     def replayed(self, given_events: list[Event], kept: int = 500) -> list[tuple[str, int]]:
-        history = SessionHistory(kept)
+        history = History(kept)
         for item in numbered(given_events):
             history.add(item)
         return [(item.event.type, item.event.seq) for item in history.replay()]
@@ -254,7 +247,7 @@ class TestSessionHistory:
 
     @given(st.lists(every_event, max_size=80))
     def test_any_history_replays_in_order_without_a_final_utterance_open(self, given_events: list[Event]) -> None:
-        history = SessionHistory(kept_emotions=500)
+        history = History(kept_emotions=500)
         for item in numbered(given_events):
             history.add(item)
         replay = [item.event for item in history.replay()]
@@ -319,7 +312,7 @@ class TestBroadcast:
 
     def test_a_watcher_of_one_session_gets_only_that(self, broadcast: Broadcast) -> None:
         one, other = broadcast.open(), broadcast.open()
-        watcher = broadcast.subscribe(no_wake, session=one.id)
+        watcher = broadcast.subscribe(no_wake, Interest(session=one.id))
         for channel in (one, other):
             conversation(channel)
         assert len(sequence(watcher)) == 4
@@ -328,7 +321,7 @@ class TestBroadcast:
         channel = broadcast.open()
         plain = broadcast.subscribe(no_wake)
         assert not channel.previewed(MediaKind.JPEG)
-        viewer = broadcast.subscribe(no_wake, media=frozenset({MediaKind.JPEG}))
+        viewer = broadcast.subscribe(no_wake, Interest(media=frozenset({MediaKind.JPEG})))
         assert channel.previewed(MediaKind.JPEG)
         assert not channel.previewed(MediaKind.PCM_S16)
         channel.preview(MediaKind.JPEG, 120.7, b"picture")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stream.broadcast import Broadcast, Channel, Subscription
+from stream.broadcast import Broadcast, Channel, Interest, Subscription
 from stream.media import AudioChunk, SourceStatus, VideoFrame
 from stream.preview import Previewer, encode_picture
 from stream.protocol import MediaKind, MediaMessage, decode_media
@@ -62,7 +62,7 @@ def test_nothing_is_made_while_nobody_watches(channel: Channel) -> None:
 
 
 def test_pictures_are_thinned_to_the_rate(broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor) -> None:
-    watcher = broadcast.subscribe(lambda: None, media=ALL)
+    watcher = broadcast.subscribe(lambda: None, Interest(media=ALL))
     previewer = Previewer(channel, 10, executor)
     times = []
     for time_ms in range(0, 500, 40):
@@ -75,7 +75,7 @@ def test_pictures_are_thinned_to_the_rate(broadcast: Broadcast, channel: Channel
 def test_a_source_that_starts_again_is_shown_again(
     broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor
 ) -> None:
-    watcher = broadcast.subscribe(lambda: None, media=ALL)
+    watcher = broadcast.subscribe(lambda: None, Interest(media=ALL))
     previewer = Previewer(channel, 10, executor)
     times = []
     for time_ms in (60_000, 0):
@@ -88,7 +88,7 @@ def test_a_source_that_starts_again_is_shown_again(
 def test_a_rate_of_0_shows_no_pictures_but_sound(
     broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor
 ) -> None:
-    watcher = broadcast.subscribe(lambda: None, media=ALL)
+    watcher = broadcast.subscribe(lambda: None, Interest(media=ALL))
     previewer = Previewer(channel, 0, executor)
     previewer.show(frame(0))
     previewer.show(AudioChunk(20, np.array([0, 0.5, -1], np.float32)))

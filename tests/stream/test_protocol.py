@@ -24,14 +24,12 @@ from stream.protocol import (
     Reject,
     SessionUpdate,
     State,
-    WatchRequest,
     client_settings,
     decode_media,
     encode_media,
     encode_samples,
     parse_media,
     parse_message,
-    parse_watch,
     wanted,
 )
 from stream.settings import ClientSettings, SegmenterSettings, Settings
@@ -248,6 +246,7 @@ class TestClientProtocol:
                 "language": None,
                 "partial_transcripts": True,
                 "faces": True,
+                "consent": False,
             },
         )
 
@@ -311,26 +310,3 @@ class TestClientProtocol:
             assert configured[-1] < media[0]
         assert len(finished) <= 1
         assert all(kind is Reject for kind in kinds[finished[0] + 1 :]) if finished else True
-
-
-class TestWatchRequest:
-    def test_nothing_asks_for_all_events(self) -> None:
-        assert parse_watch("") == WatchRequest(session=None, media=frozenset())
-
-    @pytest.mark.parametrize("query", ["media=video,audio", "media=audio&media=video"])
-    def test_previews_are_asked_by_kind(self, query: str) -> None:
-        assert parse_watch(query).media == {MediaKind.JPEG, MediaKind.PCM_S16}
-
-    def test_one_session(self) -> None:
-        assert parse_watch("session=abc&media=video").session == "abc"
-
-    @pytest.mark.parametrize("query", ["media=smell", "room=1", "&&&", "session", "a=1&" * 50])
-    def test_anything_else_is_refused(self, query: str) -> None:
-        with pytest.raises(ProtocolError) as caught:
-            parse_watch(query)
-        assert caught.value.code is ErrorCode.QUERY_INVALID
-
-    @given(st.text(max_size=60))
-    def test_any_query_is_understood_or_refused(self, query: str) -> None:
-        understood = result_or_code(parse_watch, query)
-        assert isinstance(understood, WatchRequest) or understood is ErrorCode.QUERY_INVALID

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from models.fusion import FusionConfig, M2FNet
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from stream.dialog import DialogUtterance
-from stream.recognizer import Recognizer
+from stream.recognizer import Recognition, Recognizer
+from stream.shared_dialog import SharedDialog
 
 FACE = np.ones(24, np.float32)
 
@@ -29,7 +31,7 @@ def runtime(bundle: Bundle) -> Iterator[Runtime]:
 
 @pytest.fixture
 def recognizer(runtime: Runtime) -> Recognizer:
-    return Recognizer(runtime, window=4)
+    return Recognizer(runtime, SharedDialog(4))
 
 
 def test_an_emotion_has_seven_probabilities_and_says_what_it_rests_on(runtime: Runtime, recognizer: Recognizer) -> None:
@@ -52,17 +54,49 @@ def test_trying_an_utterance_twice_gives_the_same_and_leaves_no_trace(runtime: R
 
 
 def test_an_utterance_kept_is_context_of_the_next(runtime: Runtime) -> None:
-    alone, after = Recognizer(runtime, 4), Recognizer(runtime, 4)
+    alone, after = Recognizer(runtime, SharedDialog(4)), Recognizer(runtime, SharedDialog(4))
     after.keep(after.recognize(said(0, words="no never again"), runtime.audio(sound(3)).result()))
     voice = runtime.audio(sound(0)).result()
     one, other = alone.recognize(said(1), voice), after.recognize(said(1), voice)
     assert max(abs(one.probabilities[label] - other.probabilities[label]) for label in one.probabilities) > 1e-4
 
 
-def test_a_causal_bundle_revises_nothing(runtime: Runtime, recognizer: Recognizer) -> None:
+def kept(recognizer: Recognizer, utterance: DialogUtterance, seed: int) -> list[Recognition]:
+    """Recognize and keep an utterance and return what it changed."""
+    found = recognizer.recognize(utterance, recognizer._runtime.audio(sound(seed)).result())
+    recognizer.keep(found)
+    return recognizer.revisions(found)
+
+
+def test_a_causal_bundle_revises_nothing_earlier(recognizer: Recognizer) -> None:
     for identity in range(3):
-        recognizer.keep(recognizer.recognize(said(identity), runtime.audio(sound(identity)).result()))
-        assert recognizer.revisions() == []
+        assert kept(recognizer, said(identity), identity) == []
+
+
+def in_room(session: str, start_ms: float, words: str) -> DialogUtterance:
+    return DialogUtterance(0, session, 0, 900, words, session=session, room_start_ms=start_ms)
+
+
+def test_one_that_began_earlier_and_ended_later_revises_what_came_after_it(runtime: Runtime) -> None:
+    dialog = SharedDialog(4)
+    ann, bob = Recognizer(runtime, dialog), Recognizer(runtime, dialog)
+    assert kept(bob, in_room("bob", 1000, "so it is"), 0) == []
+    (revised,) = kept(ann, in_room("ann", 500, "no never again"), 9)
+    assert (revised.utterance.session, [item.session for item in dialog.now.utterances]) == ("bob", ["ann", "bob"])
+    in_order = SharedDialog(4)
+    ann, bob = Recognizer(runtime, in_order), Recognizer(runtime, in_order)
+    kept(ann, in_room("ann", 500, "no never again"), 9)
+    again = bob.recognize(in_room("bob", 1000, "so it is"), runtime.audio(sound(0)).result())
+    assert revised.probabilities == pytest.approx(again.probabilities, abs=1e-5)
+
+
+def test_an_early_result_is_told_anew_where_somebody_was_heard_meanwhile(runtime: Runtime) -> None:
+    dialog = SharedDialog(4)
+    ann, bob = Recognizer(runtime, dialog), Recognizer(runtime, dialog)
+    early = ann.recognize(in_room("ann", 1000, "so it is"), runtime.audio(sound(0)).result())
+    kept(bob, in_room("bob", 500, "no never again"), 9)
+    ann.keep(early)
+    assert [item.utterance.session for item in ann.revisions(early)] == ["ann"]
 
 
 def test_a_bundle_that_attends_to_the_future_revises_earlier_utterances(bundle: Bundle) -> None:
@@ -78,17 +112,19 @@ def test_a_bundle_that_attends_to_the_future_revises_earlier_utterances(bundle: 
         both_ways,
     )
     with Runtime(changed, TorchEngine(changed)) as runtime:
-        recognizer = Recognizer(runtime, window=4)
-        recognizer.keep(recognizer.recognize(said(0), runtime.audio(sound(0)).result()))
-        assert recognizer.revisions() == []
-        recognizer.keep(recognizer.recognize(said(1, words="no never again"), runtime.audio(sound(9)).result()))
-        revised = recognizer.revisions()
-        assert [item.utterance.id for item in revised] == [0]
-        assert recognizer.revisions() == [], "the same revision is not told twice"
+        recognizer = Recognizer(runtime, SharedDialog(4))
+        assert kept(recognizer, said(0), 0) == []
+        found = recognizer.recognize(said(1, words="no never again"), runtime.audio(sound(9)).result())
+        recognizer.keep(found)
+        assert [item.utterance.id for item in recognizer.revisions(found)] == [0]
+        assert recognizer.revisions(found) == [], "the same revision is not told twice"
 
 
 def test_the_window_forgets_the_oldest(runtime: Runtime) -> None:
-    recognizer = Recognizer(runtime, window=2)
+    dialog = SharedDialog(2)
     for identity in range(4):
-        recognizer.keep(recognizer.recognize(said(identity), runtime.audio(sound(identity)).result()))
-    assert [item.id for item in recognizer.recognize(said(4), None).dialog.utterances] == [3, 4]
+        kept(Recognizer(runtime, dialog), said(identity), identity)
+    assert [item.id for item in dialog.now.utterances] == [2, 3]
+    late = replace(said(9), start_ms=-1)
+    assert [item.id for item in dialog.now.with_utterance(late).utterances] == [9, 2], "one that is late is still read"
+    assert [item.id for item in dialog.now.keeping(late).utterances] == [2, 3]
