@@ -126,8 +126,9 @@ class Conversation:
         event = parse_event(message)
         if isinstance(event, events.Error) and event.fatal and event.session == self.session:
             self._fatal = event
-        else:
-            self._begun = True
+            if not self._begun:
+                return []  # a refusal, which the exception tells
+        self._begun = True
         gap = self.progress.note(event)
         self._note_own(event)
         return [event] if gap is None else [gap, event]

@@ -133,7 +133,6 @@ class Watcher:
                 while True:
                     for item in conversation.receive(await socket.recv()):
                         if conversation.admitted:
-                            self._patient = True
                             self._backoff.reset()
                         yield item
         finally:
@@ -141,9 +140,10 @@ class Watcher:
         raise conversation.failure(socket.close_code, socket.close_reason or "")
 
     def _again(self, error: ClientError) -> bool:
-        """Return whether it makes sense to try once more after this."""
+        """Take note of how a connection ended, or did not begin; return whether it makes sense to try once more."""
         match error:
             case ClosedError():
+                self._patient = True  # it was let in: there is a server
                 return error.close_code not in FOR_GOOD
             case UnreachableError():
                 return self._patient
