@@ -32,6 +32,7 @@ from stream import events
 from stream.events import Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, decode_media, encode_media
+from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source
 from stream.sources.open import open_source
@@ -293,8 +294,8 @@ class TestStream:
             assert (await until(watcher, "session.closed"))[-1]["reason"] == "disconnected"
 
     async def test_a_session_that_breaks_ends_alone(self) -> None:
-        def make(settings: Settings, emit: Emit, speaker: str) -> EverySound:
-            return (Broken if speaker == "Unlucky" else EverySound)(settings, emit, speaker)
+        def make(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> EverySound:
+            return (Broken if speaker == "Unlucky" else EverySound)(settings, emit, speaker, seat)
 
         async with running(make) as run:  # type: ignore[arg-type] # as above
             unlucky, other = await run.open(), await run.open()
@@ -368,7 +369,7 @@ class TestEvents:
 
     @pytest.mark.parametrize(
         ("query", "code"),
-        [("session=nobody", "session.unknown"), ("media=smell", "query.invalid"), ("room=1", "query.invalid")],
+        [("session=nobody", "session.unknown"), ("media=smell", "query.invalid"), ("size=1", "query.invalid")],
     )
     async def test_what_can_not_be_watched_is_refused(self, query: str, code: str) -> None:
         async with running() as run:

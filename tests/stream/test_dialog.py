@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +22,10 @@ def test_trying_an_utterance_leaves_the_dialog_as_it_was() -> None:
     assert len(dialog.utterances) == 1
 
 
-def test_the_same_utterance_is_replaced_and_one_of_another_speaker_is_not() -> None:
+def test_the_same_utterance_is_replaced_and_one_of_another_session_is_not() -> None:
     dialog = Dialog(4).with_utterance(said(0, 0, "one")).with_utterance(said(0, 0, "two"))
     assert [turn.text for turn in dialog.turns()] == ["two"]
-    assert len(dialog.with_utterance(said(0, 0, speaker="B")).utterances) == 2
+    assert len(dialog.with_utterance(replace(said(0, 0), session="b")).utterances) == 2
 
 
 def test_what_is_absent_is_none_in_the_window() -> None:
@@ -42,3 +44,19 @@ def test_the_window_rolls_and_stays_in_order(utterances: list[tuple[int, float]]
     assert len(starts) <= size
     assert starts == sorted(starts)
     assert len({item.id for item in dialog.utterances}) == len(starts)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.floats(0, 1e5)), max_size=30), st.integers(1, 6))
+def test_what_is_kept_are_the_newest_and_what_is_tried_is_always_there(
+    utterances: list[tuple[str, int, float]], size: int
+) -> None:
+    dialog = Dialog(size)
+    for session, identity, start in utterances:
+        utterance = replace(said(identity, 0), session=session, room_start_ms=start)
+        tried = dialog.with_utterance(utterance)
+        assert tried.utterances[tried.index(utterance)] is utterance
+        assert len(tried.utterances) <= size
+        dialog = dialog.keeping(utterance)
+        places = [item.place_ms for item in dialog.utterances]
+        assert places == sorted(places)
+        assert len({item.key for item in dialog.utterances}) == len(places) <= size
