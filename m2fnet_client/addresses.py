@@ -6,11 +6,10 @@ from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from m2fnet_client.errors import ClientCode, ClientError
+from stream.protocol import EVENTS, STREAM
 
 MediaName = Literal["video", "audio"]
 SCHEMES: Final[Mapping[str, str]] = {"": "ws", "http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
 
 
 @dataclass(frozen=True, slots=True)

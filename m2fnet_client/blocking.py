@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Collection, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -111,6 +111,15 @@ class BlockingSession:
         sending = self._session.send_file(path, pictures_per_second=pictures_per_second, start_ms=start_ms)
         return self._portal.call(sending)
 
+    def play(self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND) -> Generator[Received]:
+        """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile."""
+        playing = self._session.play(path, pictures_per_second=pictures_per_second)
+        try:
+            while (item := self._portal.call(_next(playing))) is not END:
+                yield item  # type: ignore[misc] # END is all it may be besides
+        finally:
+            self._portal.call(playing.aclose())
+
     def finish(self, timeout_s: float = FINISH_S) -> SessionClosed:
         """End the session; its last emotions are waited for, and can be iterated over afterwards, too."""
         return self._portal.call(self._session.finish(timeout_s))
@@ -147,7 +156,7 @@ class BlockingWatcher:
         return item  # type: ignore[return-value] # as above
 
 
-async def _next(items: Session | Watcher) -> object:
+async def _next(items: AsyncIterator[object]) -> object:
     return await anext(items, END)
 
 

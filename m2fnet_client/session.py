@@ -152,6 +152,22 @@ class Session:
             decoder.shutdown(wait=False)
         return end_ms
 
+    async def play(
+        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND
+    ) -> AsyncGenerator[Received]:
+        """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile.
+
+        Raises:
+            ClientError: the file can't be read, or as iterating over the session does.
+        """
+        playing = asyncio.create_task(self._play(path, pictures_per_second))
+        try:
+            async for item in self:
+                yield item
+        finally:
+            playing.cancel()
+            await asyncio.wait([playing])
+
     async def finish(self, timeout_s: float = FINISH_S) -> SessionClosed:
         """End the session; its last emotions are waited for, and can be iterated over afterwards, too.
 
@@ -193,6 +209,13 @@ class Session:
         await self._admitted.wait()
         if not self._conversation.admitted:
             raise self._failure or ClosedError(ClientCode.LOST, "the connection was lost")
+
+    async def _play(self, path: Path | str, pictures_per_second: float) -> None:
+        try:
+            await self.send_file(path, pictures_per_second=pictures_per_second)
+            await self.finish()
+        except ClientError as error:
+            await self._buffer.end(error)
 
     async def _send(self, message: str | bytes) -> None:
         if self._socket.state is State.OPEN:  # see close_socket

@@ -13,11 +13,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from serving import asyncapi
 from serving.access import refusal
+from stream.protocol import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -57,6 +57,8 @@ class Pages:
             return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
         if path == "/healthz":
             return answer(HTTPStatus.OK, json.dumps(self._health()).encode(), "application/json")
+        if path == "/asyncapi.yaml":
+            return answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml")
         return await page(path)
 
 

@@ -107,6 +107,18 @@ class TestSession:
                 await session.send_file(tmp_path / "none.wav")
             assert refused.value.code == "file.not_found"
 
+    async def test_a_file_is_played_and_its_events_come_meanwhile(self, tmp_path: Path) -> None:
+        async with running() as run, connect(url(run)) as session:
+            told = [event async for event in session.play(tone(tmp_path / "tone.wav"))]
+        assert [event.start_ms for event in told if isinstance(event, events.Emotion)] == list(range(0, 500, 100))
+        assert isinstance(told[-1], events.SessionClosed)
+
+    async def test_playing_a_file_that_is_not_there_ends(self, tmp_path: Path) -> None:
+        async with running() as run, connect(url(run)) as session:
+            with pytest.raises(ClientError, match="does not exist"):
+                async for _ in session.play(tmp_path / "none.wav"):
+                    pass
+
     async def test_sending_a_file_can_be_given_up(self) -> None:
         async with running() as run, connect(url(run)) as session:
             sending = asyncio.create_task(session.send_file(CLIP))
