@@ -13,6 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 from running_server import EverySound, control, get, picture, running, sound
+from server_process import serving
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_socket
 from websockets.asyncio.server import ServerConnection, serve
@@ -279,3 +280,36 @@ async def test_every_message_of_a_real_server_is_one_of_the_document() -> None:
         "media.pcm_f32",
         "media.jpeg",
     }
+
+
+@pytest.mark.slow
+async def test_every_message_about_real_speech_and_faces_is_one_of_the_document() -> None:
+    speech = ROOT / "tests" / "fixtures" / "speech" / "two_speakers.opus"
+    async with serving() as (_, address), tapped(int(address.rpartition(":")[2])) as tap:
+        url = f"127.0.0.1:{tap.port}"
+        async with (
+            watch(url, room="R", media=["video"]) as watcher,
+            connect(url, room="R", name="Ana") as ana,
+            connect(url, room="R", name="Bo", media=["video"]) as bo,
+        ):
+            playing = asyncio.create_task(read_while_playing(ana, ROOT / "demo" / "clip.mp4"))
+            async for _ in bo.play(speech):
+                pass
+            emotions = await playing
+            async for item in watcher:
+                if isinstance(item, events.SessionClosed) and item.session == ana.id:
+                    break
+    assert {emotion.session for emotion in emotions} == {ana.id, bo.id}
+    assert {
+        ("send", "speech.started"),
+        ("send", "emotion"),
+        ("send", "faces"),
+        ("send", "clock.offset"),
+        ("send", "media.jpeg"),
+        ("receive", "media.jpeg"),
+        ("receive", "media.pcm_s16"),
+    } <= tap.seen
+
+
+async def read_while_playing(session: Session, path: Path) -> list[events.Emotion]:
+    return [event async for event in session.play(path) if isinstance(event, events.Emotion)]
