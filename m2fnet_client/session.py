@@ -18,7 +18,7 @@ from m2fnet_client.buffer import Buffer
 from m2fnet_client.core import Conversation, Progress, Received
 from m2fnet_client.errors import ClientCode, ClientError, ClosedError, UnreachableError
 from m2fnet_client.file_media import PICTURES_PER_SECOND, file_messages
-from m2fnet_client.sockets import close_socket, open_socket
+from m2fnet_client.sockets import close_socket, goodbye, open_socket
 from stream.events import SessionClosed
 from stream.protocol import (
     MAX_TIME_MS,
@@ -228,11 +228,11 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            with suppress(ConnectionClosed):
-                while True:
-                    await self._take(await self._socket.recv())
+            while True:
+                await self._take(await self._socket.recv())
+        except ConnectionClosed as closed:
             if not self._conversation.finished:
-                self._failure = self._conversation.failure(self._socket.close_code, self._socket.close_reason or "")
+                self._failure = self._conversation.failure(*goodbye(closed))
         except ClientError as error:
             self._failure = error
             await close_socket(self._socket)

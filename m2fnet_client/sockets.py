@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
 
 from m2fnet_client.errors import ClientCode, ClientError, RefusedError, UnreachableError
@@ -52,7 +52,8 @@ async def open_socket(
         raise ClientError(ClientCode.TLS, message + "its own needs ca_file") from None
     except InvalidURI as error:
         raise ClientError(ClientCode.ADDRESS_INVALID, str(error)) from None
-    except (OSError, EOFError, InvalidHandshake) as error:  # a time-out is an OSError
+    # A time-out is an OSError; an answer that is no HTTP is an EOFError or ValueError with websockets before 15.
+    except (OSError, EOFError, ValueError, InvalidHandshake) as error:
         why = str(error) or "no answer in time"
         raise UnreachableError(ClientCode.UNREACHABLE, f"no server answers at {_host(address)}: {why}") from None
 
@@ -68,6 +69,11 @@ async def close_socket(socket: ClientConnection) -> None:
     else:
         with suppress(TimeoutError):
             await asyncio.wait_for(socket.wait_closed(), CLOSE_S)
+
+
+def goodbye(closed: ConnectionClosed) -> tuple[int | None, str]:
+    """Return with which code and reason the other end closed a connection; None and nothing if it just went."""
+    return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
 
 
 def _trust(ca_file: Path | str | None) -> ssl.SSLContext:

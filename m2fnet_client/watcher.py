@@ -16,7 +16,7 @@ from m2fnet_client.addresses import MediaName, Position, events_address
 from m2fnet_client.backoff import Backoff, Retry
 from m2fnet_client.core import Conversation, Progress, Received
 from m2fnet_client.errors import ClientError, ClosedError, RefusedError, UnreachableError
-from m2fnet_client.sockets import close_socket, open_socket
+from m2fnet_client.sockets import close_socket, goodbye, open_socket
 
 READ_AHEAD: Final = 64
 # Closed so, the same request would end in the same way.
@@ -129,15 +129,15 @@ class Watcher:
             address, token=self._token, ca_file=self._ca_file, max_queue=READ_AHEAD
         )
         try:
-            with suppress(ConnectionClosed):
-                while True:
-                    for item in conversation.receive(await socket.recv()):
-                        if conversation.admitted:
-                            self._backoff.reset()
-                        yield item
+            while True:
+                for item in conversation.receive(await socket.recv()):
+                    if conversation.admitted:
+                        self._backoff.reset()
+                    yield item
+        except ConnectionClosed as closed:
+            raise conversation.failure(*goodbye(closed)) from None
         finally:
             await close_socket(socket)
-        raise conversation.failure(socket.close_code, socket.close_reason or "")
 
     def _again(self, error: ClientError) -> bool:
         """Take note of how a connection ended, or did not begin; return whether it makes sense to try once more."""
