@@ -17,11 +17,11 @@ from websockets.asyncio.server import serve as serve_websockets
 from serving.connections import Client, Connection, Watcher, refuse
 from serving.hub import Hub, MakeSession, Models, speaker_of
 from serving.loop_lag import LoopWatch
-from serving.pages import STREAM, Pages
+from serving.pages import Pages
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import SessionClosed
 from stream.preview import Previewer
-from stream.protocol import Configure, ErrorCode, ProtocolError
+from stream.protocol import STREAM, Configure, ErrorCode, ProtocolError
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource

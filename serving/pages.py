@@ -13,12 +13,12 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from serving import asyncapi
 from serving.access import refusal
 from serving.exports import EXPORTS, ExportError, FindPast, export_answer
+from stream.protocol import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
 PAGES: Final = {"/": "index.html", "/overlay": "overlay.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -63,6 +63,8 @@ class Pages:
             return answer(HTTPStatus.OK, json.dumps(self._health()).encode(), "application/json")
         if path.startswith(EXPORTS):
             return await asyncio.to_thread(exported, request.path, self._find_past)
+        if path == "/asyncapi.yaml":
+            return answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml")
         return await page(path)
 
 
