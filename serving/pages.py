@@ -19,7 +19,7 @@ from serving.exports import EXPORTS, ExportError, FindPast, export_answer
 from stream.protocol import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-PAGES: Final = {"/": "index.html", "/overlay": "overlay.html"}
+PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
