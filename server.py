@@ -16,6 +16,7 @@ from functools import partial
 from typing import NoReturn
 
 from models.bundle import BundleError
+from serving import logs
 from serving.access import is_loopback
 from serving.live import LiveServer, Plan
 from stream.addresses import clean_name
@@ -113,9 +114,7 @@ def run(
         exit_when_done: stop when all of these have ended.
         on_ready: gets the address of the page once it can be opened.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ("m2fnet", "models"):  # OpenVINO quietens the root logger while it converts in the background
-        logging.getLogger(name).setLevel(logging.INFO)
+    logs.configure(settings.server)
     try:
         opened = open_local(settings, camera, microphone, sources)
         # The port first: it is taken at once or never, the models take seconds.

@@ -26,7 +26,7 @@ from running_server import (
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import server
-from serving import hub, pages
+from serving import pages
 from serving.live import Plan
 from stream import events
 from stream.events import Totals
@@ -428,10 +428,9 @@ class TestStop:
             assert (kinds(got).count("session.closed"), code) == (2, 1001)
             await run.ended
 
-    async def test_a_session_that_does_not_finish_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hub, "SHUTDOWN_S", 0.1)
+    async def test_a_session_that_does_not_finish_is_given_up(self) -> None:
         try:
-            async with running(Stubborn) as run:  # type: ignore[arg-type] # as above
+            async with running(Stubborn, stop_timeout_s=0.5) as run:  # type: ignore[arg-type] # as above
                 client = await run.open()
                 await client.send(sound())
                 await until(client, "emotion")
