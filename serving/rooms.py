@@ -142,7 +142,7 @@ class Rooms:
             room.forgetting.cancel()
             room.forgetting = None
         channel = self._broadcast.open(room.topic)
-        name = request.name or f"Speaker {channel.number}"
+        name = request.name or _free_name(room, channel.number)
         there = room.members.get(name.casefold())
         if there is not None:
             there.leave("replaced")
@@ -160,3 +160,10 @@ class Rooms:
         if room is not None and not room.members:
             del self._rooms[name]
             self._broadcast.close_room(name)
+
+
+def _free_name(room: Room, number: int) -> str:
+    """Return a name for who gave none, other than that of anybody who is there."""
+    while f"speaker {number}" in room.members:
+        number += 1
+    return f"Speaker {number}"
