@@ -73,15 +73,15 @@ class Figures:
         """Return what was lost or left out since the start, by what it was and why."""
         totals, late = self.totals, self.totals.late_video_frames
         return {
-            ("event", "slow connection"): self.dropped["events"],
-            ("preview", "slow connection"): self.dropped["previews"],
-            ("audio chunk", "session behind"): self.dropped["audio_chunks"],
-            ("video frame", "session behind"): self.dropped["video_frames"],
-            ("video frame", "newer one came"): totals.dropped_video_frames - late,
-            ("video frame", "late"): late,
-            ("video frame", "passed over"): totals.passed_over_frames,
-            ("partial transcript", "not in time"): totals.skipped_partials,
-            ("transcript", "not believed"): totals.rejected_transcripts,
+            ("event", "slow_connection"): self.dropped["events"],
+            ("preview", "slow_connection"): self.dropped["previews"],
+            ("audio_chunk", "session_behind"): self.dropped["audio_chunks"],
+            ("video_frame", "session_behind"): self.dropped["video_frames"],
+            ("video_frame", "newer_one_came"): totals.dropped_video_frames - late,
+            ("video_frame", "late"): late,
+            ("video_frame", "passed_over"): totals.passed_over_frames,
+            ("partial_transcript", "not_in_time"): totals.skipped_partials,
+            ("transcript", "not_believed"): totals.rejected_transcripts,
         }
 
 

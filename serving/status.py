@@ -138,7 +138,7 @@ def server_status(now: Figures) -> ServerStatus:
         utterances=now.totals.utterances,
         emotions=sum(now.events.emotions.values()),
         latency=_latency(now),
-        dropped=[DropStatus(what=what, reason=reason, count=count) for (what, reason), count in now.losses().items()],
+        dropped=[DropStatus(what=what, reason=reason, count=count) for (what, reason), count in _lost(now).items()],
         errors=dict(now.events.errors),
         warnings=dict(now.events.warnings),
         engine=_engine(now),
@@ -172,6 +172,16 @@ def _latency(now: Figures) -> list[StageStatus]:
         for stage in STAGES
         if stage in recent
     ]
+
+
+def _lost(now: Figures) -> dict[tuple[str, str], int]:
+    """Return what was lost or left out, inputs of the networks included."""
+    inputs = {
+        (f"{network}_input", reason): count
+        for network, counts in now.dropped_requests.items()
+        for reason, count in counts.items()
+    }
+    return now.losses() | inputs
 
 
 def _engine(now: Figures) -> EngineStatus:
