@@ -1,6 +1,7 @@
 """The page's pure modules, run in the browser and held against the server's own code."""
 
 import math
+
 import numpy as np
 import pytest
 from conftest import ScriptedServer, run_module
