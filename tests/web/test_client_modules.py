@@ -190,7 +190,9 @@ def test_one_speakers_next_utterance_does_not_end_anothers(scripted: ScriptedSer
 
 def test_revision_tells_what_it_was_before(scripted: ScriptedServer) -> None:
     early = said(0, 0, "a", label="joy", final=False)
-    state = store_of(scripted, early, said(0, 0, "a", label="anger", revision=1), said(0, 0, "a", label="anger", revision=2))
+    state = store_of(
+        scripted, early, said(0, 0, "a", label="anger", revision=1), said(0, 0, "a", label="anger", revision=2)
+    )
     assert (state["said"][0]["label"], state["said"][0]["was"]) == ("anger", "joy")
 
 
@@ -244,7 +246,9 @@ def test_token_leaves_the_address_and_is_remembered(scripted: ScriptedServer) ->
     assert found == ["s3cret+", "/?room=r#top=", "s3cret+", {"Authorization": "Bearer t"}, "", {}]
 
 
-@pytest.mark.parametrize("code", ["name.taken", "name.invalid", "room.full", "rooms.full", "room.invalid", "auth.required"])
+@pytest.mark.parametrize(
+    "code", ["name.taken", "name.invalid", "room.full", "rooms.full", "room.invalid", "auth.required"]
+)
 def test_every_refusal_at_the_door_says_what_to_do(scripted: ScriptedServer, code: str) -> None:
     words = run_module(scripted, "faults.js", "return m.describeFault({ code: x, message: 'server words' })", code)
     assert words != "server words"
@@ -252,5 +256,7 @@ def test_every_refusal_at_the_door_says_what_to_do(scripted: ScriptedServer, cod
 
 
 def test_unknown_refusal_is_told_in_the_servers_words(scripted: ScriptedServer) -> None:
-    body = "return [m.describeFault({ code: 'new.code', message: 'server words' }), m.describeFault({ code: 'new.code' })]"
+    body = (
+        "return [m.describeFault({ code: 'new.code', message: 'server words' }), m.describeFault({ code: 'new.code' })]"
+    )
     assert run_module(scripted, "faults.js", body) == ["server words", "The server refused this (new.code)."]

@@ -1,6 +1,7 @@
 """The page's pure modules, run in the browser and held against the server's own code."""
 
 import math
+
 import numpy as np
 import pytest
 from conftest import ScriptedServer, run_module
@@ -127,7 +128,10 @@ def test_boxes_of_an_older_picture_tell_their_age(scripted: ScriptedServer, time
 
 @pytest.mark.parametrize("time_ms", [-1, 15_201])
 def test_no_boxes_where_nothing_is_known(scripted: ScriptedServer, time_ms: int) -> None:
-    assert run_module(scripted, "playout.js", "return m.facesAt(x.faces, x.time)", {"faces": FACES, "time": time_ms}) is None
+    assert (
+        run_module(scripted, "playout.js", "return m.facesAt(x.faces, x.time)", {"faces": FACES, "time": time_ms})
+        is None
+    )
 
 
 def test_picture_waits_for_its_faces_a_second_at_most(scripted: ScriptedServer) -> None:
