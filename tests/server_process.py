@@ -12,8 +12,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @asynccontextmanager
-async def serving(*arguments: str, **environment: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Start the server and yield it with ``host:port``; its standard error goes on being read."""
+async def serving(
+    *arguments: str, log: list[str] | None = None, **environment: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Start the server and yield it with ``host:port``; its standard error is read on, into ``log`` if it ends."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "server.py",
@@ -33,6 +35,8 @@ async def serving(*arguments: str, **environment: str) -> AsyncIterator[tuple[as
             told += line
         rest = asyncio.create_task(process.stderr.read())
         yield process, found[1].decode()
+        if log is not None and process.returncode is not None:
+            log.extend((told + await rest).decode().splitlines())
         rest.cancel()
     finally:
         if process.returncode is None:
