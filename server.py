@@ -70,9 +70,19 @@ def address_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def open_local(settings: Settings, camera: str | None, microphone: str | None, sources: Sequence[str]) -> list[Source]:
-    """Return the sources of this machine, not started; raise :class:`ServeError` for a name that can't be one."""
-    max_fps = max(settings.vision.max_fps, settings.server.preview_fps)
+def open_local(
+    settings: Settings,
+    camera: str | None,
+    microphone: str | None,
+    sources: Sequence[str],
+    *,
+    max_fps: float | None = None,
+) -> list[Source]:
+    """Return the sources of this machine, not started; raise :class:`ServeError` for a name that can't be one.
+
+    ``max_fps``: pictures a second at most; None: as many as are analyzed or shown as previews.
+    """
+    max_fps = max_fps or max(settings.vision.max_fps, settings.server.preview_fps)
     try:
         opened = [open_source(spec, realtime=True, max_fps=max_fps) for spec in sources]
     except ValueError as error:

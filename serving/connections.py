@@ -12,13 +12,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from serving.hub import Hub, speaker_of
-from serving.pages import EVENTS, STREAM
 from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
 from stream.events import Error, Event, SessionClosed, Totals
 from stream.media import AudioChunk
 from stream.protocol import (
+    EVENTS,
     MAX_ERRORS_IN_A_ROW,
+    STREAM,
     Action,
     ClientProtocol,
     Configure,

@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.http11 import Response
 
+from serving import asyncapi
 from serving.connections import Client, Connection, Watcher, refuse
 from serving.event_tally import EventTally
 from serving.figures import Figures, why_not_ready
@@ -24,12 +25,12 @@ from serving.hub import Hub, MakeSession, Models, speaker_of
 from serving.journal import Journal
 from serving.loop_lag import LoopWatch
 from serving.metrics import CONTENT_TYPE, Metrics
-from serving.pages import STREAM, Answer, Pages, answer, as_json, plain
+from serving.pages import Answer, Pages, answer, as_json, plain
 from serving.status import server_status
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import Event, SessionClosed
 from stream.preview import Previewer
-from stream.protocol import Configure, ErrorCode, ProtocolError
+from stream.protocol import STREAM, Configure, ErrorCode, ProtocolError
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource
@@ -87,7 +88,7 @@ class LiveServer:
         server = await serve_websockets(
             self._handle,
             sock=sock,
-            process_request=Pages(self._settings.server.host, self._answers()).respond,
+            process_request=Pages(self._settings.server.host, self._answers(), self._hub.broadcast.past).respond,
             compression=None,  # pictures and sound don't shrink, and events are short
             max_size=self._settings.server.max_message_bytes,
             close_timeout=CLOSE_S,
@@ -158,6 +159,7 @@ class LiveServer:
         return {
             "/healthz": lambda: as_json(json.dumps(self.health())),
             "/readyz": self._readiness,
+            "/asyncapi.yaml": lambda: answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml"),
             "/metrics": lambda: answer(HTTPStatus.OK, self._metrics.exposition(), CONTENT_TYPE),
             "/v1/status": lambda: as_json(server_status(self.figures()).model_dump_json()),
         }

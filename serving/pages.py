@@ -1,4 +1,4 @@
-"""What plain HTTP gets from the server's port: the pages of web/, the health figures, or a reason why not."""
+"""What plain HTTP gets from the server's port: the pages of web/, health figures, dialogs, or a reason why not."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -13,11 +13,11 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from serving.access import refusal
+from serving.exports import EXPORTS, ExportError, FindPast, export_answer
+from stream.protocol import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
-PAGES: Final = {"/": "index.html", "/dashboard": "dashboard.html"}
+PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -41,11 +41,13 @@ class Pages:
     Args:
         bound_to: the host the server listens on.
         answers: what else is answered besides the files of web/, by path; called in the event loop.
+        find_past: returns what is remembered of a room or session, which is exported; called from any thread.
     """
 
-    def __init__(self, bound_to: str, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, bound_to: str, answers: Mapping[str, Answer], find_past: FindPast) -> None:
         self._bound_to = bound_to
         self._answers = answers
+        self._find_past = find_past
 
     async def respond(self, _: ServerConnection, request: Request) -> Response | None:
         """Return the answer to a request; None lets a WebSocket open."""
@@ -60,6 +62,8 @@ class Pages:
             return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
         if found := self._answers.get(path):
             return found()
+        if path.startswith(EXPORTS):
+            return await asyncio.to_thread(exported, request.path, self._find_past)
         return await page(path, self._answers)
 
 
@@ -86,6 +90,17 @@ def plain(status: HTTPStatus, text: str) -> Response:
 def as_json(body: str) -> Response:
     """Return an answer of JSON."""
     return answer(HTTPStatus.OK, body.encode(), "application/json")
+
+
+def exported(target: str, find_past: FindPast) -> Response:
+    """Return the answer that holds a dialog as a file."""
+    try:
+        export = export_answer(target, find_past)
+    except ExportError as error:
+        return plain(error.status, str(error))
+    response = answer(HTTPStatus.OK, export.body, export.content_type)
+    response.headers["Content-Disposition"] = export.disposition
+    return response
 
 
 async def page(path: str, others: Iterable[str] = ()) -> Response:
