@@ -60,10 +60,10 @@ class Pages:
         if path in {STREAM, EVENTS}:
             needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
             return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
-        if found := self._answers.get(path):
-            return found()
         if path.startswith(EXPORTS):
             return await asyncio.to_thread(exported, request.path, self._find_past)
+        if found := self._answers.get(path):
+            return found()
         return await page(path, self._answers)
 
 
