@@ -159,7 +159,6 @@ class LiveServer:
         return {
             "/healthz": lambda: as_json(json.dumps(self.health())),
             "/readyz": self._readiness,
-            "/asyncapi.yaml": lambda: answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml"),
             "/metrics": lambda: answer(HTTPStatus.OK, self._metrics.exposition(), CONTENT_TYPE),
             "/asyncapi.yaml": lambda: answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml"),
             "/v1/status": lambda: as_json(server_status(self.figures()).model_dump_json()),
