@@ -126,12 +126,11 @@ class Hub:
 
     async def finish(self, within_s: float) -> None:
         """Ask all sessions to finish, and give up those that don't in time."""
-        workers = tuple(self._workers)
-        for worker in workers:
+        for worker in self._workers:
             worker.stop()
-        if workers:
-            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in workers], timeout=within_s)
-        for worker in workers:
+        if self._workers:
+            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in self._workers], timeout=within_s)
+        for worker in self._workers:  # those too that began meanwhile
             worker.abandon()
 
     def in_loop(self, act: Callable[[], object]) -> None:
