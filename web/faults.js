@@ -7,7 +7,12 @@ const WORDS = {
   "room.full": "This room is full. Wait until somebody leaves, or choose another room.",
   "rooms.full": "The server has as many rooms as it may. Join one that exists, or try again later.",
   "auth.required": "This server asks for a token. Enter the one you were given.",
-  "auth.invalid": "The token is not the right one. Check it and enter it again.",
+  "auth.failed": "The token is not the right one. Check it and enter it again.",
+  "address.full": "As many people as may have come from your network already. Try again when one of them has left.",
+  "media.idle": "Nothing was sent for so long that the server let go. Join again; who only wants to see the call can watch it.",
+  "rate.exceeded": "This page sent more than a microphone and a camera give. Join again; close other pages that use them.",
+  "pictures.too_many": "This page sent more pictures than the server takes. Join again.",
+  "messages.too_many": "This page sent more messages than the server takes. Join again.",
   overloaded: "The server has as many people as it can serve, or is stopping. Try again later.",
   "session.closing": "The call was ended already.",
   "errors.too_many": "The server did not understand this page. Reload it; they may be of different versions.",
@@ -29,7 +34,7 @@ export const FIELD_OF = Object.freeze({
   "room.full": "room",
   "rooms.full": "room",
   "auth.required": "token",
-  "auth.invalid": "token",
+  "auth.failed": "token",
 });
 
 /** Return the sentence for an error's `code`; one that is not known is told in the server's own words. */
