@@ -20,6 +20,7 @@ from commands.common import Config, Set, Verbose, err, group, told
 from commands.evaluate import evaluate
 from commands.export import export
 from commands.overlay import overlay
+from commands.render import render
 from commands.train import train
 from stream.config import load_settings
 from stream.formats import Format
@@ -29,6 +30,7 @@ app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.command()(export)
 app.command()(overlay)
+app.command()(render)
 
 
 def show_address(address: str, *, open_browser: bool) -> None:
@@ -110,7 +112,13 @@ def analyze(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Media files of any kind.", show_default=False)],
     format_: Annotated[Format, typer.Option("--format", "-f", help="Form of the results.")] = "text",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="File to write; standard output if not given.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="File to write, or a folder for a file of each; standard output if not given.",
+        ),
     ] = None,
     config: Config = None,
     set_: Set = None,
@@ -125,6 +133,10 @@ def analyze(
         m2fnet analyze talk.mp4
 
         m2fnet analyze *.mp4 --format json -o results.json
+
+        m2fnet analyze talk.mp4 --format html -o talk.html
+
+        m2fnet analyze *.mp4 --format srt -o subtitles/
 
         m2fnet analyze talk.wav --format vtt -o talk.vtt --set transcriber.model=small.en
     """

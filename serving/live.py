@@ -70,7 +70,7 @@ class LiveServer:
         server = await serve_websockets(
             self._handle,
             sock=sock,
-            process_request=Pages(self._settings.server.host, self.health).respond,
+            process_request=Pages(self._settings.server.host, self.health, self._hub.broadcast.past).respond,
             compression=None,  # pictures and sound don't shrink, and events are short
             max_size=self._settings.server.max_message_bytes,
             close_timeout=CLOSE_S,

@@ -1,4 +1,4 @@
-"""What plain HTTP gets from the server's port: the pages of web/, the health figures, or a reason why not."""
+"""What plain HTTP gets from the server's port: the pages of web/, health figures, dialogs, or a reason why not."""
 
 import asyncio
 import json
@@ -14,6 +14,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from serving.access import refusal
+from serving.exports import EXPORTS, ExportError, FindPast, export_answer
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
 STREAM: Final = "/v1/stream"
@@ -39,11 +40,13 @@ class Pages:
     Args:
         bound_to: the host the server listens on.
         health: returns the body of ``/healthz``.
+        find_past: returns what is remembered of a room or session, which is exported; called from any thread.
     """
 
-    def __init__(self, bound_to: str, health: Callable[[], dict[str, object]]) -> None:
+    def __init__(self, bound_to: str, health: Callable[[], dict[str, object]], find_past: FindPast) -> None:
         self._bound_to = bound_to
         self._health = health
+        self._find_past = find_past
 
     async def respond(self, _: ServerConnection, request: Request) -> Response | None:
         """Return the answer to a request; None lets a WebSocket open."""
@@ -58,6 +61,8 @@ class Pages:
             return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
         if path == "/healthz":
             return answer(HTTPStatus.OK, json.dumps(self._health()).encode(), "application/json")
+        if path.startswith(EXPORTS):
+            return await asyncio.to_thread(exported, request.path, self._find_past)
         return await page(path)
 
 
@@ -79,6 +84,17 @@ def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
 def plain(status: HTTPStatus, text: str) -> Response:
     """Return an answer in plain words."""
     return answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+
+
+def exported(target: str, find_past: FindPast) -> Response:
+    """Return the answer that holds a dialog as a file."""
+    try:
+        export = export_answer(target, find_past)
+    except ExportError as error:
+        return plain(error.status, str(error))
+    response = answer(HTTPStatus.OK, export.body, export.content_type)
+    response.headers["Content-Disposition"] = export.disposition
+    return response
 
 
 async def page(path: str) -> Response:

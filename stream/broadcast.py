@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,14 @@ class Interest:
     def includes(self, room: str, session: str) -> bool:
         """Return whether it follows the events of a session in a room."""
         return self.room in {None, room} and self.session in {None, session}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is remembered of a room or session: the events that tell its dialog, and how many utterances are not."""
+
+    events: Sequence[Event]
+    forgotten: int
 
 
 class Subscription:
@@ -208,6 +216,16 @@ class Broadcast:
                 topic.history.knows(session) for topic in self._rooms.values()
             )
 
+    def past(self, *, room: str | None, session: str | None) -> Past | None:
+        """Return what is remembered of a room, or of a session in one or in none; None where it is not known."""
+        with self._lock:
+            topics = self._topics() if room is None else [topic for topic in self._topics() if topic.name == room]
+            for topic in topics:
+                if session is None or topic.history.knows(session):
+                    told = [published.event for published in topic.history.replay(session)]
+                    return Past(told, topic.history.forgotten)
+            return None
+
     def publish(self, channel: Channel, event: Event) -> None:
         """Do :meth:`Channel.publish`: numbers, history and queues change together, so no watcher misses an event."""
         with self._lock:
@@ -261,8 +279,12 @@ class Broadcast:
         if interest.room is not None:
             room = self._rooms.get(interest.room)
             return [] if room is None else room.catch_up(resume, interest.own, interest.key)
+        return [item for topic in self._topics() for item in topic.history.replay(interest.session)]
+
+    def _topics(self) -> list[Topic]:
+        """Return those of all rooms and of the sessions in none."""
         alone = [channel.topic for channel in self._remembered() if not channel.topic.name]
-        return [item for topic in (*self._rooms.values(), *alone) for item in topic.history.replay(interest.session)]
+        return [*self._rooms.values(), *alone]
 
     def _remembered(self) -> list[Channel]:
         return [*self._ended, *self._channels.values()]

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from models.runtime.runtime import Window
 from models.text import Turn
+from stream.events import Key
 
 Floats = npt.NDArray[np.float32]
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True, eq=False)

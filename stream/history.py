@@ -1,10 +1,11 @@
 """What somebody who comes late must be told: the last state of each session and utterance, bounded; pure."""
 
 from collections.abc import Hashable
+from itertools import islice
 from typing import Final, TypeVar
 
 from stream import events
-from stream.dialog import Key
+from stream.events import Key
 from stream.published import Published
 
 KEPT_EMOTIONS: Final = 500
@@ -16,9 +17,14 @@ Value = TypeVar("Value")
 
 
 class History:
-    """Of a room, or of a session in none, the events that tell where it stands."""
+    """Of a room, or of a session in none, the events that tell where it stands.
+
+    Attributes:
+        forgotten: utterances of which no emotion is remembered any more.
+    """
 
     def __init__(self, kept_emotions: int = KEPT_EMOTIONS) -> None:
+        self.forgotten = 0
         self._kept_emotions = kept_emotions
         self._states: dict[str, dict[str, Published]] = {}
         self._emotions: dict[Key, Published] = {}
@@ -77,9 +83,12 @@ class History:
         self._open.pop(key, None)
         self._emotions.pop(key, None)  # so that the newest revision is also the newest in the order
         self._emotions[key] = published
-        _keep_last(self._emotions, self._kept_emotions)
+        self.forgotten += _keep_last(self._emotions, self._kept_emotions)
 
 
-def _keep_last(kept: dict[Kept, Value], count: int) -> None:
-    while len(kept) > count:
-        del kept[next(iter(kept))]
+def _keep_last(kept: dict[Kept, Value], count: int) -> int:
+    """Forget all but the last; return how many were forgotten."""
+    first = list(islice(kept, max(0, len(kept) - count)))
+    for key in first:
+        del kept[key]
+    return len(first)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
-from stream.dialog import Dialog, DialogUtterance, Key
-from stream.events import Modality, Probabilities
+from stream.dialog import Dialog, DialogUtterance
+from stream.events import Key, Modality, Probabilities
 from stream.shared_dialog import SharedDialog
 
 Floats = npt.NDArray[np.float32]

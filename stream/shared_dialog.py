@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
-from stream.dialog import Dialog, DialogUtterance, Key
-from stream.events import Probabilities
+from stream.dialog import Dialog, DialogUtterance
+from stream.events import Key, Probabilities
 
 _COUNTED: Final = 1_024  # utterances whose revisions are remembered, far more than any window holds
 
