@@ -29,13 +29,14 @@ app = group("**M2FNet Live**: the emotion of every utterance of a conversation, 
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.command()(export)
-app.command()(overlay)
 app.command()(render)
+app.command()(overlay)
 
 
-def show_address(address: str, *, open_browser: bool) -> None:
-    """Print the address of the page, and open it where there is a desktop."""
-    err.print(f"\n  Open [bold cyan]{address}[/] in a browser. Ctrl-C stops.\n", soft_wrap=True)
+def show_address(address: str, *, open_browser: bool, quiet: bool = False) -> None:
+    """Print the address of the page, unless it is to be quiet, and open it where there is a desktop."""
+    if not quiet:
+        err.print(f"\n  Open [bold cyan]{address}[/] in a browser. Ctrl-C stops.\n", soft_wrap=True)
     if open_browser and has_desktop():
         webbrowser.open(address)
 
@@ -102,7 +103,10 @@ def serve(
             room=room,
             exit_when_done=exit_when_done,
             wait_for_watcher=wait_for_watcher,
-            on_ready=lambda address: show_address(address, open_browser=open_browser),
+            # A log of JSON lines goes to a program, which gets nothing else; the address is in it too.
+            on_ready=lambda address: show_address(
+                address, open_browser=open_browser, quiet=settings.server.log_format == "json"
+            ),
         )
         raise typer.Exit(code)
 

@@ -1,8 +1,7 @@
 """What plain HTTP gets from the server's port: the pages of web/, health figures, dialogs, or a reason why not."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
@@ -15,11 +14,10 @@ from websockets.http11 import Request, Response
 
 from serving.access import refusal
 from serving.exports import EXPORTS, ExportError, FindPast, export_answer
+from stream.protocol import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
-PAGES: Final = {"/": "index.html", "/overlay": "overlay.html"}
+PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -34,18 +32,21 @@ CONTENT_TYPES: Final = {
 }
 
 
+Answer = Callable[[], Response]
+
+
 class Pages:
     """Answers every request that opens no WebSocket.
 
     Args:
         bound_to: the host the server listens on.
-        health: returns the body of ``/healthz``.
+        answers: what else is answered besides the files of web/, by path; called in the event loop.
         find_past: returns what is remembered of a room or session, which is exported; called from any thread.
     """
 
-    def __init__(self, bound_to: str, health: Callable[[], dict[str, object]], find_past: FindPast) -> None:
+    def __init__(self, bound_to: str, answers: Mapping[str, Answer], find_past: FindPast) -> None:
         self._bound_to = bound_to
-        self._health = health
+        self._answers = answers
         self._find_past = find_past
 
     async def respond(self, _: ServerConnection, request: Request) -> Response | None:
@@ -59,11 +60,11 @@ class Pages:
         if path in {STREAM, EVENTS}:
             needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
             return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
-        if path == "/healthz":
-            return answer(HTTPStatus.OK, json.dumps(self._health()).encode(), "application/json")
         if path.startswith(EXPORTS):
             return await asyncio.to_thread(exported, request.path, self._find_past)
-        return await page(path)
+        if found := self._answers.get(path):
+            return found()
+        return await page(path, self._answers)
 
 
 def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
@@ -86,6 +87,11 @@ def plain(status: HTTPStatus, text: str) -> Response:
     return answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
 
 
+def as_json(body: str) -> Response:
+    """Return an answer of JSON."""
+    return answer(HTTPStatus.OK, body.encode(), "application/json")
+
+
 def exported(target: str, find_past: FindPast) -> Response:
     """Return the answer that holds a dialog as a file."""
     try:
@@ -97,12 +103,12 @@ def exported(target: str, find_past: FindPast) -> Response:
     return response
 
 
-async def page(path: str) -> Response:
-    """Return the answer that holds a file of web/."""
+async def page(path: str, others: Iterable[str] = ()) -> Response:
+    """Return the answer that holds a file of web/; if there is none, it names what can be asked for instead."""
     file = page_file(path)
     if file is None:
-        known = ", ".join((*PAGES, "/healthz", STREAM))
-        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {known} or {EVENTS}")
+        there = ", ".join([*PAGES, *others, STREAM])
+        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {there} or {EVENTS}")
     return answer(HTTPStatus.OK, await asyncio.to_thread(file.read_bytes), CONTENT_TYPES[file.suffix])
 
 

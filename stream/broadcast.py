@@ -81,6 +81,12 @@ class Subscription:
             return self._queue.dropped + Dropped()
 
     @property
+    def waiting(self) -> int:
+        """How many messages wait to be taken."""
+        with self._lock:
+            return len(self._queue)
+
+    @property
     def finished(self) -> bool:
         """Whether it was ended and everything was taken."""
         with self._lock:
@@ -152,15 +158,22 @@ class Broadcast:
         capacity: events that wait for a watcher.
         patience_s: how long one may stay behind.
         kept: events of a room that one who comes back can be given one by one.
+        observe: called with every event that was published, in the thread of who published it.
     """
 
     def __init__(
-        self, capacity: int, patience_s: float, kept: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        capacity: int,
+        patience_s: float,
+        kept: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Event], None] | None = None,
     ) -> None:
         self._capacity = capacity
         self._patience_s = patience_s
         self._kept = kept
         self._clock = clock
+        self._observe = observe
         self._lock = threading.Lock()
         self._rooms: dict[str, Topic] = {}
         self._channels: dict[str, Channel] = {}
@@ -179,6 +192,18 @@ class Broadcast:
         """What all watchers together have not got, those included that left."""
         with self._lock:
             return sum((watcher.dropped for watcher in self._watchers), self._gone)
+
+    @property
+    def open_channels(self) -> list[Channel]:
+        """The sessions that are open."""
+        with self._lock:
+            return list(self._channels.values())
+
+    @property
+    def backlogs(self) -> list[int]:
+        """How many messages wait for each connection."""
+        with self._lock:
+            return [watcher.waiting for watcher in self._watchers]
 
     def open_room(self, name: str) -> Topic:
         """Return the topic of a new room; who waited for it is told."""
@@ -239,6 +264,8 @@ class Broadcast:
                 del self._channels[channel.id]
                 if not channel.topic.name:
                     self._ended.append(channel)
+        if self._observe is not None:  # outside the lock: nobody waits for those who only count
+            self._observe(published.event)
 
     def subscribe(
         self, wake: Callable[[], None], interest: Interest | None = None, resume: Resume | None = None

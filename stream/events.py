@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Modality = Literal["text", "audio", "face", "scene"]
 Probabilities = dict[str, float]
-Key = tuple[str, int]
-"""What tells an utterance of a room from all others: its session, and its number there."""
+UtteranceKey = tuple[str, int]  # its session and its number there
 
 
 class EventBase(BaseModel):

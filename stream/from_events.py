@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from stream import events
-from stream.events import Event, Key
+from stream.events import Event, UtteranceKey
 from stream.results import AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
 
 FIRST_FACE: Final = 1  # as the tracker of a single session counts
@@ -46,8 +46,8 @@ class _Collected:
     """What is known of a dialog so far."""
 
     def __init__(self) -> None:
-        self._emotions: dict[Key, events.Emotion] = {}
-        self._faces: dict[Key, int] = {}
+        self._emotions: dict[UtteranceKey, events.Emotion] = {}
+        self._faces: dict[UtteranceKey, int] = {}
         self._pictures: list[PictureResult] = []
         self._warnings: list[WarningResult] = []
         self._names: dict[str, str] = {}

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from stream import events
-from stream.events import Key
+from stream.events import UtteranceKey
 from stream.published import Published
 
 KEPT_EMOTIONS: Final = 500
@@ -27,8 +27,8 @@ class History:
         self.forgotten = 0
         self._kept_emotions = kept_emotions
         self._states: dict[str, dict[str, Published]] = {}
-        self._emotions: dict[Key, Published] = {}
-        self._open: dict[Key, dict[str, Published]] = {}
+        self._emotions: dict[UtteranceKey, Published] = {}
+        self._open: dict[UtteranceKey, dict[str, Published]] = {}
 
     def add(self, published: Published) -> None:
         """Take note of an event."""
@@ -73,13 +73,13 @@ class History:
         for session in closed[: max(0, len(self._states) - KEPT_SESSIONS)]:
             del self._states[session]
 
-    def _show(self, key: Key, published: Published) -> None:
+    def _show(self, key: UtteranceKey, published: Published) -> None:
         if key in self._emotions:  # a late partial of what is already final shows nothing
             return
         self._open.setdefault(key, {})[published.event.type] = published
         _keep_last(self._open, KEPT_OPEN_UTTERANCES)
 
-    def _conclude(self, key: Key, published: Published) -> None:
+    def _conclude(self, key: UtteranceKey, published: Published) -> None:
         self._open.pop(key, None)
         self._emotions.pop(key, None)  # so that the newest revision is also the newest in the order
         self._emotions[key] = published
