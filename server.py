@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from typing import NoReturn
 
@@ -21,7 +21,11 @@ from serving.live import LiveServer, Plan
 from stream.addresses import clean_name
 from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
+from stream.pipeline import Drivable
 from stream.protocol import ErrorCode, ProtocolError
+from stream.recording.format import RecordingError
+from stream.recording.record import Facts, Recorder, require_writable
+from stream.recording.session import RecordedSession
 from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
@@ -118,15 +122,21 @@ def run(
         logging.getLogger(name).setLevel(logging.INFO)
     try:
         opened = open_local(settings, camera, microphone, sources)
+        if settings.server.record is not None:
+            require_writable(settings.server.record)
         # The port first: it is taken at once or never, the models take seconds.
-        with listen(settings.server.host, settings.server.port) as sock, closing(_load(settings)) as models:
+        with (
+            listen(settings.server.host, settings.server.port) as sock,
+            closing(_load(settings)) as models,
+            _recorder(settings, models) as recorder,
+        ):
             _warn_if_open(settings.server.host)
             ready = partial(_ready, models, address_of(sock), on_ready)
             plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
-            asyncio.run(_serve(settings, models, sock, plan))
+            asyncio.run(_serve(settings, models, sock, plan, recorder))
         if models.is_building:
             _end_process(0)
-    except (ServeError, BundleError, AsrModelError) as error:
+    except (ServeError, BundleError, AsrModelError, RecordingError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
         return 1
     except KeyboardInterrupt:  # while the models were loading
@@ -161,11 +171,23 @@ def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | N
         on_ready(address)
 
 
-async def _serve(settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan) -> None:
-    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Session:
+def _recorder(settings: Settings, models: LiveModels) -> AbstractContextManager[Recorder | None]:
+    folder = settings.server.record
+    if folder is None:
+        return nullcontext()
+    log.info("all sessions are recorded in %s", folder)
+    return closing(Recorder(folder, Facts(models.bundle_name, models.runtime.weights_hash, models.asr_name)))
+
+
+async def _serve(
+    settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan, recorder: Recorder | None
+) -> None:
+    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Drivable:
+        if seat.record is not None:
+            return RecordedSession(models, settings, emit, speaker=speaker, seat=seat, record=seat.record)
         return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
-    await LiveServer(settings, models, make_session).serve(sock, _stop_on_signals(), plan)
+    await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -25,6 +25,7 @@ KNOWN_ERRORS: Final = {
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
     "stream.asr_model": "AsrModelError",
+    "stream.recording.format": "RecordingError",
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",

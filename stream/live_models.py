@@ -6,7 +6,7 @@ from models.faces import FaceDetector
 from models.runtime.runtime import Runtime
 from models.runtime.switching import EngineState
 from stream.settings import Settings, VisionSettings
-from stream.transcriber import Transcriber
+from stream.transcriber import SpeechToText, Transcriber
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class LiveModels:
     """The emotion runtime, the speech recogniser, and how faces are found."""
 
     runtime: Runtime
-    transcriber: Transcriber
+    transcriber: SpeechToText
     vision: VisionSettings
 
     @classmethod

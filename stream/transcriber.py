@@ -6,7 +6,7 @@ What waits is heard together, up to ``max_batch`` stretches, where the device ga
 import logging
 import threading
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, Protocol
 
 from stream.job_queue import Job, JobQueue
 from stream.media import Samples
@@ -15,6 +15,26 @@ from stream.transcript import Transcript
 from stream.whisper import Sound, Whisper
 
 _log: Final = logging.getLogger(__name__)
+
+
+class SpeechToText(Protocol):
+    """What sessions need of speech recognition: :class:`Transcriber`."""
+
+    @property
+    def name(self) -> str:
+        """The model and where it runs, for people."""
+
+    @property
+    def dropped_partials(self) -> int:
+        """How many partial jobs were dropped because more urgent ones filled the line."""
+
+    def submit(
+        self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
+    ) -> Future[Transcript]:
+        """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time."""
+
+    def close(self) -> None:
+        """Cancel what waits and stop."""
 
 
 class Transcriber:

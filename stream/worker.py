@@ -8,9 +8,8 @@ from concurrent.futures import Future, InvalidStateError
 from stream import events
 from stream.broadcast import Channel
 from stream.events import Event, Totals
-from stream.pipeline import Readable, SessionOutcome, run_session
+from stream.pipeline import Drivable, Readable, SessionOutcome, run_session
 from stream.protocol import ErrorCode, wanted
-from stream.session import Session
 from stream.settings import ClientSettings
 
 log = logging.getLogger("m2fnet.session")
@@ -22,7 +21,7 @@ class SessionWorker:
     """Reads a source to its end; ``done`` then holds what came of it, also when the session breaks."""
 
     def __init__(
-        self, source: Readable, channel: Channel, make: Callable[[Emit], Session], client: ClientSettings
+        self, source: Readable, channel: Channel, make: Callable[[Emit], Drivable], client: ClientSettings
     ) -> None:
         self.done: Future[SessionOutcome] = Future()
         self.source = source
