@@ -125,8 +125,12 @@ class FaceAnalyzer:
         try:
             return self._analyze(frame)
         except BaseException:
-            self._finder.forget()
+            self.forget()
             raise
+
+    def forget(self) -> None:
+        """Search the next picture, whatever was known of this one."""
+        self._finder.forget()
 
     def keep(self, analyzed: Analyzed) -> None:
         """Remember what a picture shows, for the utterance it belongs to."""

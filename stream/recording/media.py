@@ -24,7 +24,8 @@ class NumberedFrame(VideoFrame):
 def to_pcm(samples: Samples) -> bytes:
     """Return ``(n,)`` float32 in [-1, 1] as little-endian 16-bit samples; those of such samples come back exactly."""
     scaled = np.rint(samples * np.float32(_FULL_SCALE))
-    return np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
+    data: bytes = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
+    return data
 
 
 def from_pcm(data: bytes) -> Samples:

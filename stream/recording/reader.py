@@ -1,7 +1,6 @@
 """A recording read again: its description, its events, and the steps of its sessions with their media."""
 
 import logging
-from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,18 +98,12 @@ class Recording:
 
 def read_media(path: Path) -> Iterator[Piece]:
     """Yield the blocks of a media file in the order they were written, up to where it was cut off."""
-    waiting: deque[Piece] = deque()
     try:
         with av.open(str(path.absolute())) as container:
             for packet in container.demux():
-                if not packet.size:  # the end of a track
-                    continue
-                yield from waiting
-                waiting.clear()
-                track = Track.SOUND if packet.stream.type == "audio" else Track.PICTURES
                 if packet.is_corrupt:
                     return
-                waiting.append((track, bytes(packet)))
+                if packet.size:  # none at the end of a track
+                    yield Track.SOUND if packet.stream.type == "audio" else Track.PICTURES, bytes(packet)
     except (av.FFmpegError, FileNotFoundError):
-        pass
-    yield from waiting
+        return
