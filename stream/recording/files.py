@@ -100,11 +100,12 @@ class RecordingFiles:
 
     def _write_media(self, media: Mapping[str, Sequence[Block]], sizes: Mapping[str, tuple[int, int]]) -> None:
         for session, blocks in media.items():
+            header = b""
             if session not in self._media:
                 self._media[session] = _File(self.folder / media_name(session)), MatroskaWriter()
-                self._media[session][0].append(self._media[session][1].header())
+                header = self._media[session][1].header()
             file, writer = self._media[session]
-            file.append(writer.clusters(blocks))
+            file.append(header + writer.clusters(blocks))  # a header alone is no file that players open
             if session in sizes:
                 file.replace([writer.picture_size(*sizes[session])])
             file.sync()

@@ -75,6 +75,7 @@ class MatroskaWriter:
     _duration: int = 0
     _tracks: int = 0
     _size: int = 0
+    _entries: dict[Track, tuple[int, int]] = field(default_factory=dict)
     _cues: list[tuple[int, Track, int]] = field(default_factory=list)
 
     def header(self) -> bytes:
@@ -98,10 +99,12 @@ class MatroskaWriter:
             _text(0x5741, APPLICATION),
             _void(len(_float(0x4489, 0.0))),
         )
-        tracks = _element(_TRACKS, _sound_track(), _picture_track())
+        entries = {Track.SOUND: _sound_track(), Track.PICTURES: _picture_track()}
+        tracks = _element(_TRACKS, *entries.values())
         self._info = self._seek + _SEEK_ROOM
         self._duration = self._info + len(info) - len(_float(0x4489, 0.0))
         self._tracks = self._info + len(info)
+        self._entries = {track: (self._tracks + tracks.index(entry), len(entry)) for track, entry in entries.items()}
         self._size = self._tracks + tracks.index(_size_of_pictures(*NOMINAL_SIZE))
         return self._add(opening + _void(_SEEK_ROOM) + info + tracks)
 
@@ -122,7 +125,10 @@ class MatroskaWriter:
         seeks = [_seek(what, where - self._segment) for what, where in places]
         seeks += [_seek(_CUES, position)] if index else []
         contents = _element(_SEEK_HEAD, *seeks)
+        used = {track for _, track, _ in self._cues}
         return index, [
+            # A track in which nothing came would only mislead players.
+            *(Patch(where, _void(size)) for track, (where, size) in self._entries.items() if track not in used),
             Patch(self._seek, contents + _void(_SEEK_ROOM - len(contents))),
             Patch(self._duration, _float(0x4489, self._end_ms)),
             Patch(self._segment - len(_UNKNOWN_SIZE), _long_size(self._length - self._segment)),

@@ -63,7 +63,7 @@ class Record:
         self._batch = Batch()
         self._waiting_bytes = 0
         self._described = False
-        self._tell: Tell | None = None
+        self._tell: dict[str, Tell] = {}
         self._files: RecordingFiles | None = None
         self._trouble: str | None = None
         self._told_low = False
@@ -94,15 +94,18 @@ class Record:
         with self._guard:
             self._about = self._about.model_copy(update={"sessions": [*self._about.sessions, entry]})
             self._described = False
-            self._tell = tell
+            self._tell[entry.id] = tell
         return SessionRecord(self, entry.id)
 
     def published(self, published: Published) -> None:
         """Note an event, as it was published."""
+        closed = isinstance(published.event, events.SessionClosed)
         with self._guard:
             if self._noting(len(published.text)):
                 self._batch.events.append(published.text)
-        if self._alone and isinstance(published.event, events.SessionClosed):
+            if closed:
+                self._tell.pop(published.event.session, None)
+        if closed and self._alone:
             self.end()
 
     def note(self, step: Step) -> None:
@@ -215,7 +218,7 @@ class Record:
     def _warn(self, code: str, message: str) -> None:
         log.warning("%s: %s", self._about.room or "a session", message)
         with self._guard:
-            tell = self._tell
+            tell = next(iter(self._tell.values()), None)  # what one session is told comes to the whole room
         if tell is not None:
             tell(events.Warning(code=code, message=message))
 
