@@ -18,7 +18,7 @@ import server
 from stream.recording.format import media_name
 from stream.recording.reader import Recording
 from stream.replay import replay_command
-from stream.settings import ServerSettings, Settings
+from stream.settings import RuntimeSettings, ServerSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "demo" / "clip.mp4"
@@ -100,7 +100,10 @@ def test_a_clip_that_was_analyzed_live_is_replayed_to_the_identical_events(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     part = beginning(tmp_path / "part.mp4", 14)
-    settings = Settings(server=ServerSettings(port=0, record=tmp_path / "recordings"))
+    settings = Settings(
+        server=ServerSettings(port=0, record=tmp_path / "recordings"),
+        runtime=RuntimeSettings(build_in_background=False),  # a server that is still building ends its process
+    )
     assert server.run(settings, sources=[str(part)], exit_when_done=True) == 0
     (folder,) = (tmp_path / "recordings").iterdir()
     recording = Recording(folder)

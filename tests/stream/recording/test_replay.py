@@ -52,7 +52,7 @@ WORD_MS = 350.0
 
 
 class OutOfStep:
-    """Hears a word in every so many milliseconds, some time later; drops some partial stretches, fails at some others."""
+    """Hears a word in every so many milliseconds, some time later; drops some stretches, and fails at some."""
 
     name = "out of step"
     dropped_partials = 0
@@ -68,8 +68,8 @@ class OutOfStep:
         samples: Samples,
         start_ms: float,
         *,
-        language: str | None = None,
-        partial: bool = False,  # noqa: ARG002 - it hears none
+        language: str | None = None,  # noqa: ARG002 - it hears none
+        partial: bool = False,
     ) -> Future[Transcript]:
         future: Future[Transcript] = Future()
         late_s, number = 0.06 * self._random.random(), next(self._asked[partial])
