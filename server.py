@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from typing import Final, NoReturn
 
@@ -23,7 +23,11 @@ from serving.live import LiveServer, Plan
 from stream.addresses import clean_name
 from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
+from stream.pipeline import Drivable
 from stream.protocol import ErrorCode, ProtocolError
+from stream.recording.format import RecordingError
+from stream.recording.record import Facts, Recorder, require_writable
+from stream.recording.session import RecordedSession
 from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
@@ -130,6 +134,8 @@ def run(
     logs.configure(settings.server)
     try:
         opened = open_local(settings, camera, microphone, sources)
+        if settings.server.record is not None:
+            require_writable(settings.server.record)
         # The port first: it is taken at once or never, the models take seconds.
         with listen(settings.server.host, settings.server.port) as sock:
             models = _load(settings)
@@ -137,13 +143,14 @@ def run(
                 _warn_if_open(settings.server.host)
                 ready = partial(_ready, models, address_of(sock), on_ready)
                 plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
-                asyncio.run(_serve(settings, models, sock, plan))
+                with _recorder(settings, models) as recorder:
+                    asyncio.run(_serve(settings, models, sock, plan, recorder))
             finally:
                 closed = _close(models)
         log.info("stopped", extra={"event": "server.stopped"})
         if models.is_building or not closed:
             _end_process(0)
-    except (ServeError, BundleError, AsrModelError) as error:
+    except (ServeError, BundleError, AsrModelError, RecordingError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
         return 1
     except KeyboardInterrupt:  # while the models were loading
@@ -187,11 +194,23 @@ def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | N
         on_ready(address)
 
 
-async def _serve(settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan) -> None:
-    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Session:
+def _recorder(settings: Settings, models: LiveModels) -> AbstractContextManager[Recorder | None]:
+    folder = settings.server.record
+    if folder is None:
+        return nullcontext()
+    log.info("all sessions are recorded in %s", folder)
+    return closing(Recorder(folder, Facts(models.bundle_name, models.runtime.weights_hash, models.asr_name)))
+
+
+async def _serve(
+    settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan, recorder: Recorder | None
+) -> None:
+    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Drivable:
+        if seat.record is not None:
+            return RecordedSession(models, settings, emit, speaker=speaker, seat=seat, record=seat.record)
         return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
-    await LiveServer(settings, models, make_session).serve(sock, _stop_on_signals(), plan)
+    await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -127,6 +127,7 @@ class ServerSettings(Section):
     watcher_queue: int = Field(256, ge=8, description="events waiting for a slow watcher")
     watcher_patience_s: float = Field(10.0, gt=0, description="a watcher full for longer is closed")
     max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
+    record: Path | None = Field(None, description="folder in which all sessions are recorded; none: nothing is")
     preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
     stop_timeout_s: float = Field(10.0, gt=0, le=600, description="stopping takes this long at most")
     log_format: Literal["text", "json"] = Field("text", description="json: one JSON object a line")

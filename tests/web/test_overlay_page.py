@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, ScriptedServer, emotion, partial, started
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, expect
@@ -432,6 +433,26 @@ def test_nothing_moves_for_who_does_not_want_it(overlay: Overlay) -> None:
     overlay.speak()
     expect(overlay.card).to_have_css("animation-name", "none")
     expect(overlay.card).to_have_css("transition-duration", "0s")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "outline"])
+def test_it_is_accessible(overlay: Overlay, theme: str) -> None:
+    overlay.page.emulate_media(reduced_motion="reduce")
+    overlay.show(f"?name=Ada&show=name,emotion,transcript,bars,faces&fade=0&theme={theme}")
+    overlay.speak()
+    overlay.tell(emotion(2, "fear", final=False))
+    overlay.tell(faces())
+    expect(overlay.card.locator(".row")).to_have_count(2)
+    expect(overlay.card.locator(".row").nth(1)).to_contain_text("maybe fear")
+    found = Axe().run(overlay.page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_message_is_accessible(overlay: Overlay) -> None:
+    overlay.page.goto(f"{overlay.origin}/overlay?size=big")
+    expect(overlay.message).to_be_visible()
+    found = Axe().run(overlay.page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_page_obeys_a_strict_content_security_policy(overlay: Overlay) -> None:
