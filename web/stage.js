@@ -141,7 +141,7 @@ export class Stage {
 
   #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height, lateMs }) {
     if (!this.#boxes.has(id)) {
-      const box = element("div", {}, element("span"));
+      const box = element("div", {}, element("span", {}, element("span"), element("small")));
       this.#boxes.set(id, box);
       this.boxLayer.append(box);
     }
@@ -156,7 +156,9 @@ export class Stage {
     box.style.top = `${(100 * top) / height}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;
     box.style.height = `${(100 * (bottom - top)) / height}%`;
-    box.firstChild.textContent = faceText(id, best) + (lateMs > 0 ? ` (${Math.ceil(lateMs / 1000)} s ago)` : "");
+    const [text, age] = box.firstChild.children;
+    text.textContent = faceText(id, best);
+    age.textContent = lateMs > 0 ? ` (${Math.ceil(lateMs / 1000)} s ago)` : "";
   }
 
   #announce(faces) {
