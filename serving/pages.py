@@ -1,8 +1,7 @@
-"""What plain HTTP gets from the server's port: the pages of web/, the health figures, or a reason why not."""
+"""What plain HTTP gets from the server's port: the pages of web/, health figures, dialogs, or a reason why not."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
@@ -14,10 +13,11 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from serving.access import refusal
+from serving.exports import EXPORTS, ExportError, FindPast, export_answer
+from stream.protocol import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
+PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -32,17 +32,22 @@ CONTENT_TYPES: Final = {
 }
 
 
+Answer = Callable[[], Response]
+
+
 class Pages:
     """Answers every request that opens no WebSocket.
 
     Args:
         bound_to: the host the server listens on.
-        health: returns the body of ``/healthz``.
+        answers: what else is answered besides the files of web/, by path; called in the event loop.
+        find_past: returns what is remembered of a room or session, which is exported; called from any thread.
     """
 
-    def __init__(self, bound_to: str, health: Callable[[], dict[str, object]]) -> None:
+    def __init__(self, bound_to: str, answers: Mapping[str, Answer], find_past: FindPast) -> None:
         self._bound_to = bound_to
-        self._health = health
+        self._answers = answers
+        self._find_past = find_past
 
     async def respond(self, _: ServerConnection, request: Request) -> Response | None:
         """Return the answer to a request; None lets a WebSocket open."""
@@ -55,9 +60,11 @@ class Pages:
         if path in {STREAM, EVENTS}:
             needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
             return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
-        if path == "/healthz":
-            return answer(HTTPStatus.OK, json.dumps(self._health()).encode(), "application/json")
-        return await page(path)
+        if path.startswith(EXPORTS):
+            return await asyncio.to_thread(exported, request.path, self._find_past)
+        if found := self._answers.get(path):
+            return found()
+        return await page(path, self._answers)
 
 
 def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
@@ -80,19 +87,36 @@ def plain(status: HTTPStatus, text: str) -> Response:
     return answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
 
 
-async def page(path: str) -> Response:
-    """Return the answer that holds a file of web/."""
+def as_json(body: str) -> Response:
+    """Return an answer of JSON."""
+    return answer(HTTPStatus.OK, body.encode(), "application/json")
+
+
+def exported(target: str, find_past: FindPast) -> Response:
+    """Return the answer that holds a dialog as a file."""
+    try:
+        export = export_answer(target, find_past)
+    except ExportError as error:
+        return plain(error.status, str(error))
+    response = answer(HTTPStatus.OK, export.body, export.content_type)
+    response.headers["Content-Disposition"] = export.disposition
+    return response
+
+
+async def page(path: str, others: Iterable[str] = ()) -> Response:
+    """Return the answer that holds a file of web/; if there is none, it names what can be asked for instead."""
     file = page_file(path)
     if file is None:
-        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try /, /healthz, {STREAM} or {EVENTS}")
+        there = ", ".join([*PAGES, *others, STREAM])
+        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {there} or {EVENTS}")
     return answer(HTTPStatus.OK, await asyncio.to_thread(file.read_bytes), CONTENT_TYPES[file.suffix])
 
 
 def page_file(path: str) -> Path | None:
     """Return the file of web/ that a request's path names, or None; nothing outside of web/ is ever named."""
-    if path != "/" and not path.startswith("/web/"):
+    if path not in PAGES and not path.startswith("/web/"):
         return None
-    name = "index.html" if path == "/" else unquote(path.removeprefix("/web/"))
+    name = PAGES.get(path) or unquote(path.removeprefix("/web/"))
     try:
         file = (WEB / name).resolve()
         return file if file.is_relative_to(WEB) and file.suffix in CONTENT_TYPES and file.is_file() else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Final
 
+from serving.figures import RoomFigures
 from stream.addresses import JoinRequest
 from stream.broadcast import Broadcast, Channel
 from stream.clock_offset import ArrivalOffset
@@ -87,6 +88,13 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._rooms)
 
+    def figures(self) -> list[RoomFigures]:
+        """Return how the rooms stand."""
+        return [
+            RoomFigures(name=name, participants=len(room.members), recording=room.topic.recording)
+            for name, room in self._rooms.items()
+        ]
+
     def join(self, request: JoinRequest, leave: Callable[[str], None]) -> Member:
         """Let a participant in; the room is opened where there is none.
 
@@ -134,7 +142,7 @@ class Rooms:
             room.forgetting.cancel()
             room.forgetting = None
         channel = self._broadcast.open(room.topic)
-        name = request.name or f"Speaker {channel.number}"
+        name = request.name or _free_name(room, channel.number)
         there = room.members.get(name.casefold())
         if there is not None:
             there.leave("replaced")
@@ -152,3 +160,10 @@ class Rooms:
         if room is not None and not room.members:
             del self._rooms[name]
             self._broadcast.close_room(name)
+
+
+def _free_name(room: Room, number: int) -> str:
+    """Return a name for who gave none, other than that of anybody who is there."""
+    while f"speaker {number}" in room.members:
+        number += 1
+    return f"Speaker {number}"

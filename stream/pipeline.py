@@ -38,6 +38,10 @@ class Drivable(Protocol):
 
     emit: Callable[[Event], None]
 
+    @property
+    def totals(self) -> Totals:
+        """What was done so far."""
+
     def push(self, media: AudioChunk | VideoFrame) -> None:
         """Take the next sound or picture."""
 

@@ -26,20 +26,28 @@ class FrameRate:
     @property
     def interval_ms(self) -> float:
         """Return the time between two analyzed pictures, as things stand."""
-        return self._shortest_ms if self._share is None else max(self._shortest_ms, self._cost_ms / self._share)
+        return self._interval_ms(self._cost_ms)
 
-    def admits(self, time_ms: float) -> bool:
+    def admits(self, time_ms: float, running_ms: float = 0.0) -> bool:
         """Return whether the picture of this media time is to be analyzed, and count it as done if so.
 
         One that ``max_fps`` alone would have let through is otherwise counted in ``passed_over``.
+
+        Args:
+            time_ms: the picture's media time.
+            running_ms: what the analysis that is going on has taken so far: a machine that has become slow is known
+                by it before the first result is there.
         """
-        if _early(time_ms, self._last_ms, self.interval_ms):
+        if _early(time_ms, self._last_ms, self._interval_ms(max(self._cost_ms, running_ms))):
             if not _early(time_ms, self._last_due_ms, self._shortest_ms):
                 self._last_due_ms = time_ms
                 self.passed_over += 1
             return False
         self._last_ms = self._last_due_ms = time_ms
         return True
+
+    def _interval_ms(self, cost_ms: float) -> float:
+        return self._shortest_ms if self._share is None else max(self._shortest_ms, cost_ms / self._share)
 
     def spent(self, cost_ms: float) -> None:
         """Note what one analysis took."""

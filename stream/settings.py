@@ -129,6 +129,9 @@ class ServerSettings(Section):
     max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
     record: Path | None = Field(None, description="folder in which all sessions are recorded; none: nothing is")
     preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
+    stop_timeout_s: float = Field(10.0, gt=0, le=600, description="stopping takes this long at most")
+    log_format: Literal["text", "json"] = Field("text", description="json: one JSON object a line")
+    log_contents: bool = Field(default=False, description="log also who says what: names, words, emotions")
 
 
 class Settings(Section):

@@ -230,6 +230,7 @@ class Vision:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, VideoFrame]] = deque()
         self._busy = self._closed = False
+        self._began = 0.0  # when the analysis that is going on did, while busy
         self._counts = VisionCounts()
         self._thread = threading.Thread(target=self._work, name="vision", daemon=True)
         self._thread.start()
@@ -237,7 +238,8 @@ class Vision:
     def push(self, frame: VideoFrame) -> None:
         """Offer the next picture; whether it is looked at depends on how long ago the last was."""
         with self._changed:
-            if self._closed or not self._rate.admits(frame.time_ms):
+            running_ms = (self._clock() - self._began) * 1000 if self._busy else 0.0
+            if self._closed or not self._rate.admits(frame.time_ms, running_ms):
                 return
             if self._live:
                 self._count(skipped=len(self._waiting))
@@ -316,7 +318,7 @@ class Vision:
     def _next(self) -> tuple[float, VideoFrame] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
-            self._busy = bool(self._waiting)
+            self._busy, self._began = bool(self._waiting), self._clock()
             return self._waiting.popleft() if self._waiting else None
 
     def _done(self, cost_ms: float | None) -> None:

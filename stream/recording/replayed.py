@@ -26,6 +26,7 @@ from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings, VisionSettings
 from stream.shared_dialog import SharedDialog
+from stream.transcriber import AsrFigures
 from stream.transcript import Transcript
 from stream.vision import FaceAnalyzer, Seen, VisionCounts
 
@@ -40,7 +41,7 @@ class RecordedTranscripts:
     """Stands in for speech recognition: what was heard is in the record."""
 
     name = "the recording"
-    dropped_partials = 0
+    figures = AsrFigures()
 
     def __init__(self) -> None:
         self._asked: list[tuple[float, Future[Transcript]]] = []

@@ -29,7 +29,7 @@ from stream.recording.record import SessionRecord
 from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
-from stream.transcriber import SpeechToText
+from stream.transcriber import AsrFigures, SpeechToText
 from stream.transcript import Transcript
 from stream.vision import Vision
 
@@ -62,9 +62,9 @@ class DeferredTranscriber:
         return self._transcriber.name
 
     @property
-    def dropped_partials(self) -> int:
-        """Return how many partial jobs were dropped, of all sessions."""
-        return self._transcriber.dropped_partials
+    def figures(self) -> AsrFigures:
+        """Return what was heard so far, of all sessions."""
+        return self._transcriber.figures
 
     def submit(
         self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
@@ -148,6 +148,11 @@ class RecordedSession:
             seat=seat,
             see=partial(Vision, witness=self),
         )
+
+    @property
+    def totals(self) -> Totals:
+        """Return what was done so far."""
+        return self._session.totals
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
         """Take the next sound or picture, as it is recorded."""

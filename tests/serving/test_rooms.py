@@ -131,6 +131,17 @@ async def test_a_name_that_is_taken_is_refused_and_the_key_takes_it_over() -> No
         assert (returned["returning"], returned["session"]) == (True, new_state["session"])
 
 
+async def test_who_gives_no_name_takes_nobodys() -> None:
+    async with running() as run:
+        first = await run.open("/v1/stream?room=call&name=speaker+2")
+        await joined(first)
+        second = await run.open("/v1/stream?room=call")
+        _, got = await joined(second)
+        assert (got[-1]["number"], got[-1]["speaker"]) == (2, "Speaker 3")
+        await first.send(control("session.close"))
+        assert (await until(first, "session.closed"))[-1]["reason"] == "client"
+
+
 async def test_who_left_may_come_back_under_the_same_name() -> None:
     async with running() as run:
         watcher = await run.open("/v1/events?room=call")

@@ -111,6 +111,16 @@ def test_the_newest_picture_replaces_one_that_waits(make: Callable[..., Scene]) 
     assert [told.time_ms for told in scene.told] == [0, 400]
 
 
+def test_while_an_analysis_takes_long_the_rate_falls_before_anything_is_dropped(make: Callable[..., Scene]) -> None:
+    scene = make()
+    scene.push(0)
+    scene.detector.wait_until_searching()
+    for time_ms in (200, 400, 600):
+        scene.clock.now_s = time_ms / 1000
+        scene.push(time_ms)
+    assert scene.close() == VisionCounts(analyzed=1, passed_over=3)
+
+
 def test_a_picture_that_waits_for_longer_than_its_deadline_is_dropped(make: Callable[..., Scene]) -> None:
     scene = make()
     scene.push(0)

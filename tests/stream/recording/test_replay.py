@@ -42,6 +42,7 @@ from stream.seat import Seat
 from stream.settings import ClientSettings, RuntimeSettings, Settings
 from stream.shared_dialog import SharedDialog
 from stream.sources.remote import RemoteSource
+from stream.transcriber import AsrFigures
 from stream.transcript import Transcript, Word
 
 ROOT = Path(__file__).parents[3]
@@ -55,7 +56,7 @@ class OutOfStep:
     """Hears a word in every so many milliseconds, some time later; drops some stretches, and fails at some."""
 
     name = "out of step"
-    dropped_partials = 0
+    figures = AsrFigures()
 
     def __init__(self) -> None:
         self._random = random.Random(1)  # noqa: S311 - it is about time, not about secrets
