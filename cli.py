@@ -96,7 +96,7 @@ def serve(
         m2fnet serve --port 9000 --set vision.max_fps=3
     """
     with told(verbose=verbose):
-        chosen = [("host", host), ("port", port), ("record", record)]
+        chosen = [("host", host), ("port", port), ("record", record and record.absolute())]
         given = [f"server.{key}={value}" for key, value in chosen if value is not None]
         settings = load_settings(config, [*(set_ or []), *given])
         from server import run  # noqa: PLC0415 - see the module's docstring

@@ -176,7 +176,7 @@ class Hub:
     def _recorded(self, seat: Seat, channel: Channel, configured: Configure, speaker: str) -> Seat:
         """Return the seat of a session that is recorded, where it is to be."""
         record = channel.topic.record
-        if record is None:
+        if record is None or not record.running:
             return seat
         entry = SessionEntry(
             id=channel.id,

@@ -36,7 +36,8 @@ class _File:
     """A file that grows."""
 
     def __init__(self, path: Path) -> None:
-        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWN)
+        binary = getattr(os, "O_BINARY", 0)  # Windows would change ends of lines
+        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | binary, _OWN)
 
     def append(self, data: bytes) -> None:
         os.lseek(self._number, 0, os.SEEK_END)
@@ -60,6 +61,7 @@ class RecordingFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(mode=_OWN_FOLDER)
+        _sync_folder(folder.parent)
         self._steps, self._events = _File(folder / STEPS), _File(folder / EVENTS)
         self._media: dict[str, tuple[_File, MatroskaWriter]] = {}
 
@@ -101,7 +103,8 @@ class RecordingFiles:
     def _write_media(self, media: Mapping[str, Sequence[Block]], sizes: Mapping[str, tuple[int, int]]) -> None:
         for session, blocks in media.items():
             header = b""
-            if session not in self._media:
+            is_new = session not in self._media
+            if is_new:
                 self._media[session] = _File(self.folder / media_name(session)), MatroskaWriter()
                 header = self._media[session][1].header()
             file, writer = self._media[session]
@@ -109,6 +112,8 @@ class RecordingFiles:
             if session in sizes:
                 file.replace([writer.picture_size(*sizes[session])])
             file.sync()
+            if is_new:
+                _sync_folder(self.folder)
 
 
 def _write(number: int, data: bytes) -> None:

@@ -14,6 +14,7 @@ from stream.recording.format import (
     STEP,
     STEPS,
     About,
+    EndStep,
     PictureStep,
     RecordingError,
     SeenStep,
@@ -83,6 +84,8 @@ class Recording:
                 data = self._matching(step, piece)
             passed_over = isinstance(step, PictureStep) and (step.session, step.picture) not in analyzed
             yield Taken(step, b"" if passed_over else data)
+            if isinstance(step, EndStep):
+                media[step.session].close()
 
     def _steps(self) -> Iterator[Step]:
         return read_lines(self.folder / STEPS, STEP)
@@ -96,7 +99,7 @@ class Recording:
         return data
 
 
-def read_media(path: Path) -> Iterator[Piece]:
+def read_media(path: Path) -> Generator[Piece]:
     """Yield the blocks of a media file in the order they were written, up to where it was cut off."""
     try:
         with av.open(str(path.absolute())) as container:

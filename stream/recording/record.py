@@ -196,7 +196,7 @@ class Record:
             files.finish()
             files.describe(about.model_copy(update={"ended": _now()}))
             files.close()
-            log.info("recorded %s", files.folder)
+            log.info("a recording of %d session(s) is complete", len(about.sessions))
 
     def _stop(self, why: str) -> None:
         """Give up, saying so to everybody and, if it can still be written, in the recording."""
@@ -216,7 +216,7 @@ class Record:
         self._warn("recording.failed", f"nothing is recorded any more: {why}; the session goes on")
 
     def _warn(self, code: str, message: str) -> None:
-        log.warning("%s: %s", self._about.room or "a session", message)
+        log.warning("a recording: %s", message)  # names of rooms are nobody's business in a log
         with self._guard:
             tell = next(iter(self._tell.values()), None)  # what one session is told comes to the whole room
         if tell is not None:
