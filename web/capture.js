@@ -196,7 +196,7 @@ export class Capture {
       this.#encoding = false;
       if (jpeg && clock === this.#startedAt) this.#handlers.onJpeg(timeMs, jpeg);
     };
-    canvas.toBlob(deliver, "image/jpeg", quality); // not OffscreenCanvas: Safari has it late, and for 2D only since 17
+    canvas.toBlob(deliver, "image/jpeg", quality); // every browser has it; OffscreenCanvas came late to Safari
   }
 
   async #openAudio() {

@@ -9,6 +9,7 @@ const KEPT_PICTURES = 48;
 const KEPT_ANALYSES = 32;
 const STALE_MS = 3_000; // without a picture for so long there is none
 const ANNOUNCE_MS = 2_000;
+const LABEL_PX = 28; // what a face's label needs above its box
 
 const faceText = (id, best) => (best ? `${id} ${sign(best[0])} ${best[0]} ${percent(best[1])}` : `${id}`);
 
@@ -141,7 +142,7 @@ export class Stage {
 
   #drawFace({ id, box: [left, top, right, bottom], expression }, { width, height, lateMs }) {
     if (!this.#boxes.has(id)) {
-      const box = element("div", {}, element("span"));
+      const box = element("div", {}, element("span", {}, element("span"), element("small")));
       this.#boxes.set(id, box);
       this.boxLayer.append(box);
     }
@@ -150,13 +151,15 @@ export class Stage {
     const start = this.#mirrored ? width - right : left;
     box.className = `face ${emotionClass(best?.[0])}`;
     box.classList.toggle("late", lateMs > 0);
-    box.classList.toggle("label-below", top / height < 0.09);
+    box.classList.toggle("label-below", (top / height) * this.#root.clientHeight < LABEL_PX);
     box.classList.toggle("label-left", start + right - left > width - start);
     box.style.left = `${(100 * start) / width}%`;
     box.style.top = `${(100 * top) / height}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;
     box.style.height = `${(100 * (bottom - top)) / height}%`;
-    box.firstChild.textContent = faceText(id, best) + (lateMs > 0 ? ` (${Math.ceil(lateMs / 1000)} s ago)` : "");
+    const [text, age] = box.firstChild.children;
+    text.textContent = faceText(id, best);
+    age.textContent = lateMs > 0 ? ` (${Math.ceil(lateMs / 1000)} s ago)` : "";
   }
 
   #announce(faces) {

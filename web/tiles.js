@@ -19,10 +19,10 @@ function emotionParts(felt, latest) {
   if (!latest) return [element("small", { text: "nothing said yet" })];
   if (!felt) return [mark];
   return [
-    mark,
     element("span", { text: sign(felt.label), attributes: { "aria-hidden": "true" } }),
     element("b", { text: felt.label }),
     element("small", { text: percent(felt.probabilities[felt.label] ?? 0) }),
+    mark,
   ];
 }
 

@@ -105,3 +105,9 @@ def test_call_is_one_dialog_on_every_page_and_a_killed_page_misses_nothing(
     assert {speaker for speaker, *_ in rows} == {"Ana", "Ben"}
     assert {label for *_, label in rows} <= set(LABELS)
     assert any(SEVERAL_WORDS.search(text) for _, _, text, _ in rows)
+
+    watcher.get_by_text("Save dialog").click()
+    with watcher.expect_download() as download:
+        watcher.get_by_role("button", name="Table (CSV)").click()
+    saved = download.value.path().read_text()
+    assert all(text in saved for _, _, text, _ in rows if "," not in text and '"' not in text)
