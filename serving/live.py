@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,11 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
 
 from serving.connections import Client, Connection, Watcher, refuse
+from serving.door import Door
+from serving.guarded_connection import GuardedConnection
 from serving.hub import Hub, MakeSession, Models, speaker_of
 from serving.loop_lag import LoopWatch
 from serving.pages import STREAM, Pages
@@ -26,7 +30,10 @@ from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource
 
+log = logging.getLogger("m2fnet.server")
+
 CLOSE_S: Final = 2.0
+READ_AHEAD: Final = 4  # messages of a client, each of which may be as large as is allowed
 
 
 def _nothing() -> None:
@@ -58,6 +65,7 @@ class LiveServer:
     def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
         self._settings = settings
         self._hub = Hub(settings, models, make_session)
+        self._door = Door(settings.server)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._watched = asyncio.Event()
         self._started = time.monotonic()
@@ -65,14 +73,24 @@ class LiveServer:
         self._loop_watch = LoopWatch()
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
-    async def serve(self, sock: socket.socket, stop: asyncio.Event, plan: Plan) -> None:
-        """Serve on a bound socket until ``stop`` is set or the plan is done."""
+    async def serve(
+        self, sock: socket.socket, stop: asyncio.Event, plan: Plan, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Serve on a bound socket until ``stop`` is set or the plan is done; with ``tls`` encrypted."""
+        limits = self._settings.server
         server = await serve_websockets(
             self._handle,
             sock=sock,
-            process_request=Pages(self._settings.server.host, self.health).respond,
+            ssl=tls,
+            process_request=Pages(limits, self._door, self.health).respond,
+            create_connection=GuardedConnection,
+            server_header=None,  # which versions run here is nobody's business
             compression=None,  # pictures and sound don't shrink, and events are short
-            max_size=self._settings.server.max_message_bytes,
+            max_size=limits.max_message_bytes,
+            max_queue=READ_AHEAD,
+            open_timeout=limits.handshake_timeout_s,
+            ping_interval=limits.ping_interval_s,
+            ping_timeout=limits.ping_timeout_s,
             close_timeout=CLOSE_S,
             logger=_quiet_logger(),
         )
@@ -112,10 +130,16 @@ class LiveServer:
 
     async def _handle(self, socket: ServerConnection) -> None:
         try:
-            connection = self._admit(socket)
+            with self._door.counted(socket):
+                await self._serve_admitted(socket)
         except ProtocolError as why:
             await refuse(socket, why)
-            return
+        except ConnectionClosed:
+            log.debug("a connection was closed before it was let in")
+
+    async def _serve_admitted(self, socket: ServerConnection) -> None:
+        await self._door.admit(socket)
+        connection = self._admit(socket)
         self._connections[connection] = task = asyncio.create_task(connection.run())
         try:
             await task
