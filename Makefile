@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 # What pytest leaves out by default is run here too, as far as this machine has what it takes.
 HAS_BROWSER = $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
 MARKED = $(if $(HAS_BROWSER),not gpu,not gpu and not browser)
-CODE_BESIDE = scripts demo $(wildcard benchmarks)
+CODE_BESIDE = scripts demo examples $(wildcard benchmarks)
 
 .PHONY: demo test lint bench pins clean help
 

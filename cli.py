@@ -19,6 +19,8 @@ from rich.text import Text
 from commands.common import Config, Set, Verbose, err, group, told
 from commands.evaluate import evaluate
 from commands.export import export
+from commands.overlay import overlay
+from commands.render import render
 from commands.train import train
 from stream.config import load_settings
 from stream.formats import Format
@@ -27,11 +29,14 @@ app = group("**M2FNet Live**: the emotion of every utterance of a conversation, 
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.command()(export)
+app.command()(render)
+app.command()(overlay)
 
 
-def show_address(address: str, *, open_browser: bool) -> None:
-    """Print the address of the page, and open it where there is a desktop."""
-    err.print(f"\n  Open [bold cyan]{address}[/] in a browser. Ctrl-C stops.\n", soft_wrap=True)
+def show_address(address: str, *, open_browser: bool, quiet: bool = False) -> None:
+    """Print the address of the page, unless it is to be quiet, and open it where there is a desktop."""
+    if not quiet:
+        err.print(f"\n  Open [bold cyan]{address}[/] in a browser. Ctrl-C stops.\n", soft_wrap=True)
     if open_browser and has_desktop():
         webbrowser.open(address)
 
@@ -98,7 +103,10 @@ def serve(
             room=room,
             exit_when_done=exit_when_done,
             wait_for_watcher=wait_for_watcher,
-            on_ready=lambda address: show_address(address, open_browser=open_browser),
+            # A log of JSON lines goes to a program, which gets nothing else; the address is in it too.
+            on_ready=lambda address: show_address(
+                address, open_browser=open_browser, quiet=settings.server.log_format == "json"
+            ),
         )
         raise typer.Exit(code)
 
@@ -108,7 +116,13 @@ def analyze(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Media files of any kind.", show_default=False)],
     format_: Annotated[Format, typer.Option("--format", "-f", help="Form of the results.")] = "text",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="File to write; standard output if not given.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="File to write, or a folder for a file of each; standard output if not given.",
+        ),
     ] = None,
     config: Config = None,
     set_: Set = None,
@@ -123,6 +137,10 @@ def analyze(
         m2fnet analyze talk.mp4
 
         m2fnet analyze *.mp4 --format json -o results.json
+
+        m2fnet analyze talk.mp4 --format html -o talk.html
+
+        m2fnet analyze *.mp4 --format srt -o subtitles/
 
         m2fnet analyze talk.wav --format vtt -o talk.vtt --set transcriber.model=small.en
     """

@@ -11,14 +11,16 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from pydantic import SecretStr
 
 from models.bundle import BundleError
+from serving import logs
 from serving.access import Places, is_loopback
 from serving.live import LiveServer, Plan
 from serving.tls import TlsError, server_context
@@ -38,6 +40,8 @@ from stream.sources.open import open_source
 from stream.worker import Emit
 
 log = logging.getLogger("m2fnet.server")
+
+MODELS_CLOSE_S: Final = 5.0  # the longest stretch of speech takes less
 
 
 class ServeError(Exception):
@@ -71,9 +75,19 @@ def address_of(sock: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
-def open_local(settings: Settings, camera: str | None, microphone: str | None, sources: Sequence[str]) -> list[Source]:
-    """Return the sources of this machine, not started; raise :class:`ServeError` for a name that can't be one."""
-    max_fps = max(settings.vision.max_fps, settings.server.preview_fps)
+def open_local(
+    settings: Settings,
+    camera: str | None,
+    microphone: str | None,
+    sources: Sequence[str],
+    *,
+    max_fps: float | None = None,
+) -> list[Source]:
+    """Return the sources of this machine, not started; raise :class:`ServeError` for a name that can't be one.
+
+    ``max_fps``: pictures a second at most; None: as many as are analyzed or shown as previews.
+    """
+    max_fps = max_fps or max(settings.vision.max_fps, settings.server.preview_fps)
     try:
         opened = [open_source(spec, realtime=True, max_fps=max_fps) for spec in sources]
     except ValueError as error:
@@ -119,21 +133,24 @@ def run(
         on_ready: gets the address of the page once it can be opened; a token that was made is in its fragment, which
             browsers send nowhere.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ("m2fnet", "models"):  # OpenVINO quietens the root logger while it converts in the background
-        logging.getLogger(name).setLevel(logging.INFO)
+    logs.configure(settings.server)
     try:
         opened = open_local(settings, camera, microphone, sources)
         guarded, token = with_token(settings)
         tls = tls_of(settings.server)
         # The port first: it is taken at once or never, the models take seconds.
-        with listen(settings.server.host, settings.server.port) as sock, closing(_load(settings)) as models:
-            _warn_of_risks(settings.server)
-            address = address_of(sock, "https" if tls else "http")
-            ready = partial(_ready, models, address, token, on_ready or _print_address)
-            plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
-            asyncio.run(_serve(guarded, models, sock, plan, tls))
-        if models.is_building:
+        with listen(settings.server.host, settings.server.port) as sock:
+            models = _load(settings)
+            try:
+                _warn_of_risks(settings.server)
+                address = address_of(sock, "https" if tls else "http")
+                ready = partial(_ready, models, address, token, on_ready or _print_address)
+                plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
+                asyncio.run(_serve(guarded, models, sock, plan, tls))
+            finally:
+                closed = _close(models)
+        log.info("stopped", extra={"event": "server.stopped"})
+        if models.is_building or not closed:
             _end_process(0)
     except (ServeError, BundleError, AsrModelError, TlsError, TokenError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
@@ -156,6 +173,14 @@ def _load(settings: Settings) -> LiveModels:
     return LiveModels.load(settings, build_in_background=settings.runtime.build_in_background)
 
 
+def _close(models: LiveModels) -> bool:
+    """Stop the models and return whether they have; one that hangs is waited for only for :data:`MODELS_CLOSE_S`."""
+    closing = threading.Thread(target=models.close, name="closing", daemon=True)
+    closing.start()
+    closing.join(MODELS_CLOSE_S)
+    return not closing.is_alive()
+
+
 def _end_process(code: int) -> NoReturn:
     """End although a library is busy in a thread, which it could not bear that Python takes away under it."""
     logging.shutdown()
@@ -165,7 +190,8 @@ def _end_process(code: int) -> NoReturn:
 
 
 def _ready(models: LiveModels, address: str, token: ChosenToken | None, on_ready: Callable[[str], None]) -> None:
-    log.info("open %s (engine %s, speech model %s)", address, models.engine_name, models.asr_name)
+    extra = {"event": "server.ready", "engine": models.engine_name, "asr_model": models.asr_name}
+    log.info("open %s (engine %s, speech model %s)", address, models.engine_name, models.asr_name, extra=extra)
     # A token is told to who runs the server, never to the log.
     on_ready(f"{address}#token={token.text}" if token is not None and token.generated else address)
 

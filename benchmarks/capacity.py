@@ -19,10 +19,12 @@ from typing import Final
 
 import numpy as np
 from live import Report, machine, measure_clip, positive
-from live_client import PlayError, compose, record
+from live_client import compose, record
 from live_server import ROOT, ServerError
 from rich.console import Console
 from rich.table import Table
+
+from m2fnet_client import ClientError
 
 BOUND_MS: Final = 1_500.0
 PICTURES_PER_SECOND: Final = 15.0
@@ -134,7 +136,7 @@ def main() -> None:
     try:
         settings = [f"runtime.engine={options.engine}", *options.set]
         points = list(climb(options.clip, options.most, options.pictures, settings))
-    except (PlayError, ServerError, OSError) as error:
+    except (ClientError, ServerError, OSError) as error:
         sys.exit(f"capacity.py: {error}")
     show(points, f"{options.clip.name}, {options.pictures:g} pictures/s offered, bound {BOUND_MS:.0f} ms at p95")
     if options.png:

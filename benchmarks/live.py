@@ -26,11 +26,12 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from live_client import Clip, Heard, Played, PlayError, compose, play_all, record
+from live_client import Clip, Heard, Played, compose, play_all, record
 from live_server import ROOT, Load, Meter, Server, ServerError, cores, serving
 from rich.console import Console
 from rich.table import Table
 
+from m2fnet_client import ClientError
 from stream.events import (
     Emotion,
     Error,
@@ -129,7 +130,7 @@ class Report:
 
 
 def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Sequence[Played]) -> Report:
-    """Return the figures of all participants together; raise :class:`PlayError` when a session broke."""
+    """Return the figures of all participants together."""
     totals = [played.closed.totals for played in all_played]
     events = [heard.event for played in all_played for heard in played.heard]
     media_s = clip.duration_ms / 1000
@@ -148,7 +149,7 @@ def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Seque
         dropped_video_frames=sum(each.dropped_video_frames for each in totals),
         passed_over_frames=sum(each.passed_over_frames for each in totals),
         skipped_partials=sum(each.skipped_partials for each in totals),
-        lost_events=sum(lost_events(played.heard) for played in all_played),
+        lost_events=sum(played.lost for played in all_played),
         sound_per_s=sum(each.audio_chunks for each in totals) * per_s,
         pictures_per_s=sum(each.video_frames for each in totals) * per_s,
         faces_per_s=sum(isinstance(event, Faces) for event in events) * per_s,
@@ -157,11 +158,6 @@ def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Seque
         load=load,
         emotions=[emotion for played in all_played for emotion in first_emotions(played.heard)],
     )
-
-
-def lost_events(heard: Sequence[Heard]) -> int:
-    """Return how many numbers are missing in the events of a session: those were dropped on the way."""
-    return max((item.event.seq for item in heard), default=0) - sum(item.event.seq > 0 for item in heard)
 
 
 def measure(path: Path, participants: int, repeat: int, settings: Sequence[str]) -> Report:
@@ -310,7 +306,7 @@ def main() -> None:
         measured = measure(
             options.clip, options.participants, options.repeat, [f"runtime.engine={options.engine}", *options.set]
         )
-    except (PlayError, ServerError, OSError) as error:
+    except (ClientError, ServerError, OSError) as error:
         sys.exit(f"live.py: {error}")
     show(measured)
     if options.json:

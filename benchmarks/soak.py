@@ -22,11 +22,11 @@ from typing import Final
 
 import psutil
 from live import machine, positive
-from live_client import media_of
 from live_server import ROOT
 from rich.console import Console
 from tqdm import tqdm
 
+from m2fnet_client.file_media import media_of
 from stream.config import load_settings
 from stream.events import Event
 from stream.live_models import LiveModels

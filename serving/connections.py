@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -11,15 +12,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from serving.hub import Hub, speaker_of
-from serving.pages import EVENTS, STREAM
 from stream import events
 from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
-from stream.events import Error, SessionClosed, Totals
+from stream.events import Error, Event, SessionClosed, Totals
 from stream.idleness import IdleWatch
 from stream.media import AudioChunk
 from stream.protocol import (
+    EVENTS,
     MAX_ERRORS_IN_A_ROW,
+    STREAM,
     Action,
     ClientProtocol,
     Configure,
@@ -111,6 +113,11 @@ class Connection(ABC):
         if not self._ending.done():
             self._ending.set_result(reason)
 
+    def tell(self, event: Event) -> None:
+        """Tell the other end alone something of its connection."""
+        self.subscription.tell(event)
+        self.hub.observe(event)
+
     @abstractmethod
     def receive(self, message: str | bytes) -> None:
         """Take one message of the other end."""
@@ -183,7 +190,7 @@ class Client(Connection):
         self._name = self._member.name if self._member else None
         self._protocol = ClientProtocol(hub.settings, self._name)
         self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
-        self._source = RemoteSource(self._speaker)
+        self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
         self._shown = PictureRelay(self._channel, hub.settings.server.preview_fps)
         self._worker: SessionWorker | None = None
         self._now = asyncio.get_running_loop().time
@@ -254,7 +261,7 @@ class Client(Connection):
 
     def _tell(self, event: Error | events.Warning) -> None:
         """Tell this client something of its session; others of the room have nothing to do with it."""
-        self.subscription.tell(event.model_copy(update={"session": self._channel.id}))
+        self.tell(event.model_copy(update={"session": self._channel.id}))
 
     def _do(self, action: Action) -> None:
         if isinstance(action, AudioChunk | Picture):
@@ -321,7 +328,7 @@ class Watcher(Connection):
         self._unexpected += 1
         fatal = self._unexpected >= MAX_ERRORS_IN_A_ROW
         text = f"{EVENTS} takes no messages; send media and control to {STREAM}"
-        self.subscription.tell(Error(code=ErrorCode.READ_ONLY, message=text, fatal=fatal))
+        self.tell(Error(code=ErrorCode.READ_ONLY, message=text, fatal=fatal))
         if fatal:
             self.end("errors")
 
@@ -329,9 +336,10 @@ class Watcher(Connection):
         """Nothing more to say to a watcher."""
 
 
-async def refuse(connection: ServerConnection, why: ProtocolError) -> None:
+async def refuse(connection: ServerConnection, why: ProtocolError, observe: Callable[[Event], None]) -> None:
     """Tell the other end why it is not served, and close."""
     error = Error(code=why.code, message=str(why), fatal=True)
+    observe(error)
     with suppress(ConnectionClosed):
         await connection.send(error.model_dump_json())
     later = why.code in {ErrorCode.OVERLOADED, ErrorCode.ADDRESS_FULL, ErrorCode.ROOM_FULL, ErrorCode.ROOMS_FULL}

@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
+from models.runtime.engine import ServedName
+from models.runtime.fallback import Fallback
+from models.runtime.figures import BatchFigures
+from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
+from serving.figures import SessionFigures
 from serving.rooms import Member, Rooms
 from stream.broadcast import Broadcast, Channel
-from stream.events import SessionCreated
+from stream.events import Event, SessionCreated, Totals
 from stream.media import DropCounts
 from stream.pipeline import Readable
 from stream.protocol import Configure
@@ -18,9 +23,8 @@ from stream.session import Session
 from stream.settings import Settings
 from stream.shared_dialog import SharedDialog
 from stream.tap import TappedSource
+from stream.transcriber import AsrFigures
 from stream.worker import Emit, SessionWorker
-
-SHUTDOWN_S: Final = 3.0
 
 
 class Models(Protocol):
@@ -46,23 +50,49 @@ class Models(Protocol):
     def dropped_requests(self) -> Mapping[str, Mapping[str, int]]:
         """How many inputs of each network were not computed, by reason."""
 
+    @property
+    def fallbacks(self) -> Sequence[Fallback]:
+        """The engines that were given up."""
+
+    @property
+    def computed(self) -> Mapping[ServedName, BatchFigures]:
+        """What each network has computed."""
+
+    @property
+    def waiting_requests(self) -> Mapping[Priority, int]:
+        """How many inputs wait for a network, by what they are for."""
+
+    @property
+    def asr_figures(self) -> AsrFigures:
+        """What speech recognition has done, and what waits for it."""
+
 
 MakeSession = Callable[[Settings, Emit, str, Seat], Session]
 
 
 class Hub:
-    """All sessions, and whom their events go to. Made and used in one event loop."""
+    """All sessions, and whom their events go to. Made and used in one event loop.
 
-    def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
+    Args:
+        observe: called with every event that is told, from any thread.
+    """
+
+    def __init__(
+        self, settings: Settings, models: Models, make_session: MakeSession, observe: Callable[[Event], None]
+    ) -> None:
         self.settings = settings
         self.models = models
+        self.observe = observe
         limits = settings.server
-        self.broadcast = Broadcast(limits.watcher_queue, limits.watcher_patience_s, limits.room_history)
+        self.broadcast = Broadcast(
+            limits.watcher_queue, limits.watcher_patience_s, limits.room_history, observe=observe
+        )
         self.rooms = Rooms(limits, settings.dialog.window, self.broadcast)
         self.slow_closed = 0
         self._make_session = make_session
         self._workers: set[SessionWorker] = set()
         self._dropped = DropCounts()
+        self._totals = Totals()
         self._loop = asyncio.get_running_loop()
 
     def announce(self, channel: Channel, name: str | None = None) -> None:
@@ -94,13 +124,13 @@ class Hub:
         worker.start()
         return worker
 
-    async def finish(self) -> None:
-        """Ask all sessions to finish, and give up those that don't within :data:`SHUTDOWN_S`."""
+    async def finish(self, within_s: float) -> None:
+        """Ask all sessions to finish, and give up those that don't in time."""
         workers = tuple(self._workers)
         for worker in workers:
             worker.stop()
         if workers:
-            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in workers], timeout=SHUTDOWN_S)
+            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in workers], timeout=within_s)
         for worker in workers:
             worker.abandon()
 
@@ -121,8 +151,18 @@ class Hub:
             "video_frames": sum((counts.video_frames for counts in live), self._dropped.video_frames),
         }
 
+    def totals(self) -> Totals:
+        """Return what all sessions did since the start, without what their sources threw away."""
+        return _sum([self._totals, *(worker.totals for worker in self._workers)])
+
+    def sessions(self) -> list[SessionFigures]:
+        """Return how the open sessions stand."""
+        workers = {worker.session: worker for worker in self._workers}
+        return [_figures(channel, workers.get(channel.id)) for channel in self.broadcast.open_channels]
+
     def _retire(self, worker: SessionWorker) -> None:
         self._workers.discard(worker)
+        self._totals = _sum([self._totals, worker.totals])
         dropped, more = self._dropped, worker.source.dropped
         self._dropped = DropCounts(dropped.audio_chunks + more.audio_chunks, dropped.video_frames + more.video_frames)
 
@@ -130,3 +170,17 @@ class Hub:
 def speaker_of(channel: Channel) -> str:
     """Return the name of a participant who gave none."""
     return f"Speaker {channel.number}"
+
+
+def _figures(channel: Channel, worker: SessionWorker | None) -> SessionFigures:
+    return SessionFigures(
+        number=channel.number,
+        room=channel.topic.name,
+        streaming=worker is not None,
+        totals=worker.totals if worker else Totals(),
+        dropped=worker.source.dropped if worker else DropCounts(),
+    )
+
+
+def _sum(several: Sequence[Totals]) -> Totals:
+    return Totals(**{name: sum(getattr(totals, name) for totals in several) for name in Totals.model_fields})

@@ -1,6 +1,7 @@
 """The server itself: admits connections, runs the sources of this machine, stops everything in order."""
 
 import asyncio
+import json
 import logging
 import socket
 import ssl
@@ -9,23 +10,31 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Response
 
+from serving import asyncapi
 from serving.connections import Client, Connection, Watcher, refuse
 from serving.door import Door
+from serving.event_tally import EventTally
+from serving.figures import Figures, why_not_ready
 from serving.guarded_connection import GuardedConnection
 from serving.hub import Hub, MakeSession, Models, speaker_of
+from serving.journal import Journal
 from serving.loop_lag import LoopWatch
-from serving.pages import STREAM, Pages
+from serving.metrics import CONTENT_TYPE, Metrics
+from serving.pages import Answer, Pages, answer, as_json, plain
+from serving.status import server_status
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
-from stream.events import SessionClosed
+from stream.events import Event, SessionClosed
 from stream.preview import Previewer
-from stream.protocol import Configure, ErrorCode, ProtocolError
+from stream.protocol import STREAM, Configure, ErrorCode, ProtocolError
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource
@@ -34,6 +43,10 @@ log = logging.getLogger("m2fnet.server")
 
 CLOSE_S: Final = 2.0
 READ_AHEAD: Final = 4  # messages of a client, each of which may be as large as is allowed
+# Shares of the time left for stopping: what is said is finished first, but everybody must still be told.
+FOR_SESSIONS: Final = 0.7
+FOR_CLIENTS: Final = 0.5
+FOR_WATCHERS: Final = 0.8
 
 
 def _nothing() -> None:
@@ -64,7 +77,10 @@ class LiveServer:
 
     def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
         self._settings = settings
-        self._hub = Hub(settings, models, make_session)
+        self._events = EventTally()
+        self._journal = Journal(contents=settings.server.log_contents)
+        self._hub = Hub(settings, models, make_session, self._observe)
+        self._metrics = Metrics(self.figures)
         self._door = Door(settings.server)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._watched = asyncio.Event()
@@ -82,7 +98,7 @@ class LiveServer:
             self._handle,
             sock=sock,
             ssl=tls,
-            process_request=Pages(limits, self._door, self.health).respond,
+            process_request=self._pages().respond,
             create_connection=GuardedConnection,
             server_header=None,  # which versions run here is nobody's business
             compression=None,  # pictures and sound don't shrink, and events are short
@@ -103,11 +119,37 @@ class LiveServer:
         if plan.sources and plan.exit_when_done:
             ends.append(local)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        await self._stop(local)
+        until = asyncio.get_running_loop().time() + self._settings.server.stop_timeout_s
+        await self._stop(local, until)
         server.close()
         with suppress(TimeoutError):  # a peer that connected and never said a word is not waited for
-            await asyncio.wait_for(server.wait_closed(), CLOSE_S)
+            await asyncio.wait_for(server.wait_closed(), min(CLOSE_S, _left(until)))
         watching.cancel()
+
+    def figures(self) -> Figures:
+        """Return how the server stands."""
+        hub, models = self._hub, self._hub.models
+        return Figures(
+            uptime_s=time.monotonic() - self._started,
+            not_ready=self._not_ready(),
+            limits=self._settings.server,
+            sessions=hub.sessions(),
+            rooms=hub.rooms.figures(),
+            watchers=self._count(Watcher),
+            backlogs=hub.broadcast.backlogs,
+            totals=hub.totals(),
+            dropped=hub.dropped(),
+            events=self._events.figures,
+            engine=models.engine_state,
+            bundle=models.bundle_name,
+            fallbacks=models.fallbacks,
+            computed=models.computed,
+            waiting_requests=models.waiting_requests,
+            dropped_requests=models.dropped_requests,
+            asr_name=models.asr_name,
+            asr=models.asr_figures,
+            lag=self._loop_watch.lag,
+        )
 
     def health(self) -> dict[str, object]:
         """Return the body of ``/healthz``."""
@@ -128,12 +170,51 @@ class LiveServer:
             "event_loop": self._loop_watch.figures(),
         }
 
+    def _pages(self) -> Pages:
+        return Pages(
+            self._settings.server,
+            self._door,
+            public=self._public_answers(),
+            answers=self._answers(),
+            find_past=self._hub.broadcast.past,
+        )
+
+    def _public_answers(self) -> dict[str, Answer]:
+        """Return what is answered over HTTP to who does not know the token, by path."""
+        return {
+            "/healthz": lambda: as_json(json.dumps({"status": self.health()["status"]})),
+            "/readyz": self._readiness,
+            "/asyncapi.yaml": lambda: answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml"),
+        }
+
+    def _answers(self) -> dict[str, Answer]:
+        """Return what is answered over HTTP, by path."""
+        return {
+            **self._public_answers(),
+            "/healthz": lambda: as_json(json.dumps(self.health())),
+            "/metrics": lambda: answer(HTTPStatus.OK, self._metrics.exposition(), CONTENT_TYPE),
+            "/v1/status": lambda: as_json(server_status(self.figures()).model_dump_json()),
+        }
+
+    def _readiness(self) -> Response:
+        why_not = self._not_ready()
+        return plain(HTTPStatus.OK, "ready") if why_not is None else plain(HTTPStatus.SERVICE_UNAVAILABLE, why_not)
+
+    def _not_ready(self) -> str | None:
+        limit = self._settings.server.max_sessions
+        return why_not_ready(stopping=self._stopping, sessions=self._hub.broadcast.sessions, limit=limit)
+
+    def _observe(self, event: Event) -> None:
+        """Take note of an event, in whatever thread it is told."""
+        self._events.observe(event)
+        self._journal.observe(event)
+
     async def _handle(self, socket: ServerConnection) -> None:
         try:
             with self._door.counted(socket):
                 await self._serve_admitted(socket)
         except ProtocolError as why:
-            await refuse(socket, why)
+            await refuse(socket, why, self._observe)
         except ConnectionClosed:
             log.debug("a connection was closed before it was let in")
 
@@ -185,16 +266,18 @@ class LiveServer:
             self._hub.rooms.left(member, reason)
         channel.publish(SessionClosed(reason=reason, totals=outcome.totals))
 
-    async def _stop(self, local: asyncio.Future[list[None]]) -> None:
-        """Finish all sessions, then let the watchers have what waits for them."""
+    async def _stop(self, local: asyncio.Future[list[None]], until: float) -> None:
+        """Finish all sessions, then let the watchers have what waits for them, all of it by a time of the loop."""
+        sessions, watchers = self._hub.broadcast.sessions, self._count(Watcher)
+        log.info("stopping: %d sessions, %d watchers", sessions, watchers, extra={"event": "server.stopping"})
         self._stopping = True
         self._watched.set()
         self._end_all(Client)
-        await self._hub.finish()
+        await self._hub.finish(FOR_SESSIONS * _left(until))
         await local
-        await self._wait_for(Client)
+        await self._wait_for(Client, FOR_CLIENTS * _left(until))
         self._end_all(Watcher)
-        await self._wait_for(Watcher)
+        await self._wait_for(Watcher, FOR_WATCHERS * _left(until))
         self._encoder.shutdown(wait=False, cancel_futures=True)
 
     def _count(self, kind: type[Connection]) -> int:
@@ -205,10 +288,18 @@ class LiveServer:
             if isinstance(connection, kind):
                 connection.end("server.stopped")
 
-    async def _wait_for(self, kind: type[Connection]) -> None:
+    async def _wait_for(self, kind: type[Connection], within_s: float) -> None:
+        """Wait for the end of such connections; those that don't come to it in time are cut off."""
         tasks = [task for connection, task in self._connections.items() if isinstance(connection, kind)]
         if tasks:
-            await asyncio.wait(tasks)
+            _, hanging = await asyncio.wait(tasks, timeout=within_s)
+            for task in hanging:
+                task.cancel()
+
+
+def _left(until: float) -> float:
+    """Return the seconds up to a time of the running loop."""
+    return max(0.0, until - asyncio.get_running_loop().time())
 
 
 def _require_room(what: str, count: int, limit: int) -> None:

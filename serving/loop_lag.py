@@ -15,14 +15,16 @@ class LagCounts:
 
     def __init__(self) -> None:
         self._bins = [0] * _BINS
-        self._total = 0
+        self.total = 0
+        self.sum_ms = 0.0
         self.max_ms = 0.0
 
     def note(self, lag_ms: float) -> None:
         """Count one delay; one below 0 is a clock's inaccuracy and counts as 0."""
         lag_ms = max(0.0, lag_ms)
         self._bins[min(int(lag_ms / _BIN_MS), _BINS - 1)] += 1
-        self._total += 1
+        self.total += 1
+        self.sum_ms += lag_ms
         self.max_ms = max(self.max_ms, lag_ms)
 
     def percentile_ms(self, percent: float) -> float:
@@ -30,9 +32,13 @@ class LagCounts:
         so_far = 0
         for index, count in enumerate(self._bins[:-1]):
             so_far += count
-            if so_far >= self._total * percent / 100:
+            if so_far >= self.total * percent / 100:
                 return min((index + 1) * _BIN_MS, self.max_ms)
         return self.max_ms
+
+    def below(self, limit_ms: float) -> int:
+        """Return how many delays were less than a limit, a multiple of half a millisecond of at most a second."""
+        return sum(self._bins[: min(round(limit_ms / _BIN_MS), _BINS - 1)])
 
 
 class LoopWatch:

@@ -1,8 +1,7 @@
-"""What plain HTTP gets from the server's port: the pages of web/, the health figures, or a reason why not."""
+"""What plain HTTP gets from the server's port: the pages of web/, health figures, dialogs, or a reason why not."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
@@ -15,13 +14,13 @@ from websockets.http11 import Request, Response
 
 from serving.access import Places, is_cross_origin, refusal
 from serving.door import Door, Refused
+from serving.exports import EXPORTS, ExportError, FindPast, export_answer
 from serving.headers import security_headers
+from stream.protocol import EVENTS, STREAM
 from stream.settings import ServerSettings
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
-STREAM: Final = "/v1/stream"
-EVENTS: Final = "/v1/events"
-PUBLIC: Final = frozenset({"/healthz", STREAM, EVENTS})  # the WebSockets ask for the token themselves
+PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -36,20 +35,35 @@ CONTENT_TYPES: Final = {
 }
 
 
+Answer = Callable[[], Response]
+
+
 class Pages:
     """Answers every request that opens no WebSocket.
 
     Args:
         settings: where the server is, and who may use it.
         door: asks for the token, where there is one.
-        health: returns the body of ``/healthz``.
+        public: what is answered to everybody besides the files of web/, by path; called in the event loop.
+        answers: the same for who has shown the token, where there is one.
+        find_past: returns what is remembered of a room or session, which is exported; called from any thread.
     """
 
-    def __init__(self, settings: ServerSettings, door: Door, health: Callable[[], dict[str, object]]) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        door: Door,
+        *,
+        public: Mapping[str, Answer],
+        answers: Mapping[str, Answer],
+        find_past: FindPast,
+    ) -> None:
         self._places = Places.of(settings)
         self._frame_ancestors = settings.frame_ancestors
         self._door = door
-        self._health = health
+        self._public = public
+        self._answers = answers
+        self._find_past = find_past
 
     async def respond(self, _: ServerConnection, request: Request) -> Response | None:
         """Return the answer to a request; None lets a WebSocket open."""
@@ -66,13 +80,15 @@ class Pages:
         path = urlsplit(request.path).path
         if path in {STREAM, EVENTS} and is_upgrade(request):
             return None
-        await self._door.admit_request(request, public=is_public(path))
+        await self._door.admit_request(request, public=self._is_public(path))
         if path in {STREAM, EVENTS}:
             needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
             return plain(HTTPStatus.UPGRADE_REQUIRED, needs)
-        if path == "/healthz":
-            return answer(HTTPStatus.OK, json.dumps(self._health_for(request)).encode(), "application/json")
-        return await page(path)
+        if path.startswith(EXPORTS):
+            return await asyncio.to_thread(exported, request.path, self._find_past)
+        if found := (self._answers if self._door.knows(request) else self._public).get(path):
+            return found()
+        return await page(path, self._answers)
 
     def _require_ours(self, request: Request) -> None:
         """Raise :class:`Refused` for what another site's page asks for, or what nobody answers here."""
@@ -82,10 +98,9 @@ class Pages:
         if getattr(request, "method", "GET") != "GET":  # websockets before 17 refuses other methods itself
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
 
-    def _health_for(self, request: Request) -> dict[str, object]:
-        """Return the figures, and without the token no more than whether the server is well."""
-        health = self._health()
-        return health if self._door.knows(request) else {"status": health["status"]}
+    def _is_public(self, path: str) -> bool:
+        """Return whether a request needs no token; the WebSockets ask for it themselves."""
+        return path in {STREAM, EVENTS} or path in self._public or page_file(path) is not None
 
     def _protect(self, request: Request, response: Response) -> None:
         hosts, origins = request.headers.get_all("Host"), request.headers.get_all("Origin")
@@ -96,11 +111,6 @@ class Pages:
         if response.status_code != HTTPStatus.FORBIDDEN and is_cross_origin(origins, host):
             response.headers["Access-Control-Allow-Origin"] = origins[0]
         response.headers["Vary"] = "Origin"
-
-
-def is_public(path: str) -> bool:
-    """Return whether a request needs no token: the files of the pages, and a sign of life."""
-    return path in PUBLIC or page_file(path) is not None
 
 
 def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
@@ -122,19 +132,36 @@ def plain(status: HTTPStatus, text: str) -> Response:
     return answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
 
 
-async def page(path: str) -> Response:
-    """Return the answer that holds a file of web/."""
+def as_json(body: str) -> Response:
+    """Return an answer of JSON."""
+    return answer(HTTPStatus.OK, body.encode(), "application/json")
+
+
+def exported(target: str, find_past: FindPast) -> Response:
+    """Return the answer that holds a dialog as a file."""
+    try:
+        export = export_answer(target, find_past)
+    except ExportError as error:
+        return plain(error.status, str(error))
+    response = answer(HTTPStatus.OK, export.body, export.content_type)
+    response.headers["Content-Disposition"] = export.disposition
+    return response
+
+
+async def page(path: str, others: Iterable[str] = ()) -> Response:
+    """Return the answer that holds a file of web/; if there is none, it names what can be asked for instead."""
     file = page_file(path)
     if file is None:
-        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try /, /healthz, {STREAM} or {EVENTS}")
+        there = ", ".join([*PAGES, *others, STREAM])
+        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {there} or {EVENTS}")
     return answer(HTTPStatus.OK, await asyncio.to_thread(file.read_bytes), CONTENT_TYPES[file.suffix])
 
 
 def page_file(path: str) -> Path | None:
     """Return the file of web/ that a request's path names, or None; nothing outside of web/ is ever named."""
-    if path != "/" and not path.startswith("/web/"):
+    if path not in PAGES and not path.startswith("/web/"):
         return None
-    name = "index.html" if path == "/" else unquote(path.removeprefix("/web/"))
+    name = PAGES.get(path) or unquote(path.removeprefix("/web/"))
     try:
         file = (WEB / name).resolve()
         return file if file.is_relative_to(WEB) and file.suffix in CONTENT_TYPES and file.is_file() else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Final
 
+from serving.figures import RoomFigures
 from stream.addresses import JoinRequest
 from stream.broadcast import Broadcast, Channel
 from stream.clock_offset import ArrivalOffset
@@ -86,6 +87,13 @@ class Rooms:
 
     def __len__(self) -> int:
         return len(self._rooms)
+
+    def figures(self) -> list[RoomFigures]:
+        """Return how the rooms stand."""
+        return [
+            RoomFigures(name=name, participants=len(room.members), recording=room.topic.recording)
+            for name, room in self._rooms.items()
+        ]
 
     def join(self, request: JoinRequest, leave: Callable[[str], None]) -> Member:
         """Let a participant in; the room is opened where there is none.

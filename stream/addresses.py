@@ -45,7 +45,7 @@ class WatchRequest:
 
 def parse_join(query: str) -> JoinRequest:
     """Return what the query of ``/v1/stream?…`` asks for; raise :class:`ProtocolError`."""
-    asked = _fields(query, JOIN_FIELDS, "?room=NAME&name=YOU")
+    asked = query_fields(query, JOIN_FIELDS, "?room=NAME&name=YOU")
     if "room" not in asked:
         if asked:
             raise ProtocolError(ErrorCode.QUERY_INVALID, f"{min(asked)} means something only with room=NAME")
@@ -57,7 +57,7 @@ def parse_join(query: str) -> JoinRequest:
 
 def parse_watch(query: str) -> WatchRequest:
     """Return what the query of ``/v1/events?…`` asks for; raise :class:`ProtocolError`."""
-    asked = _fields(query, WATCH_FIELDS, "?room=NAME or ?session=ID, and &media=video,audio")
+    asked = query_fields(query, WATCH_FIELDS, "?room=NAME or ?session=ID, and &media=video,audio")
     if "room" in asked and "session" in asked:
         raise ProtocolError(ErrorCode.QUERY_INVALID, "ask for a room or for a session, not for both")
     if "room" not in asked and ("since" in asked or "instance" in asked):
@@ -81,7 +81,8 @@ def clean_name(text: str, code: ErrorCode) -> str:
     return name
 
 
-def _fields(query: str, known: tuple[str, ...], form: str) -> Fields:
+def query_fields(query: str, known: tuple[str, ...], form: str) -> Fields:
+    """Return the fields of a query, each given once; raise :class:`ProtocolError`, which shows the right ``form``."""
     try:
         asked = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=16)
     except ValueError:

@@ -9,19 +9,14 @@ from typing import Final
 
 from tqdm import tqdm
 
-from stream import events
-from stream.events import Event
-from stream.formats import Format, render
+from stream.events import Event, SessionClosed
+from stream.formats import Format
+from stream.from_events import dialog_from_events
 from stream.live_models import LiveModels
 from stream.media import Media, SourceStatus
+from stream.output import require_output, write_results
 from stream.pipeline import run_session
-from stream.results import (
-    AnalysisResult,
-    FaceResult,
-    PictureResult,
-    UtteranceResult,
-    WarningResult,
-)
+from stream.results import AnalysisResult
 from stream.session import Session
 from stream.settings import Settings
 from stream.sources.file import FileSource
@@ -78,40 +73,8 @@ def analyze_file(
         outcome = run_session(TappedSource(source, bar.show), session, threading.Event())
     if outcome.failure is not None:
         raise AnalysisError(outcome.failure.message)
-    return _collected(str(path), outcome.totals.duration_ms, told)
-
-
-def _collected(file: str, duration_ms: int, told: Sequence[Event]) -> AnalysisResult:
-    final = {event.utterance: event for event in told if isinstance(event, events.Emotion)}
-    return AnalysisResult(
-        file=file,
-        duration_ms=duration_ms,
-        utterances=[_utterance(final[key]) for key in sorted(final)],
-        faces=[_picture(event) for event in told if isinstance(event, events.Faces)],
-        warnings=[
-            WarningResult(code=event.code, message=event.message)
-            for event in told
-            if isinstance(event, events.Warning | events.Error)
-        ],
-    )
-
-
-def _utterance(event: events.Emotion) -> UtteranceResult:
-    return UtteranceResult(
-        id=event.utterance,
-        speaker=event.speaker,
-        start_ms=event.start_ms,
-        end_ms=event.end_ms,
-        text=event.text,
-        label=event.label,
-        probabilities=event.probabilities,
-        modalities=event.modalities,
-    )
-
-
-def _picture(event: events.Faces) -> PictureResult:
-    faces = [FaceResult(id=face.id, box=face.box, expression=face.expression) for face in event.faces]
-    return PictureResult(time_ms=event.time_ms, faces=faces)
+    told.append(SessionClosed(reason=outcome.reason, totals=outcome.totals))
+    return dialog_from_events(told, str(path))
 
 
 def analyze_command(
@@ -120,18 +83,16 @@ def analyze_command(
     """Analyze files, write what was found and return the exit code: 1 if any file could not be read.
 
     Raises:
-        AnalysisError: the output can't be written.
+        OutputError: the output can't be written.
     """
-    if output is not None and not output.parent.is_dir():
-        message = f"can't write {output}: the folder {output.parent} does not exist"
-        raise AnalysisError(message)
+    require_output(output)
     models = LiveModels.load(settings)
     try:
         results = list(_readable(files, models, settings, progress=progress))
     finally:
         models.close()
     if results:
-        _write(render(results, form, several=len(files) > 1), output)
+        write_results(results, form, output, several=len(files) > 1)
     return 0 if len(results) == len(files) else 1
 
 
@@ -144,14 +105,3 @@ def _readable(
             yield analyze_file(path, models=models, settings=settings, progress=progress)
         except AnalysisError as error:
             print(f"m2fnet: {error}", file=sys.stderr)  # noqa: T201 - the command's own report
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"can't write {output}: {error.strerror}"
-        raise AnalysisError(message) from error

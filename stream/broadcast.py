@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,14 @@ class Interest:
         return self.room in {None, room} and self.session in {None, session}
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is remembered of a room or session: the events that tell its dialog, and how many utterances are not."""
+
+    events: Sequence[Event]
+    forgotten: int
+
+
 class Subscription:
     """One watcher's end; its methods may be called from any thread."""
 
@@ -71,6 +79,12 @@ class Subscription:
         """What the watcher has not got so far."""
         with self._lock:
             return self._queue.dropped + Dropped()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be taken."""
+        with self._lock:
+            return len(self._queue)
 
     @property
     def finished(self) -> bool:
@@ -144,15 +158,22 @@ class Broadcast:
         capacity: events that wait for a watcher.
         patience_s: how long one may stay behind.
         kept: events of a room that one who comes back can be given one by one.
+        observe: called with every event that was published, in the thread of who published it.
     """
 
     def __init__(
-        self, capacity: int, patience_s: float, kept: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        capacity: int,
+        patience_s: float,
+        kept: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Event], None] | None = None,
     ) -> None:
         self._capacity = capacity
         self._patience_s = patience_s
         self._kept = kept
         self._clock = clock
+        self._observe = observe
         self._lock = threading.Lock()
         self._rooms: dict[str, Topic] = {}
         self._channels: dict[str, Channel] = {}
@@ -171,6 +192,18 @@ class Broadcast:
         """What all watchers together have not got, those included that left."""
         with self._lock:
             return sum((watcher.dropped for watcher in self._watchers), self._gone)
+
+    @property
+    def open_channels(self) -> list[Channel]:
+        """The sessions that are open."""
+        with self._lock:
+            return list(self._channels.values())
+
+    @property
+    def backlogs(self) -> list[int]:
+        """How many messages wait for each connection."""
+        with self._lock:
+            return [watcher.waiting for watcher in self._watchers]
 
     def open_room(self, name: str) -> Topic:
         """Return the topic of a new room; who waited for it is told."""
@@ -208,6 +241,16 @@ class Broadcast:
                 topic.history.knows(session) for topic in self._rooms.values()
             )
 
+    def past(self, *, room: str | None, session: str | None) -> Past | None:
+        """Return what is remembered of a room, or of a session in one or in none; None where it is not known."""
+        with self._lock:
+            topics = self._topics() if room is None else [topic for topic in self._topics() if topic.name == room]
+            for topic in topics:
+                if session is None or topic.history.knows(session):
+                    told = [published.event for published in topic.history.replay(session)]
+                    return Past(told, topic.history.forgotten)
+            return None
+
     def publish(self, channel: Channel, event: Event) -> None:
         """Do :meth:`Channel.publish`: numbers, history and queues change together, so no watcher misses an event."""
         with self._lock:
@@ -221,6 +264,8 @@ class Broadcast:
                 del self._channels[channel.id]
                 if not channel.topic.name:
                     self._ended.append(channel)
+        if self._observe is not None:  # outside the lock: nobody waits for those who only count
+            self._observe(published.event)
 
     def subscribe(
         self, wake: Callable[[], None], interest: Interest | None = None, resume: Resume | None = None
@@ -261,8 +306,12 @@ class Broadcast:
         if interest.room is not None:
             room = self._rooms.get(interest.room)
             return [] if room is None else room.catch_up(resume, interest.own, interest.key)
+        return [item for topic in self._topics() for item in topic.history.replay(interest.session)]
+
+    def _topics(self) -> list[Topic]:
+        """Return those of all rooms and of the sessions in none."""
         alone = [channel.topic for channel in self._remembered() if not channel.topic.name]
-        return [item for topic in (*self._rooms.values(), *alone) for item in topic.history.replay(interest.session)]
+        return [*self._rooms.values(), *alone]
 
     def _remembered(self) -> list[Channel]:
         return [*self._ended, *self._channels.values()]

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from models.runtime.runtime import Window
 from models.text import Turn
+from stream.events import UtteranceKey
 
 Floats = npt.NDArray[np.float32]
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class DialogUtterance:
     scene: Floats | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> UtteranceKey:
         """Return what tells it from all others of the conversation."""
         return self.session, self.id
 
@@ -69,7 +69,7 @@ class Dialog:
         others = [item for item in self.utterances if item.key != utterance.key]
         return sorted((*others, utterance), key=lambda item: item.place_ms)
 
-    def holds(self, key: Key) -> bool:
+    def holds(self, key: UtteranceKey) -> bool:
         """Return whether an utterance is among the last."""
         return any(item.key == key for item in self.utterances)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Modality = Literal["text", "audio", "face", "scene"]
 Probabilities = dict[str, float]
+UtteranceKey = tuple[str, int]  # its session and its number there
 
 
 class EventBase(BaseModel):

@@ -1,14 +1,35 @@
-"""Analysis results as JSON, CSV, WebVTT and plain text: pure, results in, text out."""
+"""Dialogs and analyzed files in all the forms there are: pure, results in, text out (docs/exports.md)."""
 
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from models.labels import LABELS
-from stream.results import ANALYSIS, AnalysisResult, UtteranceResult
+from stream.captions import as_srt, as_vtt, clock
+from stream.report.page import as_html
+from stream.results import ANALYSIS, AnalysisResult, labels_of
 
-Format = Literal["json", "csv", "vtt", "text"]
+Format = Literal["json", "csv", "vtt", "srt", "html", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a form is called in file names and on the web."""
+
+    suffix: str
+    content_type: str
+
+
+FORMS: Final[dict[Format, Form]] = {
+    "json": Form(".json", "application/json"),
+    "csv": Form(".csv", "text/csv; charset=utf-8"),
+    "vtt": Form(".vtt", "text/vtt; charset=utf-8"),
+    "srt": Form(".srt", "application/x-subrip; charset=utf-8"),
+    "html": Form(".html", "text/html; charset=utf-8"),
+    "text": Form(".txt", "text/plain; charset=utf-8"),
+}
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_json(results: Sequence[AnalysisResult], *, several: bool) -> str:
@@ -18,29 +39,23 @@ def as_json(results: Sequence[AnalysisResult], *, several: bool) -> str:
 
 
 def as_csv(results: Sequence[AnalysisResult]) -> str:
-    """Return a row for each utterance of each file, a column for each probability."""
+    """Return a row for each utterance of each result, a column for each probability."""
+    labels = labels_of(results)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["file", "id", "speaker", "start_ms", "end_ms", "text", "label", *LABELS, "modalities"])
+    writer.writerow(["file", "id", "speaker", "start_ms", "end_ms", "text", "label", *labels, "modalities"])
     for result in results:
         for said in result.utterances:
-            probabilities = [f"{said.probabilities[label]:.4f}" for label in LABELS]
-            modalities = " ".join(said.modalities)
-            times = [said.start_ms, said.end_ms]
-            writer.writerow(
-                [result.file, said.id, said.speaker, *times, said.text, said.label, *probabilities, modalities]
-            )
+            probabilities = [f"{said.probabilities.get(label, 0.0):.4f}" for label in labels]
+            who, what = _cell(said.speaker), _cell(said.text)
+            row = [_cell(result.file), said.id, who, said.start_ms, said.end_ms, what, said.label]
+            writer.writerow([*row, *probabilities, " ".join(said.modalities)])
     return out.getvalue()
 
 
-def as_vtt(results: Sequence[AnalysisResult]) -> str:
-    """Return captions that name speaker and emotion; several files follow one another behind notes."""
-    blocks = ["WEBVTT"]
-    for result in results:
-        if len(results) > 1:
-            blocks.append(f"NOTE {_escaped(result.file)}")
-        blocks += [_cue(said) for said in result.utterances]
-    return "\n\n".join(blocks) + "\n"
+def _cell(text: str) -> str:
+    """Keep a spreadsheet from computing what a participant called itself: an apostrophe makes it text."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def as_text(results: Sequence[AnalysisResult]) -> str:
@@ -48,28 +63,10 @@ def as_text(results: Sequence[AnalysisResult]) -> str:
     return "\n".join(_report(result) for result in results)
 
 
-def _cue(said: UtteranceResult) -> str:
-    times = f"{_clock(said.start_ms)} --> {_clock(max(said.end_ms, said.start_ms + 1))}"
-    return f"{times}\n<v {_escaped(said.speaker)}>{_escaped(said.text)} [{said.label}]"
-
-
-def _clock(time_ms: int) -> str:
-    seconds, ms = divmod(time_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}.{ms:03}"
-
-
-def _escaped(text: str) -> str:
-    """Escape what WebVTT reads as markup; an arrow or line break would end a cue."""
-    one_line = " ".join(text.split())
-    return one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _report(result: AnalysisResult) -> str:
-    head = f"{result.file}  {_clock(result.duration_ms)}"
+    head = f"{result.file}  {clock(result.duration_ms)}"
     lines = [
-        f"  {_clock(said.start_ms)}  {said.label:<9} {said.probabilities[said.label]:4.0%}  {said.speaker}: {said.text}"
+        f"  {clock(said.start_ms)}  {said.label:<9} {said.confidence:4.0%}  {said.speaker}: {said.text}"
         for said in result.utterances
     ] or ["  no utterances"]
     seen = {face.id for picture in result.faces for face in picture.faces}
@@ -78,7 +75,7 @@ def _report(result: AnalysisResult) -> str:
     return "\n".join([head, *lines]) + "\n"
 
 
-WRITERS: Final = {"csv": as_csv, "vtt": as_vtt, "text": as_text}
+WRITERS: Final = {"csv": as_csv, "vtt": as_vtt, "srt": as_srt, "html": as_html, "text": as_text}
 
 
 def render(results: Sequence[AnalysisResult], form: Format, *, several: bool) -> str:

@@ -1,10 +1,11 @@
 """What somebody who comes late must be told: the last state of each session and utterance, bounded; pure."""
 
 from collections.abc import Hashable
+from itertools import islice
 from typing import Final, TypeVar
 
 from stream import events
-from stream.dialog import Key
+from stream.events import UtteranceKey
 from stream.published import Published
 
 KEPT_EMOTIONS: Final = 500
@@ -16,13 +17,18 @@ Value = TypeVar("Value")
 
 
 class History:
-    """Of a room, or of a session in none, the events that tell where it stands."""
+    """Of a room, or of a session in none, the events that tell where it stands.
+
+    Attributes:
+        forgotten: utterances of which no emotion is remembered any more.
+    """
 
     def __init__(self, kept_emotions: int = KEPT_EMOTIONS) -> None:
+        self.forgotten = 0
         self._kept_emotions = kept_emotions
         self._states: dict[str, dict[str, Published]] = {}
-        self._emotions: dict[Key, Published] = {}
-        self._open: dict[Key, dict[str, Published]] = {}
+        self._emotions: dict[UtteranceKey, Published] = {}
+        self._open: dict[UtteranceKey, dict[str, Published]] = {}
 
     def add(self, published: Published) -> None:
         """Take note of an event."""
@@ -67,19 +73,22 @@ class History:
         for session in closed[: max(0, len(self._states) - KEPT_SESSIONS)]:
             del self._states[session]
 
-    def _show(self, key: Key, published: Published) -> None:
+    def _show(self, key: UtteranceKey, published: Published) -> None:
         if key in self._emotions:  # a late partial of what is already final shows nothing
             return
         self._open.setdefault(key, {})[published.event.type] = published
         _keep_last(self._open, KEPT_OPEN_UTTERANCES)
 
-    def _conclude(self, key: Key, published: Published) -> None:
+    def _conclude(self, key: UtteranceKey, published: Published) -> None:
         self._open.pop(key, None)
         self._emotions.pop(key, None)  # so that the newest revision is also the newest in the order
         self._emotions[key] = published
-        _keep_last(self._emotions, self._kept_emotions)
+        self.forgotten += _keep_last(self._emotions, self._kept_emotions)
 
 
-def _keep_last(kept: dict[Kept, Value], count: int) -> None:
-    while len(kept) > count:
-        del kept[next(iter(kept))]
+def _keep_last(kept: dict[Kept, Value], count: int) -> int:
+    """Forget all but the last; return how many were forgotten."""
+    first = list(islice(kept, max(0, len(kept) - count)))
+    for key in first:
+        del kept[key]
+    return len(first)

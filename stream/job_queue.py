@@ -40,6 +40,13 @@ class JobQueue:
         self._closed = False
         self.dropped = 0
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Return how many jobs wait that must not be dropped, and how many partial ones."""
+        with self._changed:
+            alive = [sum(not job.future.cancelled() for job in line) for line in (self._urgent, self._partial)]
+        return alive[0], alive[1]
+
     def put(self, job: Job) -> None:
         """Line up a job; waits while the line is full of jobs that must not be dropped.
 

@@ -1,12 +1,17 @@
 """The trained models that all sessions of a process share, loaded once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.faces import FaceDetector
+from models.runtime.engine import ServedName
+from models.runtime.fallback import Fallback
+from models.runtime.figures import BatchFigures
 from models.runtime.runtime import Runtime
+from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from stream.settings import Settings, VisionSettings
-from stream.transcriber import Transcriber
+from stream.transcriber import AsrFigures, Transcriber
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,26 @@ class LiveModels:
         for (network, reason), count in self.runtime.dropped.items():
             counted.setdefault(network, {})[reason] = count
         return counted
+
+    @property
+    def fallbacks(self) -> Sequence[Fallback]:
+        """Return the engines that were given up so far."""
+        return self.runtime.fallbacks
+
+    @property
+    def computed(self) -> Mapping[ServedName, BatchFigures]:
+        """Return what the networks computed so far."""
+        return self.runtime.computed
+
+    @property
+    def waiting_requests(self) -> Mapping[Priority, int]:
+        """Return how many inputs wait for a network, by what they are for."""
+        return self.runtime.waiting
+
+    @property
+    def asr_figures(self) -> AsrFigures:
+        """Return what speech recognition did so far and what waits for it."""
+        return self.transcriber.figures
 
     def close(self) -> None:
         """Stop the workers."""

@@ -18,6 +18,8 @@ from stream.events import Error, Event, Faces, SessionUpdated, TranscriptPartial
 from stream.media import AudioChunk, Samples
 from stream.settings import ClientSettings, SegmenterSettings, Settings
 
+STREAM: Final = "/v1/stream"
+EVENTS: Final = "/v1/events"
 MEDIA_VERSION: Final = 1
 HEADER: Final = struct.Struct("<BBHI")
 MAX_TEXT: Final = 65_536

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
-from stream.dialog import Dialog, DialogUtterance, Key
-from stream.events import Modality, Probabilities
+from stream.dialog import Dialog, DialogUtterance
+from stream.events import Modality, Probabilities, UtteranceKey
 from stream.shared_dialog import SharedDialog
 
 Floats = npt.NDArray[np.float32]
@@ -23,7 +23,7 @@ class Recognition:
     """The emotion of one utterance; ``context`` names those before it in the dialog it was read in."""
 
     utterance: DialogUtterance
-    context: tuple[Key, ...]
+    context: tuple[UtteranceKey, ...]
     label: str
     probabilities: Probabilities
     features_ms: float
@@ -129,7 +129,7 @@ class Recognizer:
         return dict(zip(self._runtime.labels, map(float, row), strict=True))
 
 
-def _before(dialog: Dialog, utterance: DialogUtterance) -> tuple[Key, ...]:
+def _before(dialog: Dialog, utterance: DialogUtterance) -> tuple[UtteranceKey, ...]:
     return tuple(item.key for item in dialog.utterances[: dialog.index(utterance)])
 
 

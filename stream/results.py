@@ -1,7 +1,10 @@
-"""What ``m2fnet analyze`` finds in a file, as data; docs/analysis.schema.json is its JSON schema."""
+"""What was found in a file or told in a dialog, as data; docs/analysis.schema.json is its JSON schema."""
+
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from models.labels import LABELS
 from stream.events import Modality, Probabilities
 
 
@@ -21,6 +24,11 @@ class UtteranceResult(_Result):
     probabilities: Probabilities
     modalities: list[Modality] = Field(description="what the emotion rests on")
 
+    @property
+    def confidence(self) -> float:
+        """The probability of the label."""
+        return self.probabilities.get(self.label, 0.0)
+
 
 class FaceResult(_Result):
     """One face; the id stays with it while it is in view."""
@@ -34,6 +42,7 @@ class PictureResult(_Result):
     """The faces of one analyzed picture."""
 
     time_ms: int
+    participant: str = Field("", description="whose picture it is, where the session has a name")
     faces: list[FaceResult]
 
 
@@ -45,9 +54,9 @@ class WarningResult(_Result):
 
 
 class AnalysisResult(_Result):
-    """Everything found in one file; times are media time in milliseconds."""
+    """Everything found in one file or dialog; times are in milliseconds of its media, or of the room."""
 
-    file: str
+    file: str = Field(description="its path; of a live dialog the name of the room or session")
     duration_ms: int
     utterances: list[UtteranceResult]
     faces: list[PictureResult]
@@ -56,3 +65,11 @@ class AnalysisResult(_Result):
 
 ANALYSIS: TypeAdapter[AnalysisResult | list[AnalysisResult]] = TypeAdapter(AnalysisResult | list[AnalysisResult])
 """The JSON of one file is an object, of several a list."""
+
+
+def labels_of(results: Sequence[AnalysisResult]) -> tuple[str, ...]:
+    """Return the emotions that the results name, in the usual order; bundles may have others than the usual ones."""
+    said = [utterance for result in results for utterance in result.utterances]
+    named = dict.fromkeys(label for utterance in said for label in (*utterance.probabilities, utterance.label))
+    usual, others = [label for label in LABELS if label in named], [label for label in named if label not in LABELS]
+    return (*usual, *others) or LABELS

@@ -180,6 +180,9 @@ class ServerSettings(Section):
     idle_timeout_s: float = Field(300.0, ge=0, description="a client without media for longer is closed; 0: never")
     ping_interval_s: float = Field(20.0, gt=0, le=600, description="how often connections are asked whether they live")
     ping_timeout_s: float = Field(20.0, gt=0, le=600, description="one that doesn't answer for longer is closed")
+    stop_timeout_s: float = Field(10.0, gt=0, le=600, description="stopping takes this long at most")
+    log_format: Literal["text", "json"] = Field("text", description="json: one JSON object a line")
+    log_contents: bool = Field(default=False, description="log also who says what: names, words, emotions")
 
     @model_validator(mode="after")
     def _whole(self) -> "ServerSettings":

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
-from stream.dialog import Dialog, DialogUtterance, Key
-from stream.events import Probabilities
+from stream.dialog import Dialog, DialogUtterance
+from stream.events import Probabilities, UtteranceKey
 
 _COUNTED: Final = 1_024  # utterances whose revisions are remembered, far more than any window holds
 
@@ -20,8 +20,8 @@ class SharedDialog:
     def __init__(self, window: int) -> None:
         self._lock = threading.Lock()
         self._dialog = Dialog(window)
-        self._told: dict[Key, Probabilities] = {}
-        self._revisions: dict[Key, int] = {}
+        self._told: dict[UtteranceKey, Probabilities] = {}
+        self._revisions: dict[UtteranceKey, int] = {}
 
     @property
     def now(self) -> Dialog:
@@ -51,7 +51,7 @@ class SharedDialog:
             self._told |= {said.key: now for said, now in changed}
             return changed
 
-    def next_revision(self, key: Key) -> int:
+    def next_revision(self, key: UtteranceKey) -> int:
         """Return the number of the next revision of an utterance, from 0."""
         with self._lock:
             revision = self._revisions.pop(key, 0)
@@ -60,6 +60,6 @@ class SharedDialog:
                 del self._revisions[next(iter(self._revisions))]
             return revision
 
-    def _moved(self, key: Key, now: Probabilities) -> float:
+    def _moved(self, key: UtteranceKey, now: Probabilities) -> float:
         told = self._told.get(key)
         return 0.0 if told is None else max(abs(now[label] - told[label]) for label in now)

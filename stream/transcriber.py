@@ -5,16 +5,44 @@ What waits is heard together, up to ``max_batch`` stretches, where the device ga
 
 import logging
 import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
+from models.runtime.figures import BatchFigures, BatchTally
 from stream.job_queue import Job, JobQueue
-from stream.media import Samples
+from stream.media import SAMPLE_RATE, Samples
 from stream.settings import TranscriberSettings
 from stream.transcript import Transcript
 from stream.whisper import Sound, Whisper
 
 _log: Final = logging.getLogger(__name__)
+
+
+Heard = Literal["final", "partial", "failed"]
+
+
+@dataclass(frozen=True)
+class AsrFigures:
+    """What speech recognition did so far, and what waits for it.
+
+    Attributes:
+        first: hearings with little silence, of one stretch or several together.
+        again: hearings in the whole window, of stretches that left a doubt.
+        done: stretches by what came of them.
+        sound_s: their sound, in seconds.
+    """
+
+    waiting: int = 0
+    waiting_partials: int = 0
+    dropped_partials: int = 0
+    first: BatchFigures = field(default_factory=BatchFigures)
+    again: BatchFigures = field(default_factory=BatchFigures)
+    done: Mapping[Heard, int] = field(default_factory=dict)
+    sound_s: float = 0.0
 
 
 class Transcriber:
@@ -31,6 +59,9 @@ class Transcriber:
     def __init__(self, settings: TranscriberSettings) -> None:
         self._whisper = Whisper(settings)
         self._jobs = JobQueue(settings.queue)
+        self._first, self._again = BatchTally(), BatchTally()
+        self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0})
+        self._sound_s = 0.0
         self._worker = threading.Thread(target=self._work, name="transcriber", daemon=True)
         self._worker.start()
 
@@ -43,6 +74,20 @@ class Transcriber:
     def dropped_partials(self) -> int:
         """Return how many partial jobs were dropped because more urgent ones filled the line."""
         return self._jobs.dropped
+
+    @property
+    def figures(self) -> AsrFigures:
+        """Return what was done so far and what waits."""
+        waiting, partials = self._jobs.waiting
+        return AsrFigures(
+            waiting=waiting,
+            waiting_partials=partials,
+            dropped_partials=self._jobs.dropped,
+            first=self._first.figures,
+            again=self._again.figures,
+            done=dict(self._done),
+            sound_s=self._sound_s,
+        )
 
     def check_language(self, language: str | None) -> None:
         """Do nothing when the model knows the ISO 639-1 code; None is always known.
@@ -91,25 +136,36 @@ class Transcriber:
 
     def _heard_first(self, jobs: list[Job]) -> list[Job]:
         """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
+        start = time.perf_counter()
         try:
             transcripts = self._whisper.hear([_sound(job) for job in jobs], jobs[0].language)
         except Exception:  # noqa: BLE001 - whose fault it is shows when each is heard alone
             if len(jobs) > 1:  # of one alone, whoever waits for it is told
                 _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
             return jobs
+        self._first.note(len(jobs), time.perf_counter() - start)
         for job, transcript in zip(jobs, transcripts, strict=True):
             if transcript is not None:
+                self._count(job)
                 job.future.set_result(transcript)
         return [job for job, transcript in zip(jobs, transcripts, strict=True) if transcript is None]
 
     def _hear_again(self, job: Job) -> None:
+        start = time.perf_counter()
         try:
             transcript = self._whisper.hear_again(_sound(job), job.language)
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
             _log.debug("transcription failed", exc_info=True)
+            self._done["failed"] += 1
             job.future.set_exception(error)
         else:
+            self._again.note(1, time.perf_counter() - start)
+            self._count(job)
             job.future.set_result(transcript)
+
+    def _count(self, job: Job) -> None:
+        self._done["partial" if job.partial else "final"] += 1
+        self._sound_s += len(job.samples) / SAMPLE_RATE
 
 
 def _sound(job: Job) -> Sound:

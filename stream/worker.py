@@ -26,12 +26,19 @@ class SessionWorker:
     ) -> None:
         self.done: Future[SessionOutcome] = Future()
         self.source = source
+        self.session = channel.id
         self._channel = channel
         self._make = make
         self._client = client
         self._stop = threading.Event()
+        self._session: Session | None = None
         # A daemon, so that a session that can't be stopped does not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=f"session-{channel.number}", daemon=True)
+
+    @property
+    def totals(self) -> Totals:
+        """What the session did so far, without what its source threw away."""
+        return self._session.totals if self._session is not None else Totals()
 
     def start(self) -> None:
         """Start the thread."""
@@ -44,13 +51,15 @@ class SessionWorker:
     def abandon(self) -> None:
         """Stop waiting for a session that does not finish; its totals are lost."""
         if self._settle(SessionOutcome(totals=Totals(), reason="abandoned")):
-            log.warning("session %d did not finish in time", self._channel.number)
+            extra = {"event": "session.abandoned", "session": self._channel.number}
+            log.warning("session %d did not finish in time", self._channel.number, extra=extra)
 
     def _run(self) -> None:
         try:
-            outcome = run_session(self.source, self._make(self._emit), self._stop)
+            self._session = self._make(self._emit)
+            outcome = run_session(self.source, self._session, self._stop)
         except Exception as error:  # whatever broke ends this session and no other
-            log.debug("session %d broke", self._channel.number, exc_info=True)
+            log.debug("session %d broke", self._channel.number, exc_info=True, extra={"session": self._channel.number})
             self._emit(events.Error(code=ErrorCode.INTERNAL, message=f"the session broke: {error!r}", fatal=True))
             outcome = SessionOutcome(totals=Totals(), reason="failed")
         self._settle(outcome)
@@ -65,7 +74,5 @@ class SessionWorker:
     def _emit(self, event: Event) -> None:
         if self.done.done():  # given up: its session is closed for everyone else
             return
-        if isinstance(event, events.Warning | events.Error):
-            log.warning("session %d: %s", self._channel.number, event.message)
         if wanted(event, self._client):
             self._channel.publish(event)

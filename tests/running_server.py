@@ -17,6 +17,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
 import server
+from models.runtime.engine import ServedName
+from models.runtime.fallback import Fallback
+from models.runtime.figures import BatchFigures
+from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from serving.hub import MakeSession
 from serving.live import LiveServer, Plan
@@ -26,10 +30,14 @@ from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, encode_media
 from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
+from stream.transcriber import AsrFigures
 
 Emit = Callable[[Event], None]
 Message = dict[str, Any]
 LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
+HEARD = AsrFigures(
+    waiting=1, first=BatchFigures({1: 4}, 2.0), again=BatchFigures({1: 1}, 1.5), done={"final": 4}, sound_s=12.0
+)
 SECOND = bytes(2 * 16_000)
 
 
@@ -40,6 +48,10 @@ class Names:
     bundle_name: str = "test"
     asr_name: str = "test"
     dropped_requests: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"face": {"deadline": 2}})
+    fallbacks: tuple[Fallback, ...] = (Fallback("worse", "it broke"),)
+    computed: Mapping[ServedName, BatchFigures] = field(default_factory=lambda: {"face": BatchFigures({2: 3}, 0.5)})
+    waiting_requests: Mapping[Priority, int] = field(default_factory=lambda: {"utterance": 1, "frame": 4})
+    asr_figures: AsrFigures = field(default_factory=lambda: HEARD)
 
 
 class EverySound:
@@ -84,8 +96,12 @@ class EverySound:
     def poll(self) -> None:
         pass
 
-    def finish(self) -> Totals:
+    @property
+    def totals(self) -> Totals:
         return Totals(utterances=self.sounds, audio_chunks=self.sounds, video_frames=self.pictures)
+
+    def finish(self) -> Totals:
+        return self.totals
 
 
 @dataclass

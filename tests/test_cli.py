@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from exported_dialog import room_of_two
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -161,3 +162,29 @@ def test_reader_that_goes_away_is_no_error() -> None:
         f'{sys.executable} -c "{code}" | true', shell=True, capture_output=True, text=True, check=False
     )
     assert "Error" not in done.stderr
+
+
+def test_render_makes_a_report_of_recorded_events_without_the_models(tmp_path: Path) -> None:
+    recorded, report = tmp_path / "events.jsonl", tmp_path / "report.html"
+    recorded.write_text("".join(event.model_dump_json() + "\n" for event in room_of_two()), encoding="utf-8")
+    code = "import sys, cli\ntry: cli.main(sys.argv[1:])\nfinally: print('torch' in sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", code, "render", str(recorded), "--format", "html", "-o", str(report)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.split()) == (0, "", ["False"])
+    assert report.read_text(encoding="utf-8").startswith("<!doctype html>\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["none.jsonl"], "can't read none.jsonl"),
+        (["pyproject.toml"], "pyproject.toml is neither a recording's events"),
+        (["pyproject.toml", "-o", "none/x.html"], "the folder none does not exist"),
+    ],
+)
+def test_render_says_in_a_line_what_is_wrong(arguments: list[str], told: str) -> None:
+    result = runner.invoke(cli.app, ["render", *arguments])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("m2fnet: ")
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -106,8 +106,15 @@ def test_the_conversation_is_one_that_can_be_had() -> None:
     assert (error.code, error.message) == (refused.value.code, str(refused.value))
 
 
-async def test_the_client_works(tmp_path: Path) -> None:
+def test_the_client_is_the_example() -> None:
     code = re.search(r"```python\n(.*?)```", section("A client in Python"), re.DOTALL)
+    example = Path(__file__).parents[1] / "examples" / "stream_file.py"
+    assert code
+    assert example.read_text(encoding="utf-8").endswith(f'"""\n\n{code[1]}')
+
+
+async def test_a_program_without_the_client_works(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", section("Without the client"), re.DOTALL)
     assert code
     client = tmp_path / "client.py"
     client.write_text(code[1])

@@ -26,7 +26,7 @@ from running_server import (
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import server
-from serving import hub, pages
+from serving import pages
 from serving.live import Plan
 from stream import events
 from stream.events import Totals
@@ -428,10 +428,9 @@ class TestStop:
             assert (kinds(got).count("session.closed"), code) == (2, 1001)
             await run.ended
 
-    async def test_a_session_that_does_not_finish_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hub, "SHUTDOWN_S", 0.1)
+    async def test_a_session_that_does_not_finish_is_given_up(self) -> None:
         try:
-            async with running(Stubborn) as run:  # type: ignore[arg-type] # as above
+            async with running(Stubborn, stop_timeout_s=0.5) as run:  # type: ignore[arg-type] # as above
                 client = await run.open()
                 await client.send(sound())
                 await until(client, "emotion")
@@ -441,6 +440,74 @@ class TestStop:
                 await run.ended
         finally:
             Stubborn.released.set()
+
+    async def test_a_session_that_hangs_keeps_nobody_waiting_and_watchers_are_told(self) -> None:
+        def hangs_if_ann(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> EverySound:
+            return (Stubborn if speaker == "Ann" else EverySound)(settings, emit, speaker, seat)
+
+        Stubborn.released.clear()
+        try:
+            async with running(hangs_if_ann, stop_timeout_s=1.0) as run:  # type: ignore[arg-type] # as above
+                watchers = [await run.open("/v1/events"), await run.open("/v1/events?room=R")]
+                for name in ("Ann", "Bob"):
+                    client = await run.open(f"/v1/stream?room=R&name={name}")
+                    await client.send(sound())
+                    await until(client, "emotion")
+                run.stop.set()
+                for watcher in watchers:
+                    got, code, _ = await closing(watcher)
+                    ended = {message["session"]: message for message in got if message["type"] == "session.closed"}
+                    assert ({message["reason"] for message in ended.values()}, code) == ({"server.stopped"}, 1001)
+                    # Bob's session finished, so its totals are told; those of the one that hangs are lost.
+                    assert sorted(message["totals"]["utterances"] for message in ended.values()) == [0, 1]
+                await run.ended
+        finally:
+            Stubborn.released.set()
+
+    async def test_connections_that_read_nothing_are_cut_off(self) -> None:
+        limits = {"watcher_queue": 2048, "watcher_patience_s": 600, "stop_timeout_s": 1.0}
+        async with running(Talkative, **limits) as run:  # type: ignore[arg-type] # as above
+            stuck = await run.open("/v1/events", max_queue=1, ping_interval=None)
+            client = await run.open()
+            await run.until(lambda health: health["watchers"] == 1)
+            await client.send(sound())
+            await until(client, "emotion")
+            begun = asyncio.get_running_loop().time()
+            run.stop.set()
+            await run.ended
+            assert asyncio.get_running_loop().time() - begun < limits["watcher_patience_s"] / 2
+            await stuck.close()
+
+    async def test_what_is_being_said_is_finished(self) -> None:
+        class Late(EverySound):
+            def finish(self) -> Totals:
+                self.sounds += 1
+                self.emit(self.emotion(5000, 6000))
+                return super().finish()
+
+        async with running(Late) as run:  # type: ignore[arg-type] # as above
+            client, watcher = await run.open(), await run.open("/v1/events")
+            await client.send(sound())
+            await until(client, "emotion")
+            run.stop.set()
+            for connection in (client, watcher):
+                got, _, _ = await closing(connection)
+                assert kinds(got)[-2:] == ["emotion", "session.closed"]
+                assert got[-2]["start_ms"] == 5000
+
+    async def test_nobody_new_is_let_in(self) -> None:
+        Stubborn.released.clear()
+        async with running(Stubborn, stop_timeout_s=60) as run:  # type: ignore[arg-type] # as above
+            client = await run.open()
+            await client.send(sound())
+            await until(client, "emotion")
+            run.stop.set()
+            await run.until(lambda health: health["status"] == "stopping")
+            for path in ("/v1/stream", "/v1/events"):
+                (refused,), code, _ = await closing(await run.open(path))
+                assert (refused["code"], code) == ("overloaded", 1013)
+            Stubborn.released.set()
+            await closing(client)
 
 
 @pytest.fixture

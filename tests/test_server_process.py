@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import sys
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import av
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from server_process import serving
 from websockets.asyncio.client import connect
 
 from stream.protocol import MediaKind, MediaMessage, encode_media
@@ -21,35 +19,6 @@ ROOT = Path(__file__).parents[1]
 SENTENCE = ROOT / "tests" / "fixtures" / "speech" / "one_sentence.opus"
 
 pytestmark = pytest.mark.slow
-
-
-@asynccontextmanager
-async def serving(*arguments: str, **environment: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Start the server and yield it with ``host:port``; its standard error goes on being read."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "server.py",
-        "--port",
-        "0",
-        *arguments,
-        cwd=ROOT,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | environment,
-    )
-    assert process.stderr is not None
-    try:
-        told = b""
-        while not (found := re.search(rb"http://([\d.]+:\d+)/", told)):
-            line = await process.stderr.readline()
-            assert line, f"the server ended: {told.decode()}"
-            told += line
-        rest = asyncio.create_task(process.stderr.read())
-        yield process, found[1].decode()
-        rest.cancel()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 def sentence() -> list[bytes]:
@@ -115,3 +84,73 @@ async def test_a_server_whose_engine_is_being_built_serves_and_ends_cleanly(tmp_
                 told.append(json.loads(await client.recv()))
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_the_log_holds_neither_who_speaks_nor_what_is_said(form: str) -> None:
+    log: list[str] = []
+    async with serving("--set", f"server.log_format={form}", log=log) as (process, address):
+        path = "/v1/stream?room=Sales+Call&name=Ana+Secret&key=abc"
+        async with connect(f"ws://{address}{path}") as client:
+            for message in [
+                *sentence(),
+                encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff no picture")),
+                b"garbage",
+            ]:
+                await client.send(message)
+            await client.send(json.dumps({"type": "session.close", "who": "Ana Secret"}))
+            await client.send(json.dumps({"type": "session.close"}))
+            told = [json.loads(message) async for message in client]
+        async with connect(f"ws://{address}{path}&since=Ana+Secret") as refused:
+            assert json.loads(await refused.recv())["type"] == "error"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    (said, *_) = [event["text"] for event in told if event["type"] == "emotion" and event["final"]]
+    whole = "\n".join(log).lower()
+    words = {word.strip(".,!?'") for word in said.lower().split()}
+    assert "session 1" in whole
+    assert "remote.bad_picture" in whole
+    for secret in ("ana", "secret", "sales", "abc", said.lower()):
+        assert not re.search(rf"\b{re.escape(secret)}\b", whole), secret
+    assert len([word for word in words if len(word) > 3 and re.search(rf"\b{re.escape(word)}\b", whole)]) <= 1
+    if form == "json":
+        lines = [json.loads(line) for line in log]
+        assert all({"time", "level", "logger", "event", "message"} <= set(line) for line in lines)
+        told_events = [line["event"] for line in lines]
+        for name in ("server.ready", "session.created", "session.closed", "server.stopping", "server.stopped"):
+            assert name in told_events
+
+
+async def test_what_is_measured_of_real_speech() -> None:
+    async with serving() as (process, address):
+        async with connect(f"ws://{address}/v1/stream") as client:
+            for message in sentence():
+                await client.send(message)
+            await client.send(json.dumps({"type": "session.close"}))
+            told = [json.loads(message) async for message in client]
+        body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://{address}/metrics").read().decode())
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    families = {family.name: family for family in text_string_to_metric_families(body)}
+
+    def value(family: str, name: str = "", **labels: str) -> float:
+        wanted = [
+            sample.value
+            for sample in families[f"m2fnet_{family}"].samples
+            if labels.items() <= sample.labels.items() and (not name or sample.name.endswith(name))
+        ]
+        return sum(wanted)
+
+    emotions = [event for event in told if event["type"] == "emotion"]
+    assert value("emotions") == len(emotions)
+    first = [event["latency"]["total_ms"] for event in emotions if event["revision"] == 0]
+    assert value("latency_seconds", "_count", stage="total") == len(first)
+    assert value("latency_seconds", "_sum", stage="total") == pytest.approx(sum(first) / 1000, abs=1e-3)
+    assert value("asr_jobs", kind="final") >= 1
+    assert value("asr_busy_seconds") > 0
+    assert value("asr_sound_seconds") > 1
+    assert value("engine_requests", network="text") >= 1
+    assert value("engine_requests", network="fusion") >= 1
+    assert value("engine_busy_seconds", network="text") > 0
+    assert value("utterances") == told[-1]["totals"]["utterances"]
+    assert value("audio_chunks") == told[-1]["totals"]["audio_chunks"]

@@ -2,10 +2,11 @@
 
 import { Captions } from "./captions.js";
 import { loudness } from "./capture.js";
-import { Kind, LiveClient, State } from "./client.js";
+import { Kind, LiveClient, State, socketAddress } from "./client.js";
 import { ConnectionView } from "./connection.js";
-import { clockTime, element } from "./dom.js";
-import { LABELS, emotionClass, sign } from "./emotions.js";
+import { Decoder } from "./decoder.js";
+import { byId, clockTime, element } from "./dom.js";
+import { showLegend } from "./emotions.js";
 import { Notices } from "./notices.js";
 import { OwnSession, Phase } from "./own-session.js";
 import { Player } from "./player.js";
@@ -13,14 +14,15 @@ import { Rows } from "./rows.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Timeline } from "./timeline.js";
+import { takeToken } from "./token.js";
+import { showUtterances } from "./views.js";
 
-const MOST_DECODING = 8;
-const byId = (id) => document.getElementById(id);
-const address = (path) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+const token = takeToken();
 
 const store = new Store();
-const watcher = new LiveClient(address("/v1/events?media=video,audio"));
-const own = new OwnSession(address("/v1/stream"));
+const decoder = new Decoder();
+const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { media: "video,audio" }), { token });
+const own = new OwnSession();
 const player = new Player();
 const notices = new Notices(byId("notices"));
 const stage = new Stage(byId("stage"));
@@ -30,17 +32,13 @@ const timeline = new Timeline(byId("timeline"), (id) => rows.jump(id));
 
 let selected = null; // the session that is shown
 let picked = false; // by the reader, who then is not taken elsewhere
-let decoding = 0;
-let notShown = 0;
 
 // --- sessions
 
 function select(session) {
   selected = session;
   stage.clear({ mirrored: session !== null && session.id === own.id });
-  captions.render(session);
-  rows.render(session);
-  timeline.render(session);
+  for (const view of [captions, rows, timeline]) view.render(session?.dialog ?? null);
   showSessions();
 }
 
@@ -87,7 +85,7 @@ function showCounts() {
     parts.push(`sent ${counts.sent.pictures} pictures, ${counts.sent.audio} sounds`);
     parts.push(`dropped ${counts.dropped.pictures} pictures, ${counts.dropped.audio} sounds`);
   }
-  if (notShown > 0) parts.push(`${notShown} previews not shown`);
+  if (decoder.skipped > 0) parts.push(`${decoder.skipped} previews not shown`);
   if (selected?.totals) parts.push(totalsText(selected.totals));
   const text = parts.join(" · ");
   if (byId("counts").textContent !== text) byId("counts").textContent = text;
@@ -109,20 +107,15 @@ function take(event) {
     maybeSelect(change.session);
     showSessions();
   }
-  if (change.session === null || change.session !== selected) return;
-  if (event.type === "faces") stage.addFaces(event);
+  if (change.dialog === null || change.dialog !== selected?.dialog) return;
+  if (event.type === "faces" && change.session === selected) stage.addFaces(event);
   showChange(change);
 }
 
-function showChange({ session, utterances, removed }) {
-  for (const id of removed) {
-    for (const view of [rows, captions, timeline]) view.remove(id);
-  }
-  for (const utterance of utterances.filter(({ id }) => !removed.includes(id))) {
-    for (const view of [rows, captions, timeline]) view.update(utterance);
-  }
-  rows.forgotten(session.removed);
-  reach(session.lastMs);
+function showChange(change) {
+  showUtterances(change, [rows, captions, timeline]);
+  rows.forgotten(change.dialog.removed);
+  reach(change.dialog.lastMs);
 }
 
 function reach(timeMs) {
@@ -133,8 +126,9 @@ function reach(timeMs) {
 
 /** Media of the shown session has come to `timeMs`. */
 function advance(timeMs) {
-  selected.lastMs = Math.max(selected.lastMs, timeMs);
-  reach(selected.lastMs);
+  const { dialog, offsetMs } = selected;
+  dialog.lastMs = Math.max(dialog.lastMs, timeMs + offsetMs);
+  reach(dialog.lastMs);
 }
 
 // --- previews
@@ -152,22 +146,10 @@ function takeSound(media) {
 }
 
 async function takePicture({ timeMs, payload }) {
-  if (document.hidden) return;
-  if (decoding >= MOST_DECODING) {
-    notShown += 1;
-    return;
-  }
   const session = selected;
-  decoding += 1;
-  try {
-    const bitmap = await createImageBitmap(new Blob([payload], { type: "image/jpeg" }));
-    if (session === selected) stage.addPicture(timeMs, bitmap);
-    else bitmap.close();
-  } catch {
-    notShown += 1;
-  } finally {
-    decoding -= 1;
-  }
+  const bitmap = await decoder.decode(payload);
+  if (session === selected && bitmap) stage.addPicture(timeMs, bitmap);
+  else bitmap?.close();
 }
 
 function takeMedia(media) {
@@ -190,7 +172,7 @@ watcher.addEventListener("state", ({ detail }) => {
 
 own.addEventListener("event", ({ detail }) => {
   take(detail);
-  if (detail.type === "session.created") select(store.sessions.get(detail.session));
+  if (detail.type === "session.created") select(store.sessions.get(own.id));
 });
 own.addEventListener("state", ({ detail }) => {
   if (detail.state === State.RECONNECTING)
@@ -234,9 +216,10 @@ byId("you").addEventListener("submit", (event) => {
     own.stop();
     return;
   }
-  const wanted = { speaker: byId("name").value.trim(), video: byId("use-camera").checked, audio: byId("use-microphone").checked };
-  if (!wanted.video && !wanted.audio) notices.show("error", "Tick camera, microphone or both.");
-  else own.start(wanted);
+  const speaker = byId("name").value.trim();
+  const devices = { video: byId("use-camera").checked, audio: byId("use-microphone").checked };
+  if (!devices.video && !devices.audio) notices.show("error", "Tick camera, microphone or both.");
+  else own.start(socketAddress(location.origin, "/v1/stream"), { ...devices, token, settings: speaker ? { speaker } : null });
 });
 
 byId("session").addEventListener("change", ({ target }) => {
@@ -251,8 +234,7 @@ byId("sound").addEventListener("click", async ({ currentTarget: button }) => {
   button.querySelector("span").textContent = player.enabled ? "Sound on" : "Sound off";
 });
 
-for (const label of LABELS)
-  byId("legend").append(element("li", { className: emotionClass(label) }, element("i"), `${sign(label)} ${label}`));
+showLegend(byId("legend"));
 
 new ConnectionView(byId("connection"), watcher);
 setInterval(showCounts, 1000);

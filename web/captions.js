@@ -1,6 +1,6 @@
 /** The transcript as it grows: the last lines that stand, and what is being said. */
 
-import { element } from "./dom.js";
+import { element, hiddenText } from "./dom.js";
 import { Status } from "./store.js";
 
 const LINES = 4;
@@ -18,35 +18,37 @@ export class Captions {
     this.#empty = root.querySelector(".empty");
   }
 
-  render(session) {
+  render(dialog) {
     this.#finished.replaceChildren();
     this.#open.replaceChildren();
     this.#lines.clear();
-    const utterances = session ? [...session.utterances.values()].slice(-LINES) : [];
+    const utterances = dialog ? [...dialog.utterances.values()].slice(-LINES) : [];
     for (const utterance of utterances) this.update(utterance);
     this.#showEmpty();
   }
 
   update(utterance) {
     if (!utterance.text) return;
-    if (!this.#lines.has(utterance.id)) this.#lines.set(utterance.id, this.#makeLine());
-    const line = this.#lines.get(utterance.id);
+    if (!this.#lines.has(utterance.key)) this.#lines.set(utterance.key, this.#makeLine());
+    const line = this.#lines.get(utterance.key);
+    const finished = utterance.status === Status.FINAL;
     line.children[0].textContent = utterance.speaker;
     line.children[1].textContent = utterance.text;
-    const list = utterance.status === Status.FINAL ? this.#finished : this.#open;
+    line.children[2].textContent = finished ? ` (${utterance.label})` : "";
+    const list = finished ? this.#finished : this.#open;
     if (line.parentNode !== list) list.append(line);
     this.#trim();
     this.#showEmpty();
   }
 
-  remove(id) {
-    this.#lines.get(id)?.remove();
-    this.#lines.delete(id);
+  remove(key) {
+    this.#lines.get(key)?.remove();
+    this.#lines.delete(key);
     this.#showEmpty();
   }
 
   #makeLine() {
-    return element("p", {}, element("b"), element("span"));
+    return element("p", {}, element("b"), element("span"), hiddenText(""));
   }
 
   #trim() {

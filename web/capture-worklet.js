@@ -1,8 +1,8 @@
-/** Runs in the sound thread: the microphone's blocks become 16 kHz mono s16le in chunks of 64 ms. */
+/** Runs in the sound thread: the microphone's blocks become 16 kHz mono s16le in messages of 100 ms. */
 
 import { Resampler, toPcm16 } from "./resampler.js";
 
-const CHUNK_SAMPLES = 1024;
+const CHUNK_SAMPLES = 1600;
 
 class CaptureProcessor extends AudioWorkletProcessor {
   constructor() {

@@ -1,13 +1,12 @@
 /** The browser's own camera and microphone as 16 kHz sound and JPEG pictures, timed on one clock. */
 
+import { element } from "./dom.js";
 import { TARGET_RATE } from "./resampler.js";
 
 const WIDTH = 640;
 const PICTURE_MS = 62; // own pictures shown
-const SENT_EVERY = 2; // of those sent: 8 a second
-const JPEG_QUALITY = 0.8;
 const GAP_MS = 250; // sound later than this, for a second on end, has lost samples (the computer slept)
-const LATE_CHUNKS = 16;
+const LATE_CHUNKS = 10;
 
 const MESSAGES = {
   NotAllowedError:
@@ -17,7 +16,8 @@ const MESSAGES = {
   NotFoundError: "No camera or microphone was found. Connect one, or untick what is missing.",
   NotReadableError: "The camera or microphone is in use by another program. Close that program, then press Start again.",
   AbortError: "The camera or microphone could not be started. Unplug it and plug it in again, then press Start.",
-  OverconstrainedError: "The camera or microphone does not offer what is needed.",
+  OverconstrainedError: "The camera or microphone does not offer what is needed. Choose another one in the browser's settings.",
+  InvalidStateError: "The page was not in front when it asked for the camera. Press Start again.",
 };
 
 const INSECURE =
@@ -61,6 +61,14 @@ export async function openDevices(wanted) {
   throw new CaptureError(describeFailure(failure));
 }
 
+/** Return the picture of `canvas` at most `width` pixels wide. */
+function smaller(canvas, width) {
+  if (canvas.width <= width) return canvas;
+  const small = element("canvas", { width, height: Math.round((canvas.height * width) / canvas.width) });
+  small.getContext("2d").drawImage(canvas, 0, 0, small.width, small.height);
+  return small;
+}
+
 /** Media time of sound, counted in its samples and set anew after a gap. */
 export class SampleClock {
   #samples = 0;
@@ -94,7 +102,8 @@ export function loudness(samples) {
 /**
  * Runs the opened devices. Media flows after `begin`, which starts the clock at 0, and may be called again.
  * `onAudio(timeMs, Int16Array)`, `onJpeg(timeMs, ArrayBuffer)` are to be sent; `onPicture(timeMs, ImageBitmap)` is
- * for the own view; `onEnded(kind)` tells that a device went away.
+ * for the own view; `onEnded(kind)` tells that a device went away. `nextPicture(nowMs)` is asked for `{ width,
+ * quality }` of the picture to send now, or null for none. docs/clients.md tells what the browsers differ in.
  */
 export class Capture {
   #stream;
@@ -102,10 +111,11 @@ export class Capture {
   #startedAt = null;
   #sampleClock = new SampleClock();
   #audioContext = null;
+  #tick = () => {};
   #video = null;
   #timer = null;
-  #pictures = 0;
   #encoding = false;
+  #held = new Set();
 
   constructor(stream, handlers) {
     this.#stream = stream;
@@ -119,6 +129,13 @@ export class Capture {
 
   get hasAudio() {
     return this.#stream.getAudioTracks().length > 0;
+  }
+
+  /** Send nothing of a device ("video" or "audio") while `held`; the clock goes on. */
+  hold(kind, held) {
+    if (held) this.#held.add(kind);
+    else this.#held.delete(kind);
+    for (const track of this.#stream.getTracks()) if (track.kind === kind) track.enabled = !held;
   }
 
   /** Start the devices' threads; media is thrown away until `begin`. */
@@ -149,31 +166,30 @@ export class Capture {
   }
 
   async #openVideo() {
-    this.#video = document.createElement("video");
-    this.#video.muted = true;
-    this.#video.playsInline = true;
-    this.#video.srcObject = this.#stream;
+    this.#video = element("video", { muted: true, playsInline: true, srcObject: this.#stream });
     await this.#video.play();
-    const canvas = document.createElement("canvas");
-    // A timer, not the picture's own callback: it goes on, if slower, in a tab that is not in front.
-    this.#timer = setInterval(() => this.#takePicture(canvas), PICTURE_MS);
+    const canvas = element("canvas");
+    // A timer, not requestVideoFrameCallback, which stops in a tab that is not in front. There a timer comes once a
+    // second or less: the microphone's messages, which are never held back, then take its place.
+    this.#tick = () => this.#takePicture(canvas);
+    this.#timer = setInterval(this.#tick, PICTURE_MS);
   }
 
   #takePicture(canvas) {
     const { videoWidth, videoHeight } = this.#video;
-    if (this.#startedAt === null || videoWidth === 0) return;
+    if (this.#startedAt === null || videoWidth === 0 || this.#held.has("video")) return;
     const timeMs = performance.now() - this.#startedAt;
     const scale = Math.min(1, WIDTH / videoWidth);
     canvas.width = Math.round(videoWidth * scale);
     canvas.height = Math.round(videoHeight * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
     createImageBitmap(canvas).then((bitmap) => this.#handlers.onPicture(timeMs, bitmap));
-    if (this.#pictures % SENT_EVERY === 0) this.#encode(canvas, timeMs);
-    this.#pictures += 1;
+    if (this.#encoding) return; // the machine is behind: the next picture will do
+    const wanted = this.#handlers.nextPicture(performance.now());
+    if (wanted) this.#encode(smaller(canvas, wanted.width), timeMs, wanted.quality);
   }
 
-  #encode(canvas, timeMs) {
-    if (this.#encoding) return; // the machine is behind: the next picture will do
+  #encode(canvas, timeMs, quality) {
     this.#encoding = true;
     const clock = this.#startedAt;
     const deliver = async (blob) => {
@@ -181,7 +197,7 @@ export class Capture {
       this.#encoding = false;
       if (jpeg && clock === this.#startedAt) this.#handlers.onJpeg(timeMs, jpeg);
     };
-    canvas.toBlob(deliver, "image/jpeg", JPEG_QUALITY);
+    canvas.toBlob(deliver, "image/jpeg", quality); // not OffscreenCanvas: Safari has it late, and for 2D only since 17
   }
 
   async #openAudio() {
@@ -196,12 +212,15 @@ export class Capture {
     });
     node.port.onmessage = ({ data }) => this.#takeAudio(data);
     context.createMediaStreamSource(this.#stream).connect(node);
+    // Safari interrupts it for a telephone call, and any browser may suspend it: it is to go on when it can.
+    context.onstatechange = () => context.state === "closed" || context.resume().catch(() => {});
     await context.resume();
   }
 
   #takeAudio(samples) {
+    if (document.hidden) this.#tick();
     if (this.#startedAt === null) return;
     const timeMs = this.#sampleClock.next(samples.length, performance.now() - this.#startedAt);
-    this.#handlers.onAudio(timeMs, samples);
+    if (!this.#held.has("audio")) this.#handlers.onAudio(timeMs, samples);
   }
 }

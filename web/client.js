@@ -1,25 +1,28 @@
 /**
- * The JavaScript client of M2FNet Live (docs/protocol.md): no dependency, one file, for any page.
+ * The JavaScript client of M2FNet Live (docs/protocol.md, docs/clients.md): no dependency, one file, typed by client.d.ts.
  *
- *   import { LiveClient } from "http://localhost:8765/web/client.js";
+ *   import { LiveClient, socketAddress } from "/web/client.js";
  *
- *   const client = new LiveClient("ws://localhost:8765/v1/stream", { settings: { speaker: "Ada" } });
- *   client.addEventListener("emotion", ({ detail }) => console.log(detail.text, detail.label));
+ *   const address = socketAddress(location.origin, "/v1/stream", { room: "standup", name: "Ada" });
+ *   const client = new LiveClient(address, { settings: { consent: true } });
+ *   client.addEventListener("emotion", ({ detail }) => console.log(detail.speaker, detail.text, detail.label));
  *   client.addEventListener("state", ({ detail }) => console.log(detail.state, detail.reason));
  *   client.connect();
  *   client.sendAudio(timeMs, int16Samples);   // 16 kHz mono, media time of the first sample
  *   client.sendPicture(timeMs, jpegBytes);    // the same clock
  *   await client.finish();                    // waits for the last emotions, then closes
  *
- * `/v1/stream` takes this client's media and tells its session's events; `/v1/events?media=video,audio` tells
- * those of all sessions, with previews. A lost connection is opened again with growing pauses; on `/v1/stream`
- * that is a new session, whose media time starts at 0 again: restart the clock at each `session.created`.
+ * `/v1/stream` takes this client's media; `/v1/events` only watches. A lost connection is opened again with growing
+ * pauses. In a room it goes on where it was: the server is told the last event seen, and sends what was missed, or a
+ * snapshot (`room.state` with `resumed: false`: forget what you had). On `/v1/stream` a new connection is a new
+ * session, whose media time starts at 0 again: restart the clock at each `session.created` of `client.session`.
  *
  * What it dispatches, each as a `CustomEvent` with `detail`:
  *   every event type of the protocol    the event
  *   "event"                             every event, whatever its type
  *   "media"                             { kind, number, timeMs, payload }: `number` is `session.created`'s
- *   "state"                             { state, retryAt, reason, code }: see `State`
+ *   "gap"                               { lost, seq }: so many events before `seq` did not come
+ *   "state"                             { state, retryAt, reason, code, error }: see `State`; `error` is the fatal one
  */
 
 /** What the payload of a binary message is. */
@@ -41,9 +44,12 @@ const STEADY_MS = 5_000; // a connection that lasted this long starts the pauses
 const LAST_RESULTS_MS = 20_000;
 const REFUSED = new Set([1002, 1003, 1007, 1008]); // asking again would be answered the same
 
-// What may wait in the socket before something newer is thrown away: pictures first, sound last.
-const WAITING_PICTURE_BYTES = 512_000;
-const WAITING_AUDIO_BYTES = 4_000_000;
+/**
+ * With more than this waiting in the socket (two messages of sound), a picture is still on its way: there is at most
+ * one, so that what is seen is never older than the network makes it.
+ */
+export const IDLE_BYTES = 8_000;
+const WAITING_AUDIO_BYTES = 4_000_000; // sound is thrown away only when it is minutes behind
 
 /** Return `payload` (an ArrayBuffer or a view) behind the protocol's 8-byte header. */
 export function packMedia(kind, timeMs, payload) {
@@ -78,24 +84,86 @@ export function retryPauseMs(n, spread = 0.5) {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** n) * (0.8 + 0.4 * spread);
 }
 
+/** Return the WebSocket address of `path` on `server` (http or https), with those fields of `query` that are set. */
+export function socketAddress(server, path, query = {}) {
+  const url = new URL(path, server);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+  return url.href;
+}
+
+/** Where a connection stands in its room's events. Pure: events in, what was lost out. */
+export class RoomPlace {
+  instance = "";
+  seq = 0;
+  #whole = false; // nothing of the snapshot is missing any more
+
+  /** Return the address's fields that make the server go on from here; none while that would leave something out. */
+  get query() {
+    return this.instance && this.#whole ? { instance: this.instance, since: String(this.seq) } : {};
+  }
+
+  /** Take one event and return how many of the room's were lost before it. */
+  take({ type, seq, instance, resumed }) {
+    if (type === "room.state") {
+      this.instance = instance;
+      if (resumed) return 0;
+      this.seq = seq;
+      this.#whole = seq === 0;
+      return 0;
+    }
+    if (seq <= this.seq) return 0; // of the snapshot, or (0) about this connection alone
+    const lost = seq - this.seq - 1;
+    this.seq = seq;
+    this.#whole = true; // what is new comes behind the snapshot
+    return lost;
+  }
+}
+
+/** The tab's memory, which outlives a reload; null where the browser's settings forbid it. */
+function tabStorage() {
+  try {
+    return globalThis.sessionStorage ?? null;
+  } catch {
+    return null;
+  }
+}
+
 /** One connection to the server, kept open until `close` or `finish`. */
 export class LiveClient extends EventTarget {
   #url;
   #settings;
+  #token;
+  #keys;
+  #place = new RoomPlace();
   #socket = null;
   #timer = null;
   #failures = 0;
   #openedAt = 0;
+  #error = null;
 
-  /** `settings` (docs/protocol.md, `session.update`) are sent first on each connection; none for a watcher. */
-  constructor(url, { settings = null } = {}) {
+  /**
+   * `settings` (docs/protocol.md, `session.update`) are sent first on each connection; none for a watcher. `token`
+   * is what the server may ask for. `keys` (a Storage) keeps what proves, after a reload, that a participant of a
+   * room is the same one.
+   */
+  constructor(url, { settings = null, token = "", keys = tabStorage() } = {}) {
     super();
-    this.#url = url;
+    this.#url = new URL(url);
     this.#settings = settings;
+    this.#token = token;
+    this.#keys = keys;
     this.state = State.CLOSED;
+    /** The id of the own session; "" for a watcher, and before the server has told it. */
+    this.session = "";
     /** What was thrown away because the network was too slow or the connection lost. */
     this.dropped = { audio: 0, pictures: 0 };
     this.sent = { audio: 0, pictures: 0 };
+  }
+
+  /** How many bytes wait to be sent. */
+  get waitingBytes() {
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   /** Open the connection, and open it again whenever it is lost. */
@@ -103,7 +171,7 @@ export class LiveClient extends EventTarget {
     clearTimeout(this.#timer);
     if (this.#socket) return;
     this.#enter(State.CONNECTING);
-    const socket = new WebSocket(this.#url);
+    const socket = new WebSocket(this.#address());
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }) => this.#received(data);
@@ -137,11 +205,28 @@ export class LiveClient extends EventTarget {
 
   /** Send one JPEG picture, ArrayBuffer or Uint8Array; false when it was dropped (and counted). */
   sendPicture(timeMs, jpeg) {
-    return this.#sendMedia("pictures", WAITING_PICTURE_BYTES, packMedia(Kind.JPEG, timeMs, jpeg));
+    return this.#sendMedia("pictures", IDLE_BYTES, packMedia(Kind.JPEG, timeMs, jpeg));
+  }
+
+  get #room() {
+    return this.#url.searchParams.get("room");
+  }
+
+  get #keyName() {
+    return `m2fnet.key ${this.#room} ${this.#url.searchParams.get("name")}`;
+  }
+
+  #address() {
+    if (!this.#room) return this.#url.href;
+    const url = new URL(this.#url);
+    for (const [name, value] of Object.entries(this.#place.query)) url.searchParams.set(name, value);
+    const key = url.searchParams.has("name") && this.#keys?.getItem(this.#keyName);
+    if (key) url.searchParams.set("key", key);
+    return url.href;
   }
 
   #sendMedia(what, mostWaiting, message) {
-    const ready = this.#socket !== null && this.#socket.bufferedAmount <= mostWaiting;
+    const ready = this.#socket !== null && this.waitingBytes <= mostWaiting;
     const sent = ready && this.#send(message);
     (sent ? this.sent : this.dropped)[what] += 1;
     return sent;
@@ -155,6 +240,9 @@ export class LiveClient extends EventTarget {
 
   #opened() {
     this.#openedAt = performance.now();
+    this.#error = null;
+    if (!this.#room) this.#place = new RoomPlace(); // a session of its own counts from 1
+    if (this.#token) this.#send(JSON.stringify({ type: "auth", token: this.#token }));
     if (this.#settings) this.#send(JSON.stringify({ type: "session.update", settings: this.#settings }));
     this.#enter(State.CONNECTED);
   }
@@ -166,8 +254,21 @@ export class LiveClient extends EventTarget {
       return;
     }
     const event = JSON.parse(data);
+    this.#note(event);
     this.#tell("event", event);
     this.#tell(event.type, event);
+  }
+
+  #note(event) {
+    const own = this.#url.pathname.endsWith("/stream");
+    if (event.type === "room.state") this.session = event.session;
+    if (event.type === "room.state" && event.key) this.#keys?.setItem(this.#keyName, event.key);
+    if (event.type === "session.created" && own && !this.#room) this.session = event.session;
+    const mine = event.session === "" || event.session === this.session;
+    if (event.type === "error" && event.fatal && mine) this.#error = { code: event.code, message: event.message };
+    if (!this.#room && !own) return; // events of all sessions, each with a count of its own
+    const lost = this.#place.take(event);
+    if (lost > 0) this.#tell("gap", { lost, seq: event.seq });
   }
 
   #lost(code, reason) {
@@ -190,14 +291,14 @@ export class LiveClient extends EventTarget {
         clearTimeout(timer);
         resolve();
       };
-      this.addEventListener("session.closed", done, { once: true });
+      this.addEventListener("session.closed", ({ detail }) => detail.session === this.session && done());
       this.addEventListener("state", done, { once: true });
     });
   }
 
   #enter(state, { reason = "", code = 0, retryAt = 0 } = {}) {
     this.state = state;
-    this.#tell("state", { state, reason, code, retryAt });
+    this.#tell("state", { state, reason, code, retryAt, error: this.#error });
   }
 
   #tell(type, detail) {

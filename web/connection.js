@@ -19,7 +19,10 @@ function sentence(detail) {
   }
 }
 
-/** Shows the state of `client` in `root`, counting down to the next attempt, with a button once it is closed. */
+/**
+ * Shows the state of `client` (whatever dispatches "state" and can `connect`) in `root`, counting down to the next
+ * attempt, with a button once it is closed.
+ */
 export class ConnectionView {
   #root;
   #detail = { state: State.CONNECTING };
@@ -35,6 +38,7 @@ export class ConnectionView {
   }
 
   #show() {
+    this.#root.hidden = false;
     this.#root.dataset.state = this.#detail.state;
     const text = this.#root.querySelector(".text");
     const said = sentence(this.#detail);

@@ -10,6 +10,9 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Return the element of the page with `id`. */
+export const byId = (id) => document.getElementById(id);
+
 /** Return text that only screen readers are told. */
 export function hiddenText(text) {
   return element("span", { className: "visually-hidden", text });

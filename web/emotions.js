@@ -1,5 +1,7 @@
 /** How the emotions look: MELD's seven labels in their order, each with a sign; the colours are in style.css. */
 
+import { element } from "./dom.js";
+
 const SIGNS = { neutral: "😐", surprise: "😮", fear: "😨", sadness: "😢", joy: "😄", disgust: "🤢", anger: "😠" };
 
 export const LABELS = Object.freeze(Object.keys(SIGNS));
@@ -14,6 +16,12 @@ export function sign(label) {
 /** Return the class that carries `label`'s colour. */
 export function emotionClass(label) {
   return Object.hasOwn(SIGNS, label) ? `emotion-${label}` : "emotion-neutral";
+}
+
+/** Fill the list `root` with every label in its colour, beside its sign. */
+export function showLegend(root) {
+  for (const label of LABELS)
+    root.append(element("li", { className: emotionClass(label) }, element("i"), `${sign(label)} ${label}`));
 }
 
 /** Return `[label, probability]` of the likeliest, or null when there is none. */

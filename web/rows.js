@@ -2,7 +2,7 @@
 
 import { clockTime, element, hiddenText, percent } from "./dom.js";
 import { LABELS, emotionClass, sign } from "./emotions.js";
-import { Status } from "./store.js";
+import { Status, compareUtterances } from "./store.js";
 
 const MODALITIES = { text: "words", audio: "voice", face: "face", scene: "scene" };
 const NEAR_END_PX = 80;
@@ -60,7 +60,8 @@ function emotion(utterance) {
     return line;
   }
   line.append(element("small", { className: "share", text: percent(probabilities[label] ?? 0) }));
-  if (status === Status.EARLY) line.append(element("small", { text: "early" }));
+  if (status === Status.EARLY) line.append(element("small", { className: "mark", text: "early", title: "May change: speech can go on" }));
+  if (utterance.was) line.append(element("small", { className: "mark", text: `was ${utterance.was}`, title: "Revised as more was known" }));
   return line;
 }
 
@@ -108,18 +109,19 @@ export class Rows {
     this.#empty = root.querySelector(".empty");
   }
 
-  render(session) {
+  render(dialog) {
     this.#list.replaceChildren();
     this.#rows.clear();
-    for (const utterance of session?.utterances.values() ?? []) this.update(utterance);
-    this.forgotten(session?.removed ?? 0);
+    for (const utterance of dialog?.utterances.values() ?? []) this.update(utterance);
+    this.forgotten(dialog?.removed ?? 0);
     this.#empty.hidden = this.#rows.size > 0;
     this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   update(utterance) {
     const follow = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR_END_PX;
-    const row = this.#rows.get(utterance.id) ?? this.#insert(utterance);
+    const row = this.#rows.get(utterance.key) ?? this.#make(utterance);
+    this.#place(row, utterance);
     row.className = `row ${utterance.label ? emotionClass(utterance.label) : ""} ${utterance.status}`;
     row.classList.toggle("is-withdrawn", utterance.withdrawn);
     row.replaceChildren(...content(utterance));
@@ -127,9 +129,9 @@ export class Rows {
     if (follow) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
-  remove(id) {
-    this.#rows.get(id)?.remove();
-    this.#rows.delete(id);
+  remove(key) {
+    this.#rows.get(key)?.remove();
+    this.#rows.delete(key);
     this.#empty.hidden = this.#rows.size > 0;
   }
 
@@ -139,9 +141,9 @@ export class Rows {
     this.#note.textContent = `${count} earlier ${count === 1 ? "utterance is" : "utterances are"} no longer shown.`;
   }
 
-  /** Bring the row of utterance `id` into view and mark it for a moment. */
-  jump(id) {
-    const row = this.#rows.get(id);
+  /** Bring the row of the utterance with `key` into view and mark it for a moment. */
+  jump(key) {
+    const row = this.#rows.get(key);
     if (!row) return;
     row.scrollIntoView({ block: "nearest" });
     row.focus({ preventScroll: true });
@@ -149,14 +151,20 @@ export class Rows {
     requestAnimationFrame(() => row.classList.add("flash"));
   }
 
-  #insert({ id, startMs }) {
+  #make({ key, id }) {
     const row = element("li", { tabIndex: -1 });
     row.dataset.utterance = id;
-    row.startMs = startMs;
-    const before = [...this.#list.children].findLast((other) => other.startMs <= startMs);
+    this.#rows.set(key, row);
+    return row;
+  }
+
+  /** Put the row where its utterance belongs; most are the last, and stay where they are. */
+  #place(row, utterance) {
+    row.place = { startMs: utterance.startMs, session: utterance.session, id: utterance.id };
+    const others = [...this.#list.children].filter((other) => other !== row);
+    const before = others.findLast((other) => compareUtterances(other.place, row.place) < 0) ?? null;
+    if (row.parentNode && row.previousElementSibling === before) return;
     if (before) before.after(row);
     else this.#list.prepend(row);
-    this.#rows.set(id, row);
-    return row;
   }
 }

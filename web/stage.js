@@ -24,14 +24,24 @@ export class Stage {
   #pictureAt = -Infinity;
   #announcedAt = 0;
   #mirrored = false;
+  #title;
+  #ticking;
 
-  constructor(root) {
+  /** `title` is what screen readers are told the picture is. */
+  constructor(root, { title = "Video" } = {}) {
     this.#root = root;
+    this.#title = title;
     this.#canvas = root.querySelector("canvas");
     this.boxLayer = root.querySelector(".boxes");
     this.placeholder = root.querySelector(".placeholder");
     this.meter = root.querySelector(".meter");
-    requestAnimationFrame((now) => this.#tick(now));
+    this.#ticking = requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  /** Draw no more. */
+  close() {
+    cancelAnimationFrame(this.#ticking);
+    this.clear();
   }
 
   /** Forget what is shown; `mirrored` for one's own camera, as in a looking-glass. */
@@ -90,7 +100,7 @@ export class Stage {
   }
 
   #tick(now) {
-    requestAnimationFrame((later) => this.#tick(later));
+    this.#ticking = requestAnimationFrame((later) => this.#tick(later));
     const alive = now - this.#pictureAt < STALE_MS;
     this.#root.classList.toggle("has-picture", alive);
     if (!alive) {
@@ -140,6 +150,7 @@ export class Stage {
     box.className = `face ${emotionClass(best?.[0])}`;
     box.classList.toggle("late", lateMs > 0);
     box.classList.toggle("label-below", top / height < 0.09);
+    box.classList.toggle("label-left", start + right - left > width - start);
     box.style.left = `${(100 * start) / width}%`;
     box.style.top = `${(100 * top) / height}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;
@@ -152,6 +163,6 @@ export class Stage {
     if (now - this.#announcedAt < ANNOUNCE_MS) return;
     this.#announcedAt = now;
     const described = faces.map(({ id, expression }) => faceText(id, likeliest(expression))).join("; ");
-    this.#canvas.setAttribute("aria-label", `Video, ${described ? `faces: ${described}` : "no face"}`);
+    this.#canvas.setAttribute("aria-label", `${this.#title}, ${described ? `faces: ${described}` : "no face"}`);
   }
 }

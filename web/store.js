@@ -1,4 +1,9 @@
-/** What the events have told so far: sessions and their utterances. Pure: events in, changes out. */
+/**
+ * What the events have told so far: sessions, and the dialogs they belong to. Pure: events in, changes out.
+ *
+ * A dialog is what is said in one room, by everyone, in the order of its start; a session in no room has one of its
+ * own. All times of a dialog are the room's (`room_start_ms`), or the session's where there is no room.
+ */
 
 export const UTTERANCE_LIMIT = 300;
 export const SESSION_LIMIT = 32;
@@ -6,9 +11,22 @@ export const SESSION_LIMIT = 32;
 /** Where an utterance stands: `waiting` for its emotion when the next has begun, `early` while it may be withdrawn. */
 export const Status = Object.freeze({ SPEAKING: "speaking", WAITING: "waiting", EARLY: "early", FINAL: "final" });
 
-function newSession(id) {
+function newDialog(key, room) {
+  return {
+    key,
+    room,
+    recording: false,
+    participants: new Map(), // by name: { name, session, number, here }
+    lastMs: 0,
+    removed: 0,
+    utterances: new Map(), // by key, in the order of their start
+  };
+}
+
+function newSession(id, dialog) {
   return {
     id,
+    dialog,
     number: null,
     speaker: "",
     engine: "",
@@ -16,40 +34,52 @@ function newSession(id) {
     open: true,
     reason: "",
     totals: null,
-    lastMs: 0,
-    removed: 0,
-    utterances: new Map(), // by id, in the order of their start
+    offsetMs: 0, // the dialog's time minus the session's
   };
 }
 
-function newUtterance({ utterance, speaker, start_ms: startMs }) {
+const keyOf = ({ session, utterance }) => `${session} ${utterance}`;
+
+const startOf = (event) => (event.room ? event.room_start_ms : event.start_ms);
+
+function newUtterance(event) {
   return {
-    id: utterance,
-    speaker,
-    startMs,
-    endMs: startMs,
+    key: keyOf(event),
+    id: event.utterance,
+    session: event.session,
+    speaker: event.speaker,
+    startMs: startOf(event),
+    endMs: startOf(event),
     text: "",
     status: Status.SPEAKING,
     revision: -1,
     withdrawn: false,
     label: null,
+    was: null, // the label before the last revision, where that changed it
     probabilities: {},
     modalities: [],
     latency: null,
   };
 }
 
-/** Add to a map that is ordered by start; a late watcher is told revised utterances last. */
-function insertByStart(utterances, utterance) {
-  const later = [...utterances.values()].filter(({ startMs }) => startMs > utterance.startMs);
-  for (const { id } of later) utterances.delete(id);
-  for (const each of [utterance, ...later]) utterances.set(each.id, each);
+/** The order of a dialog, the same on every page: by start, then (who began at once) by session and number. */
+export function compareUtterances(a, b) {
+  return a.startMs - b.startMs || (a.session === b.session ? a.id - b.id : a.session < b.session ? -1 : 1);
+}
+
+/** Put an utterance into its place in a map that is in order; a late watcher is told revised utterances last. */
+function place(utterances, utterance) {
+  utterances.delete(utterance.key);
+  const later = [...utterances.values()].filter((other) => compareUtterances(other, utterance) > 0);
+  for (const { key } of later) utterances.delete(key);
+  for (const each of [utterance, ...later]) utterances.set(each.key, each);
 }
 
 /** All sessions; the oldest utterances and the oldest closed sessions are forgotten beyond the limits. */
 export class Store {
   constructor({ utteranceLimit = UTTERANCE_LIMIT, sessionLimit = SESSION_LIMIT } = {}) {
     this.sessions = new Map();
+    this.dialogs = new Map();
     this.utteranceLimit = utteranceLimit;
     this.sessionLimit = sessionLimit;
   }
@@ -59,15 +89,39 @@ export class Store {
     return [...this.sessions.values()].findLast((session) => session.number === number) ?? null;
   }
 
+  /** Return the dialog of `room`, empty when nothing was told of it. */
+  room(room) {
+    return this.#dialog(`room ${room}`, room);
+  }
+
   /**
-   * Take one event. Returns `{ session, sessionChanged, utterances, removed }`: the session it concerns (null when
-   * none), whether the session itself changed, the utterances that did, and the ids of those that are no more.
+   * Take one event. Returns `{ session, dialog, sessionChanged, dialogChanged, reset, utterances, removed }`: what it
+   * concerns (null when nothing), whether the session itself, or who is in the room, changed, whether the dialog
+   * begins anew, the utterances that changed, and the keys of those that are no more.
    */
   apply(event) {
-    const change = { session: null, sessionChanged: false, utterances: [], removed: [] };
-    if (!event.session) return change;
-    change.session = this.#session(event.session, change);
-    this.#handlers[event.type]?.(change, event);
+    const change = {
+      session: null,
+      dialog: null,
+      sessionChanged: false,
+      dialogChanged: false,
+      reset: false,
+      utterances: [],
+      removed: [],
+    };
+    if (event.type === "room.state") this.#roomState(change, event);
+    else if (event.session) {
+      change.session = this.#session(event, change);
+      change.dialog = change.session.dialog;
+      this.#handlers[event.type]?.(change, event);
+    }
+    return change;
+  }
+
+  /** Nothing more comes of `dialog`: forget, and return as a change, what is still without an emotion. */
+  end(dialog) {
+    const change = { utterances: [], removed: [], dialog };
+    for (const { key, label } of dialog.utterances.values()) if (label === null) this.#remove(change, key);
     return change;
   }
 
@@ -92,8 +146,21 @@ export class Store {
     "session.closed": (change, { reason, totals }) => {
       Object.assign(change.session, { open: false, reason, totals });
       change.sessionChanged = true;
-      for (const { id, status } of change.session.utterances.values())
-        if (status === Status.SPEAKING || status === Status.WAITING) this.#remove(change, id);
+      for (const { key, session, status } of change.dialog.utterances.values())
+        if (session === change.session.id && (status === Status.SPEAKING || status === Status.WAITING)) this.#remove(change, key);
+    },
+    "participant.joined": (change, { name, session, number }) => {
+      change.dialog.participants.set(name, { name, session, number, here: true });
+      change.dialogChanged = true;
+    },
+    "participant.left": (change, { name, session }) => {
+      const participant = change.dialog.participants.get(name);
+      if (participant?.session !== session) return; // has come back already, in another session
+      participant.here = false;
+      change.dialogChanged = true;
+    },
+    "clock.offset": (change, { offset_ms: offsetMs }) => {
+      change.session.offsetMs = offsetMs;
     },
     "speech.started": (change, event) => {
       this.#endOthers(change, event);
@@ -104,19 +171,38 @@ export class Store {
       if (utterance.status !== Status.FINAL) utterance.text = event.text;
     },
     "utterance.resumed": (change, event) => {
-      const utterance = change.session.utterances.get(event.utterance);
+      const utterance = change.dialog.utterances.get(keyOf(event));
       if (!utterance || utterance.status === Status.FINAL) return;
       Object.assign(utterance, { status: Status.SPEAKING, withdrawn: utterance.label !== null });
       change.utterances.push(utterance);
     },
-    "utterance.discarded": (change, event) => this.#remove(change, event.utterance),
+    "utterance.discarded": (change, event) => this.#remove(change, keyOf(event)),
     emotion: (change, event) => this.#emotion(change, event),
-    faces: (change, event) => this.#reached(change.session, event.time_ms),
+    faces: (change, event) => this.#reached(change.dialog, event.time_ms + change.session.offsetMs),
   };
 
-  #session(id, change) {
+  /** Where the room stands; with `resumed` what is known goes on, without it a snapshot follows. */
+  #roomState(change, { room, resumed, recording, participants, now_ms: nowMs }) {
+    const dialog = this.room(room);
+    if (!resumed) {
+      for (const session of [...this.sessions.values()]) if (session.dialog === dialog) this.sessions.delete(session.id);
+      dialog.utterances.clear();
+      Object.assign(dialog, { lastMs: 0, removed: 0 });
+    }
+    dialog.recording = recording;
+    dialog.participants = new Map(participants.map((each) => [each.name, { ...each }]));
+    this.#reached(dialog, nowMs);
+    Object.assign(change, { dialog, dialogChanged: true, reset: !resumed });
+  }
+
+  #dialog(key, room) {
+    if (!this.dialogs.has(key)) this.dialogs.set(key, newDialog(key, room));
+    return this.dialogs.get(key);
+  }
+
+  #session({ session: id, room = "" }, change) {
     if (!this.sessions.has(id)) {
-      this.sessions.set(id, newSession(id));
+      this.sessions.set(id, newSession(id, room ? this.room(room) : this.#dialog(`session ${id}`, "")));
       change.sessionChanged = true;
       this.#forgetSessions();
     }
@@ -127,59 +213,68 @@ export class Store {
     const closed = [...this.sessions.values()].filter((session) => !session.open);
     const excess = Math.max(0, this.sessions.size - this.sessionLimit);
     for (const { id } of closed.slice(0, excess)) this.sessions.delete(id);
+    const used = new Set([...this.sessions.values()].map(({ dialog }) => dialog));
+    for (const dialog of this.dialogs.values()) if (!dialog.room && !used.has(dialog)) this.dialogs.delete(dialog.key);
   }
 
   #utterance(change, event) {
-    const { utterances } = change.session;
-    if (!utterances.has(event.utterance)) insertByStart(utterances, newUtterance(event));
-    const utterance = utterances.get(event.utterance);
+    const { dialog } = change;
+    const key = keyOf(event);
+    if (!dialog.utterances.has(key)) place(dialog.utterances, newUtterance(event));
+    const utterance = dialog.utterances.get(key);
     change.utterances.push(utterance);
-    this.#reached(change.session, event.end_ms ?? event.start_ms);
+    const lastsMs = (event.end_ms ?? event.start_ms) - event.start_ms;
+    this.#reached(dialog, startOf(event) + lastsMs);
     this.#forgetUtterances(change);
     return utterance;
   }
 
-  /** One speaks at a time: who was speaking has ended where the next begins. */
-  #endOthers(change, { utterance, start_ms: startMs }) {
-    for (const other of change.session.utterances.values()) {
-      if (other.status !== Status.SPEAKING || other.id === utterance || other.startMs > startMs) continue;
+  /** In a session one speaks at a time: who was speaking has ended where the next begins. */
+  #endOthers(change, event) {
+    const startMs = startOf(event);
+    for (const other of change.dialog.utterances.values()) {
+      if (other.session !== event.session || other.status !== Status.SPEAKING) continue;
+      if (other.id === event.utterance || other.startMs > startMs) continue;
       Object.assign(other, { status: Status.WAITING, endMs: startMs });
       change.utterances.push(other);
     }
   }
 
   #forgetUtterances(change) {
-    const { session } = change;
-    for (const id of session.utterances.keys()) {
-      if (session.utterances.size <= this.utteranceLimit) return;
-      this.#remove(change, id);
-      session.removed += 1;
+    const { dialog } = change;
+    for (const key of dialog.utterances.keys()) {
+      if (dialog.utterances.size <= this.utteranceLimit) return;
+      this.#remove(change, key);
+      dialog.removed += 1;
     }
   }
 
   #emotion(change, event) {
     const utterance = this.#utterance(change, event);
     if (event.revision < utterance.revision) return;
+    const revised = utterance.label !== null && utterance.label !== event.label && !utterance.withdrawn;
     Object.assign(utterance, {
       speaker: event.speaker,
-      startMs: event.start_ms,
-      endMs: event.end_ms,
+      startMs: startOf(event),
+      endMs: startOf(event) + event.end_ms - event.start_ms,
       text: event.text,
       status: event.final ? Status.FINAL : Status.EARLY,
       revision: event.revision,
       withdrawn: false,
       label: event.label,
+      was: revised ? utterance.label : utterance.was,
       probabilities: event.probabilities,
       modalities: event.modalities,
       latency: event.latency,
     });
+    if (change.dialog.utterances.has(utterance.key)) place(change.dialog.utterances, utterance);
   }
 
-  #remove(change, id) {
-    if (change.session.utterances.delete(id)) change.removed.push(id);
+  #remove(change, key) {
+    if (change.dialog.utterances.delete(key)) change.removed.push(key);
   }
 
-  #reached(session, timeMs) {
-    session.lastMs = Math.max(session.lastMs, timeMs);
+  #reached(dialog, timeMs) {
+    dialog.lastMs = Math.max(dialog.lastMs, timeMs);
   }
 }

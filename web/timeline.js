@@ -1,81 +1,90 @@
-/** The dialog as a strip: one coloured piece per utterance; a click goes to its row. */
+/** The dialog as strips, a lane for each speaker: one coloured piece per utterance; a click goes to its row. */
 
 import { clockTime, element, percent } from "./dom.js";
 import { emotionClass, sign } from "./emotions.js";
-import { Status } from "./store.js";
+import { Status, compareUtterances } from "./store.js";
 
 const SHORTEST_MS = 30_000; // what the strip shows at least
 const PIXELS_PER_SECOND = 8;
 const TICK_MS = [5_000, 10_000, 30_000, 60_000, 300_000];
 const MOST_TICKS = 60;
 
-const describe = ({ startMs, speaker, label, text, probabilities }) =>
-  `${clockTime(startMs)} ${speaker}: ${label ? `${label} ${percent(probabilities[label] ?? 0)}` : "speaking"}. ${text}`;
+const STANDING = { [Status.SPEAKING]: " (speaking)", [Status.WAITING]: " (working)", [Status.EARLY]: " (early)", [Status.FINAL]: "" };
 
-/** A strip as wide as its place; a long dialog scrolls inside it. Arrow keys go from piece to piece. */
+const describe = ({ startMs, speaker, label, text, probabilities, status }) =>
+  `${clockTime(startMs)} ${speaker}: ${label ? `${label} ${percent(probabilities[label] ?? 0)}` : "no emotion yet"}${STANDING[status]}. ${text}`;
+
+/** Lanes as wide as their place; a long dialog scrolls inside it. Arrow keys go from piece to piece, up and down
+ * from lane to lane. */
 export class Timeline {
   #scroller;
   #strip;
   #ticks;
-  #pieces = new Map();
+  #lanes = new Map(); // by speaker: { lane, bar }
+  #pieces = new Map(); // by the utterance's key
   #originMs = 0;
   #spanMs = SHORTEST_MS;
+  #reachedMs = 0;
   #now;
 
-  /** `onPick(id)` is called with the utterance that was chosen. */
+  /** `onPick(key)` is called with the utterance that was chosen. */
   constructor(root, onPick) {
     this.#scroller = root.querySelector(".scroller");
     this.#strip = root.querySelector(".strip");
     this.#ticks = root.querySelector(".ticks");
     this.#now = root.querySelector(".now");
     this.#strip.addEventListener("click", ({ target }) => {
-      const piece = target.closest("button");
-      if (piece) onPick(Number(piece.dataset.utterance));
+      const button = target.closest("button");
+      if (button) onPick(this.#pieceOf(button).key);
     });
     this.#strip.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  render(session) {
-    for (const { button } of this.#pieces.values()) button.remove();
+  render(dialog) {
+    this.#strip.replaceChildren();
+    this.#lanes.clear();
     this.#pieces.clear();
     this.#spanMs = 0;
     this.#originMs = 0;
-    for (const utterance of session?.utterances.values() ?? []) this.update(utterance);
-    this.reach(session?.lastMs ?? 0);
+    for (const utterance of dialog?.utterances.values() ?? []) this.update(utterance);
+    this.reach(dialog?.lastMs ?? 0);
   }
 
   update(utterance) {
-    const piece = this.#pieces.get(utterance.id) ?? this.#insert(utterance.id);
-    const open = utterance.status === Status.SPEAKING;
-    Object.assign(piece, { startMs: utterance.startMs, endMs: utterance.endMs, open });
+    const { key, id, session, startMs, endMs, speaker, status } = utterance;
+    const piece = this.#pieces.get(key) ?? this.#insert(key);
+    Object.assign(piece, { id, session, startMs, endMs, speaker, open: status === Status.SPEAKING });
     const { button } = piece;
     button.className = utterance.label ? emotionClass(utterance.label) : "pending";
+    button.classList.toggle("early", status === Status.EARLY);
     button.classList.toggle("is-withdrawn", utterance.withdrawn);
     button.textContent = utterance.label ? sign(utterance.label) : "";
     button.title = describe(utterance);
     button.setAttribute("aria-label", describe(utterance));
+    const { bar } = this.#lane(speaker);
+    if (button.parentNode !== bar) bar.append(button);
     this.#place(piece);
+    this.#makeReachable();
   }
 
-  remove(id) {
-    this.#pieces.get(id)?.button.remove();
-    this.#pieces.delete(id);
+  remove(key) {
+    const piece = this.#pieces.get(key);
+    if (!piece) return;
+    piece.button.remove();
+    this.#pieces.delete(key);
     this.#makeReachable();
   }
 
   /** The dialog has come to `timeMs`. */
   reach(timeMs) {
     this.#reachedMs = timeMs;
-    const first = this.#pieces.values().next().value?.startMs ?? 0;
+    const first = Math.min(...[...this.#pieces.values()].map(({ startMs }) => startMs));
     const origin = this.#pieces.size && first > SHORTEST_MS ? Math.floor(first / 10_000) * 10_000 : 0;
     const needed = Math.max(SHORTEST_MS, timeMs * 1.02 - origin);
     if (origin !== this.#originMs || needed > this.#spanMs || this.#spanMs === 0) this.#rescale(origin, needed);
-    const end = this.#share(timeMs);
-    this.#now.style.left = `${end}%`;
+    this.#now.style.left = `${this.#share(timeMs)}%`;
     for (const piece of this.#pieces.values()) if (piece.open) this.#place(piece);
   }
-
-  #reachedMs = 0;
 
   #rescale(originMs, neededMs) {
     const follow = this.#scroller.scrollWidth - this.#scroller.scrollLeft - this.#scroller.clientWidth < 60;
@@ -98,13 +107,22 @@ export class Timeline {
     this.#ticks.replaceChildren(...marks);
   }
 
-  #insert(id) {
-    const button = element("button", { type: "button", tabIndex: -1 });
-    button.dataset.utterance = id;
-    this.#strip.append(button);
-    const piece = { button, startMs: 0, endMs: 0, open: true };
-    this.#pieces.set(id, piece);
-    this.#makeReachable();
+  /** The lane of `speaker`; the names are shown once there are several. */
+  #lane(speaker) {
+    if (!this.#lanes.has(speaker)) {
+      const bar = element("div", { className: "bar-lane" });
+      const name = element("span", { className: "lane-name", text: speaker, attributes: { "aria-hidden": "true" } });
+      const lane = element("div", { className: "lane" }, name, bar);
+      this.#strip.append(lane);
+      this.#lanes.set(speaker, { lane, bar });
+      this.#strip.classList.toggle("several", this.#lanes.size > 1);
+    }
+    return this.#lanes.get(speaker);
+  }
+
+  #insert(key) {
+    const piece = { key, button: element("button", { type: "button", tabIndex: -1 }) };
+    this.#pieces.set(key, piece);
     return piece;
   }
 
@@ -118,6 +136,10 @@ export class Timeline {
     return (100 * (timeMs - this.#originMs)) / this.#spanMs;
   }
 
+  #pieceOf(button) {
+    return [...this.#pieces.values()].find((piece) => piece.button === button);
+  }
+
   /** One piece is in the order of the Tab key; the arrows do the rest. */
   #makeReachable() {
     const buttons = [...this.#strip.querySelectorAll("button")];
@@ -125,14 +147,24 @@ export class Timeline {
   }
 
   #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step) return;
-    const buttons = [...this.#strip.querySelectorAll("button")];
-    const here = buttons.indexOf(document.activeElement);
-    const next = buttons[Math.max(0, Math.min(buttons.length - 1, here + step))];
-    buttons.forEach((button) => (button.tabIndex = -1));
-    next.tabIndex = 0;
-    next.focus();
+    const here = event.target.closest("button");
+    const next = here && this.#next(this.#pieceOf(here), event.key);
+    if (!next) return;
+    for (const { button } of this.#pieces.values()) button.tabIndex = -1;
+    next.button.tabIndex = 0;
+    next.button.focus();
     event.preventDefault();
+  }
+
+  /** The piece that `key` leads to: before or after in time, or the nearest in the lane above or below. */
+  #next(piece, key) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[key];
+    if (!step) return null;
+    const pieces = [...this.#pieces.values()];
+    if (key === "ArrowLeft" || key === "ArrowRight") return pieces.sort(compareUtterances)[pieces.indexOf(piece) + step] ?? null;
+    const speakers = [...this.#lanes.keys()];
+    const lane = pieces.filter(({ speaker }) => speaker === speakers[speakers.indexOf(piece.speaker) + step]);
+    const distance = ({ startMs }) => Math.abs(startMs - piece.startMs);
+    return lane.reduce((best, other) => (best === null || distance(other) < distance(best) ? other : best), null);
   }
 }

@@ -20,7 +20,9 @@ from models.face_networks import DETECTION, DetectionName, DetectionNetworks
 from models.fusion import FusionConfig
 from models.runtime.engine import OUTPUT_NAMES, Array, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
+from models.runtime.figures import BatchFigures
 from models.runtime.names import EngineName, PrecisionName
+from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
@@ -134,6 +136,16 @@ class Runtime:
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
         """Return how many requests were not computed, by network and reason."""
         return self._worker.dropped
+
+    @property
+    def computed(self) -> dict[ServedName, BatchFigures]:
+        """Return what was computed so far, by network."""
+        return self._worker.computed
+
+    @property
+    def waiting(self) -> dict[Priority, int]:
+        """Return how many requests wait: those of ends of utterances, and those of pictures."""
+        return self._worker.waiting
 
     def text(self, turns: Sequence[Turn], index: int, *, session: str = "") -> "Future[Branch]":
         """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""

@@ -76,6 +76,13 @@ class Schedule(Generic[Asked]):
         """Return how many requests wait."""
         return len(self._waiting)
 
+    def counts(self) -> dict[Priority, int]:
+        """Return how many requests wait, by their priority."""
+        waiting: dict[Priority, int] = {"utterance": 0, "frame": 0}
+        for _, request in self._waiting:
+            waiting[request.priority] += 1
+        return waiting
+
     def add(self, request: Asked, now_ms: float) -> None:
         """Line up a request; one that can't say what it needs raises its error, and is not kept."""
         group, _ = request.group, request.rows

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
+from models.runtime.figures import BatchFigures, BatchTally
 from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
 
 _log: Final = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Worker:
         self._engine, self._limit, self._clock = engine, queue_items, clock
         self._waiting: Schedule[Item] = Schedule(max_batch, window_ms)
         self._dropped: Counter[tuple[ServedName, DropReason]] = Counter()
+        self._computed = {network: BatchTally() for network in INPUT_NAMES}
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="runtime", daemon=True)
@@ -129,6 +131,18 @@ class Worker:
         """Return how many items were not run, by network and reason: past their deadline, taken back, or failed."""
         with self._changed:
             return dict(self._dropped)
+
+    @property
+    def computed(self) -> dict[ServedName, BatchFigures]:
+        """Return what was run so far, by network; one that was never asked for is not in it."""
+        figures = {network: tally.figures for network, tally in self._computed.items()}
+        return {network: known for network, known in figures.items() if known.batches}
+
+    @property
+    def waiting(self) -> dict[Priority, int]:
+        """Return how many items wait, by their priority."""
+        with self._changed:
+            return self._waiting.counts()
 
     def close(self) -> None:
         """Finish the batch under way, cancel what waits, and end the thread."""
@@ -198,11 +212,13 @@ class Worker:
             self._dropped[item.network, reason] += 1
 
     def _run(self, items: list[Item]) -> None:
+        start = time.perf_counter()
         try:
             outputs = split(self._engine.run(items[0].network, join(items)), items)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for this batch, not to this thread
             self._fail(items, error)
             return
+        self._computed[items[0].network].note(len(items), time.perf_counter() - start)
         for item, rows in zip(items, outputs, strict=True):
             self._finish(item, rows)
 

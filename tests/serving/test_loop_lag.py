@@ -48,3 +48,13 @@ def test_one_long_block_among_many_short_ones_is_the_maximum_and_not_the_percent
     for lag in [1.2] * 999 + [300]:
         counts.note(lag)
     assert (counts.max_ms, counts.percentile_ms(99)) == (300, 1.5)
+
+
+@given(st.lists(st.floats(-1, 3_000)), st.sampled_from([0.5, 1.0, 2.5, 100.0, 500.0]))
+def test_the_delays_below_a_limit_are_counted_to_a_bin(lags: list[float], limit_ms: float) -> None:
+    counts = LagCounts()
+    for lag in lags:
+        counts.note(lag)
+    assert counts.below(limit_ms) == sum(lag < limit_ms for lag in lags)
+    assert counts.total == len(lags)
+    assert counts.sum_ms == sum(max(0.0, lag) for lag in lags)

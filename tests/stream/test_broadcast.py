@@ -363,3 +363,35 @@ class TestBroadcast:
         for thread in threads:
             thread.join()
         assert [seq for _, seq in sequence(watcher)] == list(range(1, 801))
+
+
+def test_who_observes_gets_every_event_as_it_was_published_and_may_publish_itself() -> None:
+    seen: list[Event] = []
+    other: list[Channel] = []
+
+    def observe(event: Event) -> None:
+        seen.append(event)
+        if other and event.type == "speech.started":
+            other[0].publish(faces())  # the lock is free again
+
+    broadcast = Broadcast(8, 10, observe=observe)
+    other.append(broadcast.open())
+    channel = broadcast.open()
+    channel.publish(started())
+    channel.publish(events.SessionClosed(reason="client", totals=Totals()))
+    channel.publish(started(2))  # nothing is published after the end
+    assert [(event.type, event.session, event.seq) for event in seen] == [
+        ("speech.started", channel.id, 1),
+        ("faces", other[0].id, 1),
+        ("session.closed", channel.id, 2),
+    ]
+    assert [one.id for one in broadcast.open_channels] == [other[0].id]
+
+
+def test_what_waits_for_each_connection_is_known() -> None:
+    broadcast = Broadcast(8, 10)
+    reader = broadcast.subscribe(lambda: None)
+    broadcast.subscribe(lambda: None)
+    broadcast.open().publish(created())
+    reader.take()
+    assert broadcast.backlogs == [0, 1]

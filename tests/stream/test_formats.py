@@ -3,11 +3,14 @@ import io
 import json
 from pathlib import Path
 
+import av
 import jsonschema
 import pytest
+from exported_dialog import emotion, room_of_two
 
 from models.labels import LABELS
-from stream.formats import render
+from stream.formats import Format, render
+from stream.from_events import dialog_from_events
 from stream.results import ANALYSIS, AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "analysis.schema.json"
@@ -75,6 +78,58 @@ def test_vtt_times_pass_the_hour_and_markup_is_escaped() -> None:
     vtt = render([result(text="a <b> & --> c\nd")], "vtt", several=False)
     assert vtt.startswith("WEBVTT\n\n00:00:00.500 --> 01:01:01.042\n<v Ann>")
     assert "a &lt;b&gt; &amp; --&gt; c d [joy]" in vtt
+
+
+def cues(text: str, form: str) -> list[tuple[float, float, str]]:
+    """Return what FFmpeg, and so most players, reads: start and length in seconds, and the line."""
+    with av.open(io.BytesIO(text.encode()), format={"vtt": "webvtt"}.get(form, form)) as file:
+        stream = file.streams.subtitles[0]
+        packets = [packet for packet in file.demux(stream) if packet.pts is not None and packet.time_base]
+        return [
+            (
+                float(packet.pts * packet.time_base),
+                float((packet.duration or 0) * packet.time_base),
+                bytes(packet).decode(),
+            )
+            for packet in packets
+        ]
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_players_read_the_captions_of_a_dialog_in_its_order(form: Format) -> None:
+    dialog = dialog_from_events(room_of_two(), "standup")
+    read = cues(render([dialog], form, several=False), form)
+    assert [(start, length) for start, length, _ in read] == [(1.0, 1.0), (15.0, 1.0), (20.0, 1.0)]
+    assert all(label in line for (_, _, line), label in zip(read, ("joy", "joy", "fear"), strict=True))
+    assert "Ben" in read[1][2]
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_nothing_that_is_said_breaks_a_caption(form: Format) -> None:
+    said = "a\n\n2\n00:00:00,000 --> 00:00:09,000\n<i>b</i> {\\an8}"
+    dialog = dialog_from_events([emotion(0, 0, text=said, speaker="<b>"), emotion(1, 5_000)], "x")
+    text = render([dialog], form, several=False)
+    assert len(cues(text, form)) == 2
+    assert "<i>" not in text
+    assert "<b>" not in text
+
+
+def test_srt_is_numbered_and_has_commas_in_its_times() -> None:
+    srt = render([result(), result()], "srt", several=True)
+    assert srt.startswith("1\n00:00:00,500 --> 01:01:01,042\nAnn: Hello there. [joy]\n\n2\n")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx"])
+def test_a_spreadsheet_computes_nothing_that_a_participant_made_up(name: str) -> None:
+    dialog = dialog_from_events([emotion(0, 0, speaker=name, text="-well")], "=room")
+    (row,) = csv.DictReader(io.StringIO(render([dialog], "csv", several=False)))
+    assert (row["file"], row["speaker"], row["text"]) == ("'=room", f"'{name}", "'-well")
+
+
+def test_csv_has_the_labels_of_the_bundle_that_was_used() -> None:
+    told = emotion(0, 0).model_copy(update={"label": "excited", "probabilities": {"excited": 0.7, "neutral": 0.3}})
+    (row,) = csv.DictReader(io.StringIO(render([dialog_from_events([told], "x")], "csv", several=False)))
+    assert (row["neutral"], row["excited"], "joy" in row) == ("0.3000", "0.7000", False)
 
 
 def test_text_names_the_emotion_and_the_warnings() -> None:

@@ -35,6 +35,17 @@ def test_the_oldest_partial_job_makes_room() -> None:
     assert [name_of(queue.get()) for _ in range(2)] == [3, 2]
 
 
+def test_what_waits_is_counted_by_kind_without_the_cancelled() -> None:
+    queue = JobQueue(8)
+    jobs = [job(0), job(1, partial=True), job(2, partial=True)]
+    for one in jobs:
+        queue.put(one)
+    jobs[1].future.cancel()
+    assert queue.waiting == (1, 1)
+    queue.get()
+    assert queue.waiting == (0, 1)
+
+
 def test_a_partial_job_is_dropped_when_only_others_wait() -> None:
     queue = JobQueue(1)
     queue.put(job(0))

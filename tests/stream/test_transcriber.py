@@ -74,6 +74,11 @@ def test_jobs_that_wait_are_heard_together_and_a_failing_one_fails_alone() -> No
     transcriber.close()
     assert len(texts) == 1
     assert max(taken) > 1
+    figures = transcriber.figures
+    assert (figures.done["final"], figures.done["failed"], figures.waiting) == (7, 1, 0)
+    assert figures.first.batches < 8
+    assert figures.first.seconds > 0
+    assert figures.sound_s == pytest.approx(7 * len(samples) / 16_000)
     starts = [job.result().words[0].start_ms for job in jobs]
     assert starts == pytest.approx([starts[0] + 1_000 * number for number in range(7)], abs=60)
 

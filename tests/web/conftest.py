@@ -1,17 +1,25 @@
 """Headless Chromium for the page's tests, and a page whose WebSockets the test itself answers."""
 
 import json
+import re
 import shutil
+import signal
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocketRoute, expect, sync_playwright
 
 from models.labels import LABELS
+from serving.pages import PAGES
 from stream import events
 
 ROOT = Path(__file__).parents[2]
@@ -70,11 +78,52 @@ def browser(launch: Launch) -> Browser:
     return launch()
 
 
+class Server:
+    """``m2fnet serve`` as a process of its own; ``address`` is its page's."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "cli", "serve", "--port", "0", *arguments]
+        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.address = self._address()
+
+    def _address(self) -> str:
+        assert self.process.stderr is not None
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            if found := re.search(r"open (http://\S+)", line):
+                return found[1]
+        pytest.fail("the server did not start:\n" + "".join(said))
+
+    def stop(self) -> None:
+        """Stop it as a user would; what it still says is read, so that it never waits for a reader."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=60)
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    started: list[Server] = []
+
+    def start(*arguments: str) -> Server:
+        started.append(Server(*arguments))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.stop()
+
+
 class WebFolder(SimpleHTTPRequestHandler):
     """Hands out ``web/`` under the server's addresses."""
 
     def translate_path(self, path: str) -> str:
-        return str(ROOT / ("web/index.html" if path == "/" else path.removeprefix("/")))
+        address = urlsplit(path).path
+        return str(ROOT / (f"web/{PAGES[address]}" if address in PAGES else address.removeprefix("/")))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -119,6 +168,17 @@ class ScriptedServer:
     def session(self, speaker: str = "Ada", session: str = "s1", number: int = 1) -> None:
         created = events.SessionCreated(labels=list(LABELS), speaker=speaker, engine="openvino", bundle="starter")
         self.tell(created, session=session, number=number)
+
+
+def run_module(scripted: ScriptedServer, module: str, body: str, argument: object = None) -> Any:  # noqa: ANN401 - any JSON
+    """Return what ``body`` returns with ``m``, the module of the page, and ``x``, the argument."""
+    return scripted.page.evaluate(f"async (x) => {{ const m = await import('/web/{module}'); {body} }}", argument)
+
+
+def check_accessible(page: Page) -> None:
+    """Fail with what axe-core finds wrong with the page as it is now."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def emotion(utterance: int, label: str = "joy", **changes: object) -> events.Emotion:

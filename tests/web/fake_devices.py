@@ -1,4 +1,4 @@
-"""A camera and a microphone for Chromium, fed from a part of the demo clip in which two people talk."""
+"""A camera and a microphone for Chromium, fed from parts of the demo clip."""
 
 import wave
 from pathlib import Path
@@ -10,23 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 CLIP: Final = Path(__file__).parents[2] / "demo" / "clip.mp4"
-FIRST_S, LAST_S = 19.8, 25.6  # two talking heads, each a sentence
+Part = tuple[float, float]
+TALKING: Final[Part] = (19.8, 25.6)  # seconds: two talking heads, each a sentence
+ACTING: Final[Part] = (0.0, 13.2)  # a face, and four acted sentences
 LEAD_S: Final = 2.0  # silence until the page has opened its devices
 RATE: Final = 48_000
 
 
-def talk() -> npt.NDArray[np.int16]:
-    """Return the two sentences, ``(n,)`` at :data:`RATE`."""
+def talk(part: Part = TALKING) -> npt.NDArray[np.int16]:
+    """Return the sentences of a part, ``(n,)`` at :data:`RATE`."""
     resampler = av.AudioResampler("s16", "mono", RATE)
     with av.open(str(CLIP)) as container:
         frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
     sound = np.concatenate([frame.to_ndarray()[0] for frame in frames])
-    return np.asarray(sound[int(FIRST_S * RATE) : int(LAST_S * RATE)], np.int16)
+    first, last = part
+    return np.asarray(sound[int(first * RATE) : int(last * RATE)], np.int16)
 
 
-def write_microphone(path: Path) -> None:
+def write_microphone(path: Path, part: Part) -> None:
     """Write the sentences after a silence, in stereo so that the page has something to mix."""
-    mono = np.concatenate([np.zeros(int(LEAD_S * RATE), np.int16), talk()])
+    mono = np.concatenate([np.zeros(int(LEAD_S * RATE), np.int16), talk(part)])
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
@@ -34,23 +37,23 @@ def write_microphone(path: Path) -> None:
         file.writeframes(np.stack([mono, mono], axis=1).tobytes())
 
 
-def write_camera(path: Path) -> None:
+def write_camera(path: Path, part: Part) -> None:
     """Write the pictures as motion JPEG, which Chromium plays over and over."""
     with av.open(str(CLIP)) as clip, path.open("wb") as file:
         for frame in clip.decode(video=0):
-            if FIRST_S <= (frame.time or 0) < LAST_S:
+            if part[0] <= (frame.time or 0) < part[1]:
                 file.write(cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"))[1].tobytes())
 
 
-def device_arguments(folder: Path, *, over_and_over: bool = False) -> list[str]:
+def device_arguments(folder: Path, *, part: Part = TALKING, over_and_over: bool = False) -> list[str]:
     """Write both files into ``folder`` and return Chromium's arguments that make them its devices.
 
     The microphone gives its sound once, from when it is opened, or again and again for a test that must not
     depend on how long the page takes to open its connection.
     """
     camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
-    write_camera(camera)
-    write_microphone(microphone)
+    write_camera(camera, part)
+    write_microphone(microphone, part)
     return [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",

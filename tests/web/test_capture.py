@@ -98,10 +98,9 @@ def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, 
     assert isinstance(parsed[-1], SessionClose)
     chunks = [media for media in parsed if isinstance(media, AudioChunk)]
     steps = np.diff([chunk.time_ms for chunk in chunks])
-    assert steps.min() >= 63  # nothing twice
-    assert (
-        abs(np.median(steps) - 64) <= 1
-    )  # one follows the other; a starved browser's device may pause, and times say so
+    assert steps.min() >= 99  # nothing twice
+    # One follows the other; a starved browser's device may pause, and times say so.
+    assert abs(np.median(steps) - 100) <= 1
     assert similarity(sound_of(chunks)) > 0.5
     pictures = [decode(media) for media in parsed if isinstance(media, Picture)]
     assert {picture.shape for picture in pictures} == {(360, 640, 3)}

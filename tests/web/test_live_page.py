@@ -1,14 +1,10 @@
 """The page and the real server with the real models: what a user sees of a camera and of a file."""
 
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Launch
+from conftest import Launch, Serve
 from fake_devices import CLIP, device_arguments
 from playwright.sync_api import Locator, Page, expect
 
@@ -19,46 +15,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 HOSTILE_NAME = "<img src=x onerror='window.hacked=1'>"
 SEVERAL_WORDS = re.compile(r"\w+ \w+ \w+")
 PATIENCE_MS = 120_000  # for machines that are busy; nothing here says how fast the server is
-
-
-class Server:
-    """``m2fnet serve`` as a process of its own; ``address`` is its page's."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "cli", "serve", "--port", "0", *arguments]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        self.address = self._address()
-
-    def _address(self) -> str:
-        assert self.process.stderr is not None
-        said = []
-        for line in self.process.stderr:
-            said.append(line)
-            if found := re.search(r"open (http://\S+)", line):
-                return found[1]
-        pytest.fail("the server did not start:\n" + "".join(said))
-
-    def stop(self) -> None:
-        """Stop it as a user would; what it still says is read, so that it never waits for a reader."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
-
-
-Serve = Callable[..., Server]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    started: list[Server] = []
-
-    def start(*arguments: str) -> Server:
-        started.append(Server(*arguments))
-        return started[-1]
-
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
 
 
 def open_page(launch: Launch, address: str, *arguments: str) -> Page:

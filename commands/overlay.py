@@ -1,0 +1,151 @@
+"""``m2fnet overlay``: what is analyzed drawn onto the pictures, for a virtual camera or a file."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from commands.common import Config, Set, Verbose, err, told
+from stream.config import load_settings
+from stream.overlay.look import FADE_RANGE, SIZE_RANGE, Look, Position, parse_show
+
+if TYPE_CHECKING:
+    from stream.overlay.outputs import Output
+    from stream.settings import Settings
+    from stream.sources.base import Source
+
+DEFAULT: Final = Look()
+
+
+def overlay(
+    camera: Annotated[
+        str | None, typer.Option(metavar="INDEX|PATH", help="A camera of this machine, such as 0.")
+    ] = None,
+    microphone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|INDEX", help="The microphone that goes with it; 'default' for the usual one."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="FILE|URL", help="Instead of a camera: a media file, or an address.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, metavar="FILE", help="Write a video instead of a virtual camera."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The virtual camera, such as /dev/video2; else the first.")
+    ] = None,
+    show: Annotated[
+        str, typer.Option(metavar="LIST", help="Of name, emotion, transcript, bars, faces, with commas between.")
+    ] = "emotion,transcript,faces",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="Who speaks, for --show name.")] = "",
+    size: Annotated[
+        int, typer.Option(help="Height of the text in pixels, 10 to 200; 0: as fits the picture.")
+    ] = DEFAULT.size,
+    position: Annotated[Position, typer.Option(help="Of the words in the picture.")] = DEFAULT.position,
+    fade: Annotated[
+        float,
+        typer.Option(min=FADE_RANGE[0], max=FADE_RANGE[1], help="Seconds an utterance stays; 0: until the next."),
+    ] = DEFAULT.fade_s,
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures a second, at most.")] = 30.0,
+    config: Config = None,
+    set_: Set = None,
+    verbose: Verbose = False,
+) -> None:
+    """Draw the emotions onto a camera's pictures and give them to Zoom, Meet, Teams and the like as a virtual camera.
+
+    Needs a virtual camera: the command says how to get one where there is none. docs/overlay.md has more.
+
+    Examples:
+        m2fnet overlay --camera 0 --microphone default
+
+        m2fnet overlay --camera 0 --microphone default --show name,emotion,bars --name Ana --position top-left
+
+        m2fnet overlay --source talk.mp4 --output talk-with-emotions.mp4
+    """
+    with told(verbose=verbose):
+        look = _look(show, size, position, fade)
+        settings = load_settings(config, set_ or [])
+        opened = _source(settings, camera, microphone, source, fps)
+        _run(settings, opened, _output(output, source, device, fps), look, name)
+
+
+def _look(show: str, size: int, position: Position, fade: float) -> Look:
+    try:
+        elements = parse_show(show)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--show") from None
+    if size and not SIZE_RANGE[0] <= size <= SIZE_RANGE[1]:
+        message = f"{size} is not 0 or from {SIZE_RANGE[0]} to {SIZE_RANGE[1]}"
+        raise typer.BadParameter(message, param_hint="--size")
+    return Look(elements, size, position, fade)
+
+
+def _source(
+    settings: "Settings", camera: str | None, microphone: str | None, source: str | None, fps: float
+) -> "Source":
+    if (camera is None) == (source is None):
+        what = "give either a camera or a source of pictures: --camera 0, or --source FILE"
+        raise typer.BadParameter(what, param_hint="--camera")
+    if source is not None and microphone is not None:
+        what = "a source brings its own sound; a microphone goes with a camera"
+        raise typer.BadParameter(what, param_hint="--microphone")
+    from server import open_local  # noqa: PLC0415 - loads torch, which the help must not wait for
+
+    return open_local(settings, camera, microphone, [] if source is None else [source], max_fps=fps)[0]
+
+
+def _output(path: Path | None, source: str | None, device: str | None, fps: float) -> "Output":
+    from stream.overlay.outputs import VideoFile, VirtualCamera  # noqa: PLC0415 - as above
+
+    if path is None:
+        return VirtualCamera(device, fps)
+    if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+        message = f"{path} is the source itself; give another name"
+        raise typer.BadParameter(message, param_hint="--output")
+    return VideoFile(path, fps)
+
+
+def _run(settings: "Settings", source: "Source", output: "Output", look: Look, name: str) -> None:
+    from stream.live_models import LiveModels  # noqa: PLC0415 - as above
+    from stream.overlay.run import show_overlay  # noqa: PLC0415 - as above
+    from stream.session import Session  # noqa: PLC0415 - as above
+
+    with err.status("loading the models"):
+        models = LiveModels.load(settings)
+    with closing(models), _stopped_by_signals() as stop:
+        err.print("drawing; Ctrl-C stops")
+        shown = show_overlay(
+            source, lambda emit: Session(models, settings, emit, speaker=name, live=True), output, look, stop
+        )
+    late = f"; {shown.dropped.video_frames} pictures left out for want of time" if shown.dropped.video_frames else ""
+    err.print(f"{shown.pictures} pictures, {shown.totals.utterances} utterances{late}", highlight=False)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """Yield what the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+
+    def on_signal(*_: object) -> None:
+        stop.set()
+        restore()
+
+    def restore() -> None:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+    for number in numbers:
+        signal.signal(number, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()

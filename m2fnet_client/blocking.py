@@ -1,0 +1,217 @@
+"""The same for programs without an event loop: the client runs in one of its own, in a thread."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from m2fnet_client.addresses import MediaName, Position
+from m2fnet_client.backoff import Retry
+from m2fnet_client.core import Received
+from m2fnet_client.file_media import PICTURES_PER_SECOND
+from m2fnet_client.session import FINISH_S, Session, connect
+from m2fnet_client.watcher import Watched, Watcher, watch
+from stream.events import SessionClosed
+from stream.protocol import MediaMessage
+from stream.settings import ClientSettings
+
+Result = TypeVar("Result")
+END: Final = object()
+
+
+class Portal:
+    """An event loop in a thread, and the way into it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def call(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what ``work`` returns or raise what it raises; interrupted, it is cancelled."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+
+@contextmanager
+def portal() -> Generator[Portal]:
+    """Run an event loop beside this thread."""
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        started.set_result((asyncio.get_running_loop(), stop))
+        await stop.wait()
+
+    # A daemon, so that a program that dies doesn't hang on it.
+    thread = threading.Thread(target=asyncio.run, args=[run()], name="m2fnet client", daemon=True)
+    thread.start()
+    loop, stop = started.result()
+    try:
+        yield Portal(loop)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+class BlockingSession:
+    """A :class:`~m2fnet_client.session.Session` whose methods wait; they may be called from several threads."""
+
+    def __init__(self, session: Session, way: Portal) -> None:
+        self._session = session
+        self._portal = way
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._session.id
+
+    @property
+    def key(self) -> str:
+        """See :attr:`Session.key <m2fnet_client.session.Session.key>`."""
+        return self._session.key
+
+    @property
+    def position(self) -> Position | None:
+        """See :attr:`Session.position <m2fnet_client.session.Session.position>`."""
+        return self._session.position
+
+    @property
+    def labels(self) -> list[str]:
+        """The emotions; empty until ``session.created`` has told them."""
+        return self._session.labels
+
+    def configure(self, settings: ClientSettings) -> None:
+        """Change the session's settings; only before its first media."""
+        self._portal.call(self._session.configure(settings))
+
+    def send_audio(self, time_ms: float, samples: npt.NDArray[np.float32] | bytes) -> None:
+        """Send sound, 16 kHz mono: numbers in [-1, 1], or bytes of 16-bit signed integers, little-endian."""
+        self._portal.call(self._session.send_audio(time_ms, samples))
+
+    def send_picture(self, time_ms: float, jpeg: bytes) -> None:
+        """Send a JPEG picture."""
+        self._portal.call(self._session.send_picture(time_ms, jpeg))
+
+    def send(self, message: MediaMessage) -> None:
+        """Send sound or a picture that is encoded already."""
+        self._portal.call(self._session.send(message))
+
+    def send_file(
+        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND, start_ms: float = 0.0
+    ) -> float:
+        """Send a media file at its own speed; return the media time of its end, in milliseconds."""
+        sending = self._session.send_file(path, pictures_per_second=pictures_per_second, start_ms=start_ms)
+        return self._portal.call(sending)
+
+    def play(self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND) -> Generator[Received]:
+        """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile."""
+        playing = self._session.play(path, pictures_per_second=pictures_per_second)
+        try:
+            while (item := self._portal.call(_next(playing))) is not END:
+                yield item  # type: ignore[misc] # END is all it may be besides
+        finally:
+            self._portal.call(playing.aclose())
+
+    def finish(self, timeout_s: float = FINISH_S) -> SessionClosed:
+        """End the session; its last emotions are waited for, and can be iterated over afterwards, too."""
+        return self._portal.call(self._session.finish(timeout_s))
+
+    def __iter__(self) -> Iterator[Received]:
+        return self
+
+    def __next__(self) -> Received:
+        item = self._portal.call(_next(self._session))
+        if item is END:
+            raise StopIteration
+        return item  # type: ignore[return-value] # END is all it may be besides
+
+
+class BlockingWatcher:
+    """A :class:`~m2fnet_client.watcher.Watcher` to iterate over, waiting."""
+
+    def __init__(self, watcher: Watcher, way: Portal) -> None:
+        self._watcher = watcher
+        self._portal = way
+
+    @property
+    def position(self) -> Position | None:
+        """How far the events of the room were received."""
+        return self._watcher.position
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Watched:
+        item = self._portal.call(_next(self._watcher))
+        if item is END:
+            raise StopIteration
+        return item  # type: ignore[return-value] # as above
+
+
+async def _next(items: AsyncIterator[object]) -> object:
+    return await anext(items, END)
+
+
+@contextmanager
+def connect_sync(
+    url: str,
+    *,
+    room: str | None = None,
+    name: str | None = None,
+    token: str | None = None,
+    key: str = "",
+    position: Position | None = None,
+    media: Collection[MediaName] = (),
+    ca_file: Path | str | None = None,
+) -> Generator[BlockingSession]:
+    """Connect as a participant, as :func:`~m2fnet_client.session.connect` does."""
+    connecting = connect(
+        url, room=room, name=name, token=token, key=key, position=position, media=media, ca_file=ca_file
+    )
+    with portal() as way:
+        stack = AsyncExitStack()
+        session = way.call(stack.enter_async_context(connecting))
+        try:
+            yield BlockingSession(session, way)
+        finally:
+            way.call(stack.aclose())
+
+
+@contextmanager
+def watch_sync(
+    url: str,
+    *,
+    room: str | None = None,
+    session: str | None = None,
+    token: str | None = None,
+    position: Position | None = None,
+    media: Collection[MediaName] = (),
+    ca_file: Path | str | None = None,
+    retry: Retry | None = None,
+    wait_for_server: bool = False,
+) -> Generator[BlockingWatcher]:
+    """Watch a room, a session or everything, as :func:`~m2fnet_client.watcher.watch` does."""
+    with portal() as way:
+        watcher = watch(
+            url,
+            room=room,
+            session=session,
+            token=token,
+            position=position,
+            media=media,
+            ca_file=ca_file,
+            retry=retry,
+            wait_for_server=wait_for_server,
+        )
+        try:
+            yield BlockingWatcher(watcher, way)
+        finally:
+            way.call(watcher.aclose())

@@ -1,0 +1,292 @@
+"""A participant: sends sound and pictures, and gets the events of its session or its room."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
+
+from m2fnet_client.addresses import MediaName, Position, stream_address
+from m2fnet_client.buffer import Buffer
+from m2fnet_client.core import Conversation, Progress, Received
+from m2fnet_client.errors import ClientCode, ClientError, ClosedError, UnreachableError
+from m2fnet_client.file_media import PICTURES_PER_SECOND, file_messages
+from m2fnet_client.sockets import close_socket, goodbye, open_socket
+from stream.events import SessionClosed
+from stream.protocol import (
+    MAX_TIME_MS,
+    MediaKind,
+    MediaMessage,
+    SessionClose,
+    SessionUpdate,
+    encode_media,
+    encode_samples,
+)
+from stream.settings import ClientSettings
+
+FINISH_S: Final = 60.0
+ADMISSION_S: Final = 10.0
+READ_AHEAD: Final = 16
+
+
+class Session:
+    """A connection to ``/v1/stream``: see :func:`connect`.
+
+    Iterating over it gives what the server tells, also what it told while nobody iterated: events
+    (:mod:`stream.events`), :class:`~m2fnet_client.core.Gap` where some were lost, and with ``media`` the pictures of
+    the others (:class:`~stream.protocol.MediaMessage`). It ends after :meth:`finish`; otherwise it raises
+    :class:`~m2fnet_client.errors.ClosedError` when the connection does.
+    """
+
+    def __init__(self, socket: ClientConnection, conversation: Conversation, name: str | None) -> None:
+        self._socket = socket
+        self._conversation = conversation
+        self._name = name
+        self._buffer: Buffer[Received] = Buffer()
+        self._failure: ClientError | None = None
+        self._admitted = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._conversation.session
+
+    @property
+    def key(self) -> str:
+        """In a room: what proves, given to :func:`connect`, that it is the same participant who comes back."""
+        return self._conversation.key
+
+    @property
+    def position(self) -> Position | None:
+        """In a room: how far its events were received; given to :func:`connect`, they go on from there."""
+        return self._conversation.progress.position
+
+    @property
+    def labels(self) -> list[str]:
+        """The emotions; empty until ``session.created`` has told them."""
+        created = self._conversation.created
+        return list(created.labels) if created else []
+
+    async def configure(self, settings: ClientSettings) -> None:
+        """Change the session's settings; only before its first media. ``session.updated`` answers.
+
+        Raises:
+            ClosedError: the connection has ended.
+        """
+        if settings.speaker is None and self._name is not None:
+            settings = settings.model_copy(update={"speaker": self._name})
+        update = SessionUpdate(type="session.update", settings=settings)
+        await self._send(update.model_dump_json(exclude_unset=True))
+
+    async def send_audio(self, time_ms: float, samples: npt.NDArray[np.float32] | bytes) -> None:
+        """Send sound, 16 kHz mono; 20 to 200 ms at a time is sensible.
+
+        Args:
+            time_ms: media time of the first sample, on the same clock as that of the pictures.
+            samples: numbers in [-1, 1], or bytes: 16-bit signed integers, little-endian.
+
+        Raises:
+            ClosedError: the connection has ended.
+        """
+        payload = samples if isinstance(samples, bytes) else encode_samples(np.asarray(samples, np.float32))
+        await self.send(MediaMessage(MediaKind.PCM_S16, round(time_ms), payload))
+
+    async def send_picture(self, time_ms: float, jpeg: bytes) -> None:
+        """Send a JPEG picture; more than 640 pixels of width help nobody.
+
+        Raises:
+            ClosedError: the connection has ended.
+        """
+        await self.send(MediaMessage(MediaKind.JPEG, round(time_ms), jpeg))
+
+    async def send(self, message: MediaMessage) -> None:
+        """Send sound or a picture that is encoded already.
+
+        Raises:
+            ClientError: its time is negative or too late for the protocol.
+            ClosedError: the connection has ended.
+        """
+        if not 0 <= message.time_ms <= MAX_TIME_MS:
+            text = f"media time goes from 0 to {MAX_TIME_MS} ms: {message.time_ms} can't be sent"
+            raise ClientError(ClientCode.TIME_INVALID, text)
+        await self._send(encode_media(message))
+
+    async def send_file(
+        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND, start_ms: float = 0.0
+    ) -> float:
+        """Send a media file at its own speed, as if it happened now.
+
+        Args:
+            path: of any container and codec that FFmpeg reads.
+            pictures_per_second: at most; 0: the sound alone.
+            start_ms: media time of its beginning, to send one after the other.
+
+        Returns:
+            The media time of its end, in milliseconds.
+
+        Raises:
+            ClientError: the file can't be read.
+            ClosedError: the connection has ended.
+        """
+        loop = asyncio.get_running_loop()
+        messages = file_messages(path, pictures_per_second)
+        begun, end_ms = loop.time(), start_ms
+        decoder = ThreadPoolExecutor(1, "file decoder")  # it takes longer than others may be kept waiting
+        try:
+            while (due := await loop.run_in_executor(decoder, next, messages, None)) is not None:
+                await asyncio.sleep(due.due_ms / 1000 - (loop.time() - begun))
+                message = due.message
+                time_ms = round(message.time_ms + start_ms)
+                await self.send(MediaMessage(message.kind, time_ms, message.payload))
+                end_ms = max(end_ms, due.due_ms + start_ms)
+        finally:
+            await loop.run_in_executor(decoder, messages.close)
+            decoder.shutdown(wait=False)
+        return end_ms
+
+    async def play(
+        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND
+    ) -> AsyncGenerator[Received]:
+        """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile.
+
+        Raises:
+            ClientError: the file can't be read, or as iterating over the session does.
+        """
+        playing = asyncio.create_task(self._play(path, pictures_per_second))
+        try:
+            async for item in self:
+                yield item
+        finally:
+            playing.cancel()
+            await asyncio.wait([playing])
+
+    async def finish(self, timeout_s: float = FINISH_S) -> SessionClosed:
+        """End the session; its last emotions are waited for, and can be iterated over afterwards, too.
+
+        Raises:
+            ClosedError: the connection ended before the session did, or the server took longer than ``timeout_s``.
+        """
+        await self._send(SessionClose(type="session.close").model_dump_json())
+        await self._buffer.lift_limit()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._reader), timeout_s)
+        except TimeoutError:
+            message = f"the server did not finish the session within {timeout_s:.0f} s"
+            raise ClosedError(ClientCode.FINISH_TIMEOUT, message) from None
+        closed = self._conversation.closed
+        if self._failure is not None or closed is None:
+            raise self._failure or ClosedError(ClientCode.LOST, "the connection was lost")
+        return closed
+
+    async def close(self) -> None:
+        """End the connection at once; what was said is finished for those who watch."""
+        await self._buffer.lift_limit()  # a reader that waits would not see the other end's goodbye
+        await close_socket(self._socket)
+        self._reader.cancel()
+        await asyncio.wait([self._reader])
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Received:
+        return await self._buffer.take()
+
+    async def admitted(self) -> None:
+        """Wait until the server has let the client in.
+
+        Raises:
+            RefusedError: it does not.
+            ClosedError: the connection ended.
+        """
+        await self._admitted.wait()
+        if not self._conversation.admitted:
+            raise self._failure or ClosedError(ClientCode.LOST, "the connection was lost")
+
+    async def _play(self, path: Path | str, pictures_per_second: float) -> None:
+        try:
+            await self.send_file(path, pictures_per_second=pictures_per_second)
+            await self.finish()
+        except ClientError as error:
+            await self._buffer.end(error)
+
+    async def _send(self, message: str | bytes) -> None:
+        if self._socket.state is State.OPEN:  # see close_socket
+            with suppress(ConnectionClosed):
+                await self._socket.send(message)
+                return
+        await self._buffer.lift_limit()
+        await asyncio.shield(self._reader)  # the last messages tell why
+        raise self._failure or ClosedError(ClientCode.ENDED, "the session has ended")
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                await self._take(await self._socket.recv())
+        except ConnectionClosed as closed:
+            if not self._conversation.finished:
+                self._failure = self._conversation.failure(*goodbye(closed))
+        except ClientError as error:
+            self._failure = error
+            await close_socket(self._socket)
+        finally:
+            self._admitted.set()
+            await self._buffer.end(self._failure)
+
+    async def _take(self, message: str | bytes) -> None:
+        for item in self._conversation.receive(message):
+            await self._buffer.put(item, len(message))
+        if self._conversation.admitted:
+            self._admitted.set()
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    room: str | None = None,
+    name: str | None = None,
+    token: str | None = None,
+    key: str = "",
+    position: Position | None = None,
+    media: Collection[MediaName] = (),
+    ca_file: Path | str | None = None,
+) -> AsyncGenerator[Session]:
+    """Connect as a participant.
+
+    Args:
+        url: of the server, as it prints it: ``host:port``, ``http(s)://…`` or ``ws(s)://…``.
+        room: the call to join; None: a session of its own.
+        name: the participant's; others of the room see it.
+        token: what a server that isn't open to everybody wants.
+        key: :attr:`Session.key` of an earlier connection, to come back while the server thinks it is still there.
+        position: :attr:`Session.position` of an earlier connection, to get what was missed since.
+        media: ``video`` to be sent the pictures of the others.
+        ca_file: certificates (PEM) to trust for ``https`` besides those of this machine.
+
+    Raises:
+        UnreachableError: nobody answers.
+        RefusedError: the server does not let the client in.
+    """
+    address = stream_address(url, room=room, name=name, key=key, position=position, media=media)
+    socket = await open_socket(address, token=token, ca_file=ca_file, max_queue=READ_AHEAD)
+    conversation = Conversation(Progress(position, session_counts=room is None), watching=False)
+    session = Session(socket, conversation, name if room is None else None)
+    try:
+        try:
+            await asyncio.wait_for(session.admitted(), ADMISSION_S)
+        except TimeoutError:
+            message = "the server opened a connection and said nothing; is there another program at the address?"
+            raise UnreachableError(ClientCode.UNREACHABLE, message) from None
+        if room is None and name is not None:
+            await session.configure(ClientSettings())
+        yield session
+    finally:
+        await session.close()

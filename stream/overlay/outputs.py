@@ -1,0 +1,236 @@
+"""Where the pictures with the overlay go: a virtual camera, or a file. Used by one thread."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+import av
+import numpy as np
+
+from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, VideoFrame
+from stream.overlay.drawing import fitted
+
+PACKAGE: Final = "pip install -c constraints.txt -e '.[virtual-camera]'"
+_OBS: Final = (
+    "install OBS (https://obsproject.com), open it once, press Start Virtual Camera, then Stop Virtual Camera, "
+    "close OBS, and start this again; in the call choose the camera called OBS Virtual Camera"
+)
+HOW_TO_GET_ONE: Final = {
+    "linux": (
+        "install the kernel module v4l2loopback (Debian, Ubuntu: sudo apt install v4l2loopback-dkms; Fedora: akmod-"
+        "v4l2loopback of RPM Fusion; Arch: v4l2loopback-dkms), then: sudo modprobe v4l2loopback exclusive_caps=1 "
+        "card_label=M2FNet; in the call choose the camera called M2FNet"
+    ),
+    "darwin": _OBS,
+    "win32": _OBS,
+}
+_PROBED: Final = (1280, 720)
+_SOUND_PATIENCE_MS: Final = 1_000.0
+_MILLISECONDS: Final = Fraction(1, 1000)
+
+
+class OverlayError(Exception):
+    """The overlay can't start or go on; the message says why and what to do."""
+
+
+class Output(Protocol):
+    """Takes what is shown.
+
+    ``may_wait``: pictures that may wait for it; more would only come too late.
+    """
+
+    may_wait: int
+
+    def picture(self, frame: VideoFrame) -> None:
+        """Take a picture; raises :class:`OverlayError` when it can't go on."""
+
+    def sound(self, chunk: AudioChunk) -> None:
+        """Take the sound that belongs to the pictures."""
+
+    def close(self) -> None:
+        """End it; what it has is complete then."""
+
+
+class VirtualCamera:
+    """A camera that other programs see, as large as the first picture; later ones are fitted into that."""
+
+    may_wait = 2
+
+    def __init__(self, device: str | None, fps: float) -> None:
+        """Find out whether there is one, before anything slow is done.
+
+        Args:
+            device: its name; None: the first there is.
+            fps: pictures a second at most, which other programs are told.
+
+        Raises:
+            OverlayError: there is none, or the package that speaks to it is missing.
+        """
+        self._library = _library()
+        self._device, self._fps = device, fps
+        self._camera: Any = None
+        self._open(*_PROBED).close()
+
+    def picture(self, frame: VideoFrame) -> None:
+        """Show a picture."""
+        if self._camera is None:
+            self._camera = self._open(*_even(frame))
+        try:
+            self._camera.send(fitted(frame.image, self._camera.width, self._camera.height))
+        except (RuntimeError, OSError) as error:
+            message = f"the virtual camera takes no more pictures: {error}"
+            raise OverlayError(message) from error
+
+    def sound(self, chunk: AudioChunk) -> None:
+        """Pass over sound: the call takes it from the microphone itself."""
+
+    def close(self) -> None:
+        """Give the camera back."""
+        if self._camera is not None:
+            self._camera.close()
+
+    @property
+    def name(self) -> str:
+        """Return what the camera is called, once the first picture was shown."""
+        return str(self._camera.device) if self._camera is not None else self._device or "virtual camera"
+
+    def _open(self, width: int, height: int) -> Any:  # noqa: ANN401 - the library is optional
+        try:
+            return self._library.Camera(width=width, height=height, fps=self._fps, device=self._device)
+        except (RuntimeError, OSError) as error:
+            raise OverlayError(no_camera(str(error), sys.platform)) from error
+
+
+def no_camera(reason: str, platform: str) -> str:
+    """Return what to tell a user whose machine has no virtual camera."""
+    how = HOW_TO_GET_ONE.get(platform, "this system has no virtual camera that is known")
+    return (
+        f"there is no virtual camera to draw on ({reason.strip()})\nTo get one: {how}.\n"
+        "Without one, --output FILE.mp4 writes the same pictures to a file."
+    )
+
+
+def _library() -> ModuleType:
+    try:
+        return importlib.import_module("pyvirtualcam")
+    except ImportError:
+        message = (
+            f"the package pyvirtualcam, which draws on virtual cameras, is not installed: {PACKAGE}\n"
+            f"Besides it takes the camera itself: {HOW_TO_GET_ONE.get(sys.platform, _OBS)}.\n"
+            "Without them, --output FILE.mp4 writes the same pictures to a file."
+        )
+        raise OverlayError(message) from None
+
+
+class VideoFile:
+    """A file with pictures and, if there is any within the first second, sound; as large as the first picture."""
+
+    may_wait = 100
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """Open the file for writing.
+
+        Raises:
+            OverlayError: it can't be written, or its name has no ending of a video.
+        """
+        self._path, self._fps = path, fps
+        try:
+            with path.open("wb"):  # PyAV would find out only with the first picture
+                self._container = av.open(str(path), "w")
+        except (av.FFmpegError, ValueError, OSError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            message = f"{path} can't be written: {why}; give a name that ends in .mp4 or .mkv in a folder that exists"
+            raise OverlayError(message) from None
+        self._video: Any = None
+        self._audio: Any = None
+        self._first: VideoFrame | None = None
+        self._waiting: list[AudioChunk | VideoFrame] = []
+        self._last_ms = -1
+
+    def picture(self, frame: VideoFrame) -> None:
+        """Write a picture."""
+        self._first = self._first or frame
+        self._take(frame)
+
+    def sound(self, chunk: AudioChunk) -> None:
+        """Write sound."""
+        self._take(chunk)
+
+    def close(self) -> None:
+        """Write what is left, and the file's index; a file without a picture is taken away."""
+        with self._told():
+            self._begin()
+            for stream in (self._video, self._audio):
+                if stream is not None:
+                    self._container.mux(stream.encode(None))
+            self._container.close()
+        if self._video is None:  # there was not one picture
+            self._path.unlink(missing_ok=True)
+
+    def _take(self, media: AudioChunk | VideoFrame) -> None:
+        with self._told():
+            if self._video is None:
+                self._waiting.append(media)
+                has_sound = any(isinstance(item, AudioChunk) for item in self._waiting)
+                if self._first is not None and (has_sound or self._waited_ms > _SOUND_PATIENCE_MS):
+                    self._begin()
+            else:
+                self._write(media)
+
+    @property
+    def _waited_ms(self) -> float:
+        return self._waiting[-1].time_ms - self._waiting[0].time_ms
+
+    def _begin(self) -> None:
+        """Lay out the file with the streams there are, and write what has waited for that; once."""
+        if self._video is not None or self._first is None:
+            return
+        self._video = self._container.add_stream(
+            "libx264", rate=round(self._fps), options={"preset": "veryfast", "crf": "20"}
+        )
+        self._video.width, self._video.height = _even(self._first)
+        self._video.pix_fmt = "yuv420p"
+        self._video.codec_context.time_base = _MILLISECONDS
+        if any(isinstance(item, AudioChunk) for item in self._waiting):
+            self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        waiting, self._waiting = self._waiting, []
+        for media in waiting:
+            self._write(media)
+
+    def _write(self, media: AudioChunk | VideoFrame) -> None:
+        if isinstance(media, VideoFrame):
+            self._write_picture(media)
+        elif self._audio is not None:
+            sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(media.samples[None]), format="fltp", layout="mono")
+            sound.sample_rate, sound.time_base = SAMPLE_RATE, Fraction(1, SAMPLE_RATE)
+            sound.pts = round(media.time_ms * SAMPLES_PER_MS)
+            self._container.mux(self._audio.encode(sound))
+
+    def _write_picture(self, frame: VideoFrame) -> None:
+        time_ms = round(frame.time_ms)
+        if time_ms <= self._last_ms:
+            return
+        self._last_ms = time_ms
+        image = fitted(frame.image, self._video.width, self._video.height)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        picture.pts, picture.time_base = time_ms, _MILLISECONDS
+        self._container.mux(self._video.encode(picture))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            message = f"{self._path} can't be written on: {error.strerror or error}"
+            raise OverlayError(message) from error
+
+
+def _even(frame: VideoFrame) -> tuple[int, int]:
+    """Return width and height, a pixel less where they are odd: most formats of video halve the colours."""
+    height, width = frame.image.shape[:2]
+    return max(2, width - width % 2), max(2, height - height % 2)

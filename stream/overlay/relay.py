@@ -1,0 +1,53 @@
+"""A source whose pictures are seen the moment they come, whatever the session that reads it is busy with."""
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from stream.media import DropCounts, Media
+from stream.pipeline import Readable
+from stream.sources.media_queue import MediaQueue
+
+_STOP_SECONDS: Final = 2.0
+
+
+class RelayedSource:
+    """Takes a source's media in a thread of its own, shows each item to ``tap`` there, and keeps it for the reader.
+
+    A reader that falls behind loses the oldest, which is counted, as with a live source.
+    """
+
+    def __init__(self, source: Readable, tap: Callable[[Media], None]) -> None:
+        self._source, self._tap = source, tap
+        self._queue: MediaQueue[Media] = MediaQueue(live=True)
+        self._thread = threading.Thread(target=self._work, name=f"relay {source.name}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """Return the source's name."""
+        return self._source.name
+
+    @property
+    def dropped(self) -> DropCounts:
+        """Return what the source threw away, and what nobody read in time here."""
+        counts = self._source.dropped, self._queue.dropped
+        return DropCounts(sum(count.audio_chunks for count in counts), sum(count.video_frames for count in counts))
+
+    def start(self) -> None:
+        """Start the source."""
+        self._source.start()
+        self._thread.start()
+
+    def read(self, timeout: float | None = None) -> Media | None:
+        """Return the next item, None at time-out."""
+        return self._queue.get(timeout)
+
+    def stop(self) -> None:
+        """Stop the source; what was taken can still be read."""
+        self._source.stop()
+        self._thread.join(_STOP_SECONDS)
+
+    def _work(self) -> None:
+        while (media := self._source.read()) is not None:
+            self._tap(media)
+            self._queue.put(media)

@@ -1,0 +1,30 @@
+"""What is to be drawn on one picture."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One utterance; ``label`` is None while its emotion isn't known, ``provisional`` while it may be taken back."""
+
+    speaker: str
+    text: str
+    label: str | None = None
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFace:
+    """One face: left, top, right, bottom in pixels of the picture, and the likeliest expression, if any."""
+
+    box: tuple[float, float, float, float]
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All of it: the utterances, the older first, the probabilities of the newest emotion, and the faces."""
+
+    rows: tuple[Row, ...] = ()
+    bars: tuple[tuple[str, float], ...] = ()
+    faces: tuple[ShownFace, ...] = ()

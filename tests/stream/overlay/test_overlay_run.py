@@ -1,0 +1,250 @@
+"""Pictures from a source through the overlay to a file, with a session that knows what it tells; and no device."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import av
+import numpy as np
+import pytest
+
+from stream import events
+from stream.events import Event, Totals
+from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
+from stream.overlay import outputs
+from stream.overlay.look import Look
+from stream.overlay.outputs import OverlayError, VideoFile, VirtualCamera, no_camera
+from stream.overlay.run import Shown, show_overlay
+
+END = SourceStatus("ended", "file.ended", "the end")
+
+
+class Given:
+    """A source of what the test gives."""
+
+    name = "given"
+    dropped = DropCounts()
+
+    def __init__(self, *media: Media) -> None:
+        self._media = list(media)
+
+    def start(self) -> None:
+        pass
+
+    def read(self, timeout: float | None = None) -> Media | None:
+        del timeout
+        return self._media.pop(0) if self._media else None
+
+    def stop(self) -> None:
+        pass
+
+
+class OneFace:
+    """A session that has found a face."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self.emit = emit
+        face = events.FaceBox(id=1, box=(10, 10, 40, 40), expression={"joy": 1.0})
+        emit(events.Faces(time_ms=0, width=64, height=48, faces=[face]))
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        pass
+
+    def poll(self) -> None:
+        pass
+
+    def finish(self) -> Totals:
+        return Totals()
+
+
+class Kept:
+    """An output that keeps what it gets; ``broken``: takes nothing."""
+
+    may_wait = 100
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.pictures: list[VideoFrame] = []
+        self.sounds: list[AudioChunk] = []
+        self.closed = False
+        self._broken = broken
+
+    def picture(self, frame: VideoFrame) -> None:
+        if self._broken:
+            message = "full"
+            raise OverlayError(message)
+        self.pictures.append(frame)
+
+    def sound(self, chunk: AudioChunk) -> None:
+        self.sounds.append(chunk)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def picture(time_ms: float, width: int = 64, height: int = 48) -> VideoFrame:
+    return VideoFrame(time_ms, np.full((height, width, 3), 90, np.uint8))
+
+
+def sound(time_ms: float, length_ms: int = 100) -> AudioChunk:
+    return AudioChunk(time_ms, np.sin(np.arange(length_ms * 16, dtype=np.float32)) / 2)
+
+
+def show(source: Given, output: outputs.Output, stop: threading.Event | None = None) -> Shown:
+    return show_overlay(source, OneFace, output, Look(), stop or threading.Event())  # type: ignore[arg-type] # behaves as one
+
+
+def test_pictures_and_sound_come_out_in_order_and_drawn_on() -> None:
+    output = Kept()
+    shown = show(Given(picture(0), sound(0), picture(40), picture(80), END), output)
+    assert shown.pictures == 3
+    assert [frame.time_ms for frame in output.pictures] == [0, 40, 80]
+    assert len(output.sounds) == 1
+    assert output.closed
+    assert (output.pictures[-1].image != 90).any()
+
+
+def test_source_that_fails_is_told_in_its_own_words() -> None:
+    output = Kept()
+    with pytest.raises(OverlayError, match="check its plug"):
+        show(Given(picture(0), SourceStatus("failed", "camera.lost", "check its plug")), output)
+    assert output.closed
+
+
+def test_camera_that_is_lost_ends_it_though_the_microphone_goes_on() -> None:
+    lost = SourceStatus("warning", "camera.lost", "camera 0 gives no more pictures")
+    with pytest.raises(OverlayError, match="gives no more pictures"):
+        show(Given(picture(0), sound(0), lost, *(sound(100 * n) for n in range(100))), Kept())
+
+
+def test_source_without_pictures_is_told() -> None:
+    with pytest.raises(OverlayError, match="given has no pictures"):
+        show(Given(sound(0), END), Kept())
+
+
+def test_output_that_breaks_ends_it() -> None:
+    with pytest.raises(OverlayError, match="full"):
+        show(Given(picture(0), *(sound(n) for n in range(3))), Kept(broken=True))
+
+
+def test_being_stopped_is_no_error() -> None:
+    stop = threading.Event()
+    stop.set()
+    output = Kept()
+    show(Given(picture(0), END), output, stop)
+    assert output.closed
+
+
+# --- files
+
+
+def streams(path: Path) -> list[str]:
+    with av.open(str(path)) as container:
+        return [stream.type for stream in container.streams]
+
+
+def test_file_has_pictures_at_their_times_and_the_sound(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    output = VideoFile(path, 25)
+    for number in range(25):
+        output.picture(picture(number * 40))
+        output.sound(sound(number * 40, 40))
+    output.close()
+    with av.open(str(path)) as container:
+        times = [round(frame.time * 1000) for frame in container.decode(video=0) if frame.time is not None]
+    assert times[:3] == [0, 40, 80]
+    assert times == sorted(times)
+    with av.open(str(path)) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert samples == pytest.approx(16_000, abs=2048)
+
+
+def test_file_without_sound_is_a_file_of_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    show(Given(*(picture(n * 200) for n in range(8)), END), VideoFile(path, 5))
+    assert streams(path) == ["video"]
+
+
+def test_odd_sizes_and_sizes_that_change_are_fitted(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    show(Given(picture(0, 65, 49), picture(40, 33, 77), picture(80, 640, 10), END), VideoFile(path, 25))
+    with av.open(str(path)) as container:
+        assert {(frame.width, frame.height) for frame in container.decode(video=0)} == {(64, 48)}
+
+
+@pytest.mark.parametrize("name", ["missing/out.mp4", "out", "out.txt"])
+def test_file_that_can_not_be_written_is_told_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OverlayError, match=r"can't be written.*\.mp4"):
+        VideoFile(tmp_path / name, 25)
+
+
+def test_file_without_a_picture_is_not_left_behind(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    VideoFile(path, 25).close()
+    assert not path.exists()
+
+
+# --- virtual cameras
+
+
+def test_missing_camera_is_told_with_how_to_get_one() -> None:
+    pytest.importorskip("pyvirtualcam")
+    with pytest.raises(OverlayError, match="no virtual camera") as raised:
+        VirtualCamera("/dev/there-is-no-such-camera", 30)
+    assert "To get one:" in str(raised.value)
+    assert "--output FILE.mp4" in str(raised.value)
+
+
+class Device:
+    """A virtual camera's device, as pyvirtualcam wants it, that keeps what it is sent."""
+
+    opened: ClassVar[list["Device"]] = []
+
+    def __init__(self, *, width: int, height: int, fps: float, fourcc: int, device: str | None) -> None:
+        del fps, fourcc
+        self.size, self.name = (width, height), device or "test"
+        self.sent: list[np.ndarray] = []
+        self.closed = False
+        self.opened.append(self)
+
+    def send(self, frame: np.ndarray) -> None:
+        self.sent.append(frame.copy())
+
+    def close(self) -> None:
+        self.closed = True
+
+    def device(self) -> str:
+        return self.name
+
+    def native_fourcc(self) -> None:
+        return None
+
+
+def test_pictures_go_to_the_camera_in_the_size_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("pyvirtualcam").camera
+    monkeypatch.setattr(library, "BACKENDS", {"test": Device})
+    output = VirtualCamera(None, 30)
+    for media in (picture(0), picture(40, 128, 96)):
+        output.picture(media)
+    output.sound(sound(0))
+    output.close()
+    probe, camera = Device.opened
+    assert probe.closed
+    assert camera.closed
+    assert camera.size == (64, 48)
+    assert [frame.size for frame in camera.sent] == [64 * 48 * 3, 64 * 48 * 3]
+    assert set(camera.sent[-1]) == {90}
+
+
+def test_missing_package_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(outputs.sys.modules, "pyvirtualcam", None)
+    with pytest.raises(OverlayError, match=r"pip install .*virtual-camera"):
+        VirtualCamera(None, 30)
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"),
+    [("linux", "modprobe v4l2loopback"), ("darwin", "OBS"), ("win32", "Start Virtual Camera"), ("plan9", "no virtual")],
+)
+def test_each_system_has_its_way(platform: str, words: str) -> None:
+    assert words in no_camera("none found", platform)

@@ -1,0 +1,159 @@
+"""What is to be seen at a moment, from the events until then."""
+
+import pytest
+
+from stream import events
+from stream.events import Latency
+from stream.overlay.state import OverlayState
+from stream.overlay.view import Row, ShownFace, View
+
+LATENCY = Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
+
+
+def started(utterance: int) -> events.SpeechStarted:
+    return events.SpeechStarted(utterance=utterance, speaker="Ana", start_ms=utterance * 1000)
+
+
+def partial(utterance: int, text: str) -> events.TranscriptPartial:
+    return events.TranscriptPartial(utterance=utterance, speaker="Ana", start_ms=utterance * 1000, text=text)
+
+
+def emotion(utterance: int, label: str = "joy", revision: int = 0, *, final: bool = True) -> events.Emotion:
+    return events.Emotion(
+        utterance=utterance,
+        revision=revision,
+        final=final,
+        speaker="Ana",
+        start_ms=utterance * 1000,
+        end_ms=utterance * 1000 + 500,
+        text=f"words of {utterance}",
+        label=label,
+        probabilities={"neutral": 0.2, label: 0.8},
+        modalities=["text"],
+        latency=LATENCY,
+    )
+
+
+def faces(*boxes: tuple[float, float, float, float], interval_ms: int = 200, known: bool = True) -> events.Faces:
+    expression = {"neutral": 0.1, "joy": 0.9} if known else {}
+    told = [events.FaceBox(id=number, box=box, expression=expression) for number, box in enumerate(boxes)]
+    return events.Faces(time_ms=0, width=640, height=360, interval_ms=interval_ms, faces=told)
+
+
+@pytest.fixture
+def state() -> OverlayState:
+    return OverlayState(fade_s=8)
+
+
+def test_nothing_is_known_at_first(state: OverlayState) -> None:
+    assert state.view(0) == View()
+
+
+def test_utterance_goes_from_speech_to_words_to_a_provisional_and_a_final_emotion(state: OverlayState) -> None:
+    state.apply(started(1), 1000)
+    assert state.view(1000).rows == (Row("Ana", ""),)
+    state.apply(partial(1, "words"), 1500)
+    assert state.view(1500).rows == (Row("Ana", "words"),)
+    state.apply(emotion(1, final=False), 1800)
+    assert state.view(1800).rows == (Row("Ana", "words of 1", "joy", provisional=True),)
+    state.apply(emotion(1, "fear", 1), 2000)
+    view = state.view(2000)
+    assert view.rows == (Row("Ana", "words of 1", "fear"),)
+    assert view.bars == (("neutral", 0.2), ("fear", 0.8))
+
+
+def test_resumed_speech_takes_the_emotion_back(state: OverlayState) -> None:
+    state.apply(emotion(1, final=False), 0)
+    state.apply(events.UtteranceResumed(utterance=1), 10)
+    assert state.view(10).rows == (Row("Ana", "words of 1"),)
+
+
+def test_what_was_no_speech_goes(state: OverlayState) -> None:
+    state.apply(started(1), 0)
+    state.apply(events.UtteranceDiscarded(utterance=1, reason="no words"), 10)
+    assert state.view(10) == View()
+
+
+def test_older_revision_changes_nothing(state: OverlayState) -> None:
+    state.apply(emotion(1, "joy", revision=2), 0)
+    state.apply(emotion(1, "fear", revision=1), 10)
+    assert state.view(10).rows[0].label == "joy"
+
+
+def test_final_utterance_fades(state: OverlayState) -> None:
+    state.apply(emotion(1), 1000)
+    assert state.view(8999).rows
+    assert not state.view(9000).rows
+
+
+def test_without_fading_it_stays_until_others_come() -> None:
+    state = OverlayState(fade_s=0)
+    state.apply(emotion(1), 0)
+    assert state.view(1e9).rows
+    state.apply(emotion(2), 1e9)
+    state.apply(emotion(3), 1e9)
+    assert [row.text for row in state.view(1e9).rows] == ["words of 2", "words of 3"]
+
+
+def test_later_revision_of_what_has_faded_does_not_bring_it_back(state: OverlayState) -> None:
+    state.apply(emotion(1), 0)
+    state.apply(emotion(1, "fear", revision=1), 9000)
+    assert not state.view(9000).rows
+
+
+def test_utterance_of_which_nothing_more_is_heard_goes(state: OverlayState) -> None:
+    state.apply(partial(1, "interrupted"), 0)
+    assert state.view(19_000).rows
+    assert not state.view(20_000).rows
+
+
+def test_late_emotion_belongs_to_its_own_utterance(state: OverlayState) -> None:
+    state.apply(partial(1, "first"), 1000)
+    state.apply(started(2), 2000)
+    state.apply(partial(2, "second"), 2500)
+    state.apply(emotion(1), 2600)
+    assert state.view(2600).rows == (Row("Ana", "words of 1", "joy"), Row("Ana", "second"))
+
+
+def test_only_the_newest_is_shown_before_it_has_words(state: OverlayState) -> None:
+    state.apply(started(1), 0)
+    state.apply(started(2), 10)
+    assert len(state.view(10).rows) == 1
+
+
+def test_old_utterances_are_forgotten(state: OverlayState) -> None:
+    for utterance in range(100):
+        state.apply(emotion(utterance), 0)
+    assert len(state._lines) == 8
+
+
+def test_face_has_its_likeliest_expression(state: OverlayState) -> None:
+    state.apply(faces((0, 0, 10, 10)), 0)
+    assert state.view(0).faces == (ShownFace((0, 0, 10, 10), "joy"),)
+    state.apply(faces((0, 0, 10, 10), known=False), 200)
+    assert state.view(200).faces == (ShownFace((0, 0, 10, 10), None),)
+
+
+def test_box_glides_to_its_new_place(state: OverlayState) -> None:
+    state.apply(faces((0, 0, 10, 10)), 0)
+    state.apply(faces((30, 0, 40, 10)), 200)
+    lefts = [state.view(now).faces[0].box[0] for now in (200, 250, 300, 350, 400)]
+    assert lefts == [0, 10, 20, 30, 30]
+
+
+def test_faces_that_are_gone_are_not_drawn(state: OverlayState) -> None:
+    state.apply(faces((0, 0, 10, 10)), 0)
+    state.apply(faces(), 200)
+    assert state.view(200).faces == ()
+
+
+@pytest.mark.parametrize(("interval_ms", "longest_ms"), [(200, 1500), (2000, 4000)])
+def test_faces_of_an_old_picture_are_not_drawn(state: OverlayState, interval_ms: int, longest_ms: int) -> None:
+    state.apply(faces((0, 0, 10, 10), interval_ms=interval_ms), 0)
+    assert state.view(longest_ms).faces
+    assert not state.view(longest_ms + 1).faces
+
+
+def test_what_says_nothing_to_be_drawn_is_passed_over(state: OverlayState) -> None:
+    state.apply(events.Warning(code="faces.failed", message="no"), 0)
+    assert state.view(0) == View()

@@ -1,0 +1,170 @@
+/**
+ * What the overlay shows: the last two utterances of each participant, and the faces of one. Pure: events in, what is
+ * to be seen out; the clock (milliseconds) is an argument. As stream/overlay/state.py, for many participants.
+ */
+
+import { likeliest } from "./emotions.js";
+
+const ROWS = 2;
+const KEPT = 8; // utterances of one session
+const OPEN_MS = 20_000; // an utterance of which nothing is heard for so long is no longer shown as going on
+const FACES_MS = 1_500; // faces of an older picture are where they were, not where they are
+const LAST_FADE_MS = 8_000; // what stays until the next goes when there can be no next
+const SETTLE_MS = 300; // what comes so soon on a new connection is what has been
+
+/** A name as the server compares them: composed, without needless space, whatever its case. */
+const plain = (name) => name.normalize("NFC").trim().split(/\s+/).join(" ").toLowerCase();
+
+const newSession = (id) => ({ id, number: Infinity, speaker: "", closedAt: null, utterances: new Map(), faces: null });
+
+export class OverlayState {
+  #fadeMs;
+  #name;
+  #sessions = new Map();
+  #settledAt = -Infinity;
+  #roomMs = null; // the room's time at the beginning of what has been
+
+  /** `fade`: seconds an utterance stays, 0: until the next; `name`: of the only participant to be shown, "" for all. */
+  constructor({ fade, name }) {
+    this.#fadeMs = fade * 1000;
+    this.#name = plain(name);
+  }
+
+  /** The connection was made: what follows is, for a moment, what has been. */
+  connected(nowMs) {
+    this.#settle(nowMs, null);
+  }
+
+  /** The connection was lost: what was going on is unknown, and the rest fades. */
+  disconnected(nowMs) {
+    for (const session of this.#sessions.values()) this.#close(session, nowMs);
+  }
+
+  /** Take one event. */
+  apply(event, nowMs) {
+    if (event.type === "room.state") this.#roomState(event, nowMs);
+    if (event.type === "participant.joined") this.#session(event).speaker = event.name;
+    if (event.session && Object.hasOwn(this.#handlers, event.type)) this.#handlers[event.type](event, nowMs);
+  }
+
+  /** Return `[{ key, speaker, rows, bars }]`, in the order of joining; each row `{ key, text, label, provisional }`. */
+  cards(nowMs) {
+    const shown = [...this.#sessions.values()].filter((session) => this.#wanted(session));
+    shown.sort((a, b) => a.number - b.number);
+    return shown.map((session) => this.#card(session, nowMs)).filter(({ rows }) => rows.length > 0);
+  }
+
+  /** Return `{ width, height, faces: [{ id, box, label }] }` of the participant's last picture; null: none, or too old. */
+  faces(nowMs) {
+    const sessions = [...this.#sessions.values()].filter((session) => this.#wanted(session) && session.closedAt === null);
+    const seen = sessions.map(({ faces }) => faces).filter((faces) => faces !== null);
+    const newest = seen.reduce((best, faces) => (best === null || faces.at >= best.at ? faces : best), null);
+    if (newest === null || nowMs - newest.at > Math.max(FACES_MS, 2 * newest.intervalMs)) return null;
+    return newest;
+  }
+
+  #handlers = {
+    "session.created": (event) => {
+      Object.assign(this.#session(event), { number: event.number, speaker: event.speaker, closedAt: null });
+    },
+    "session.updated": (event) => {
+      this.#session(event).speaker = event.speaker;
+    },
+    "session.closed": (event, nowMs) => {
+      const isPast = nowMs < this.#settledAt;
+      if (isPast) this.#sessions.delete(event.session);
+      else this.#close(this.#session(event), nowMs);
+    },
+    "speech.started": (event, nowMs) => {
+      this.#utterance(event, nowMs);
+    },
+    "transcript.partial": (event, nowMs) => {
+      const utterance = this.#utterance(event, nowMs);
+      if (!utterance.final) Object.assign(utterance, { text: event.text, changedAt: nowMs });
+    },
+    "utterance.resumed": (event, nowMs) => {
+      const utterance = this.#session(event).utterances.get(event.utterance);
+      if (utterance && !utterance.final) Object.assign(utterance, { label: null, changedAt: nowMs });
+    },
+    "utterance.discarded": (event) => {
+      this.#session(event).utterances.delete(event.utterance);
+    },
+    emotion: (event, nowMs) => this.#emotion(event, nowMs),
+    faces: (event, nowMs) => {
+      const { width, height, interval_ms: intervalMs = 0 } = event;
+      const faces = event.faces.map(({ id, box, expression }) => ({ id, box, label: likeliest(expression)?.[0] ?? null }));
+      this.#session(event).faces = { at: nowMs, width, height, intervalMs, faces };
+    },
+  };
+
+  #roomState({ resumed, now_ms: roomMs, participants = [] }, nowMs) {
+    if (!resumed) this.#sessions.clear();
+    for (const { session, name, number } of participants) Object.assign(this.#session({ session }), { speaker: name, number });
+    this.#settle(nowMs, roomMs);
+  }
+
+  #settle(nowMs, roomMs) {
+    this.#settledAt = nowMs + SETTLE_MS;
+    this.#roomMs = roomMs;
+  }
+
+  #session({ session: id }) {
+    if (!this.#sessions.has(id)) this.#sessions.set(id, newSession(id));
+    return this.#sessions.get(id);
+  }
+
+  #close(session, nowMs) {
+    session.closedAt ??= nowMs;
+    session.faces = null;
+    for (const [id, { final }] of session.utterances) if (!final) session.utterances.delete(id);
+  }
+
+  #utterance(event, nowMs) {
+    const { id: session, utterances } = this.#session(event);
+    if (!utterances.has(event.utterance)) {
+      const key = `${session} ${event.utterance}`;
+      const known = { key, startMs: event.start_ms, text: "", label: null, probabilities: {}, revision: -1, final: false };
+      utterances.set(event.utterance, { ...known, speaker: event.speaker, changedAt: nowMs });
+      const oldest = [...utterances].sort(([, a], [, b]) => a.startMs - b.startMs).slice(0, -KEPT);
+      for (const [id] of oldest) utterances.delete(id);
+    }
+    this.#session(event).speaker = event.speaker;
+    return utterances.get(event.utterance) ?? {};
+  }
+
+  #emotion(event, nowMs) {
+    const utterance = this.#utterance(event, nowMs);
+    if (event.revision < utterance.revision) return;
+    // What a later utterance changes in an earlier one does not bring it back.
+    const changedAt = utterance.final ? utterance.changedAt : nowMs - this.#ageMs(event, nowMs);
+    const { text, label, probabilities, revision } = event;
+    Object.assign(utterance, { text, label, probabilities, revision, changedAt, final: event.final || utterance.final });
+  }
+
+  /** How long ago an emotion was told for the first time, as far as can be known. */
+  #ageMs(event, nowMs) {
+    if (nowMs >= this.#settledAt || !event.final) return 0;
+    if (this.#roomMs === null) return Infinity;
+    return Math.max(0, this.#roomMs - (event.room_start_ms + event.end_ms - event.start_ms));
+  }
+
+  #wanted({ speaker }) {
+    return this.#name === "" || plain(speaker) === this.#name;
+  }
+
+  #card(session, nowMs) {
+    const inOrder = [...session.utterances.values()].sort((a, b) => a.startMs - b.startMs);
+    const current = inOrder.filter((utterance) => this.#isCurrent(utterance, session, nowMs));
+    // Of an utterance without a word yet only that it has begun is known, which is news only of the newest.
+    const said = current.filter((utterance) => utterance.text || utterance.label || utterance === current.at(-1)).slice(-ROWS);
+    const rows = said.map(({ key, text, label, final }) => ({ key, text, label, provisional: label !== null && !final }));
+    const bars = said.findLast(({ label }) => label !== null)?.probabilities ?? {};
+    return { key: session.id, speaker: session.speaker, rows, bars };
+  }
+
+  #isCurrent({ final, changedAt }, { closedAt }, nowMs) {
+    if (!final) return nowMs - changedAt < OPEN_MS;
+    if (this.#fadeMs > 0) return nowMs - changedAt < this.#fadeMs;
+    return changedAt > -Infinity && (closedAt === null || nowMs - closedAt < LAST_FADE_MS);
+  }
+}
