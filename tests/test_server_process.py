@@ -154,3 +154,36 @@ async def test_what_is_measured_of_real_speech() -> None:
     assert value("engine_busy_seconds", network="text") > 0
     assert value("utterances") == told[-1]["totals"]["utterances"]
     assert value("audio_chunks") == told[-1]["totals"]["audio_chunks"]
+
+
+async def test_a_server_that_others_can_reach_tells_its_token_once_and_logs_none() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("server.py", "--host", "0.0.0.0", "--port", "0"),  # noqa: S104 - the point
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "M2FNET_TOKEN"},
+    )
+    assert process.stderr is not None
+    try:
+        told = b""
+        while not (found := re.search(rb"http://([\d.]+:\d+)/#token=([\w-]{43,})", told)):
+            line = await process.stderr.readline()
+            assert line, f"the server ended: {told.decode()}"
+            told += line
+        address, token = found[1].decode(), found[2].decode()
+        async with connect(f"ws://{address}/v1/stream") as stranger:
+            await stranger.send(json.dumps({"type": "session.update", "settings": {}}))
+            assert json.loads(await stranger.recv())["code"] == "auth.required"
+        async with connect(f"ws://{address}/v1/stream") as client:
+            await client.send(json.dumps({"type": "auth", "token": token}))
+            assert json.loads(await client.recv())["type"] == "session.created"
+        process.send_signal(signal.SIGTERM)
+        told += await process.stderr.read()
+        assert await process.wait() == 0
+        assert told.count(token.encode()) == 1
+        assert b"nothing is encrypted" in told
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
