@@ -21,6 +21,7 @@ from commands.evaluate import evaluate
 from commands.export import export
 from commands.overlay import overlay
 from commands.render import render
+from commands.replay import replay
 from commands.train import train
 from stream.config import load_settings
 from stream.formats import Format
@@ -31,6 +32,7 @@ app.add_typer(evaluate, name="evaluate")
 app.command()(export)
 app.command()(render)
 app.command()(overlay)
+app.command()(replay)
 
 
 def show_address(address: str, *, open_browser: bool, quiet: bool = False) -> None:
@@ -66,6 +68,10 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless set.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8765 unless set, 0 takes any free one.")] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Record media and events of all sessions there; everyone is told so."),
+    ] = None,
     exit_when_done: Annotated[bool, typer.Option("--exit-when-done", help="Stop when all sources have ended.")] = False,
     wait_for_watcher: Annotated[
         bool, typer.Option("--wait-for-watcher", help="Start the sources when somebody first opens the page.")
@@ -90,7 +96,7 @@ def serve(
         m2fnet serve --port 9000 --set vision.max_fps=3
     """
     with told(verbose=verbose):
-        chosen = [("host", host), ("port", port)]
+        chosen = [("host", host), ("port", port), ("record", record and record.absolute())]
         given = [f"server.{key}={value}" for key, value in chosen if value is not None]
         settings = load_settings(config, [*(set_ or []), *given])
         from server import run  # noqa: PLC0415 - see the module's docstring

@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from typing import Final, NoReturn
 
@@ -28,7 +28,11 @@ from serving.tokens import ChosenToken, TokenError, choose_token, is_readable_by
 from stream.addresses import clean_name
 from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
+from stream.pipeline import Drivable
 from stream.protocol import ErrorCode, ProtocolError
+from stream.recording.format import RecordingError
+from stream.recording.record import Facts, Recorder, require_writable
+from stream.recording.session import RecordedSession
 from stream.seat import Seat
 from stream.session import Session
 from stream.settings import ServerSettings, Settings
@@ -138,6 +142,8 @@ def run(
         opened = open_local(settings, camera, microphone, sources)
         guarded, token = with_token(settings)
         tls = tls_of(settings.server)
+        if settings.server.record is not None:
+            require_writable(settings.server.record)
         # The port first: it is taken at once or never, the models take seconds.
         with listen(settings.server.host, settings.server.port) as sock:
             models = _load(settings)
@@ -146,13 +152,14 @@ def run(
                 address = address_of(sock, "https" if tls else "http")
                 ready = partial(_ready, models, address, token, on_ready or _print_address)
                 plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
-                asyncio.run(_serve(guarded, models, sock, plan, tls))
+                with _recorder(settings, models) as recorder:
+                    asyncio.run(_serve(guarded, models, sock, plan, recorder, tls))
             finally:
                 closed = _close(models)
         log.info("stopped", extra={"event": "server.stopped"})
         if models.is_building or not closed:
             _end_process(0)
-    except (ServeError, BundleError, AsrModelError, TlsError, TokenError) as error:
+    except (ServeError, BundleError, AsrModelError, RecordingError, TlsError, TokenError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
         return 1
     except KeyboardInterrupt:  # while the models were loading
@@ -201,13 +208,28 @@ def _print_address(address: str) -> None:
     print(address, file=sys.stderr)  # noqa: T201 - it may hold a token, which must not be in the log
 
 
+def _recorder(settings: Settings, models: LiveModels) -> AbstractContextManager[Recorder | None]:
+    folder = settings.server.record
+    if folder is None:
+        return nullcontext()
+    log.info("all sessions are recorded in %s", folder)
+    return closing(Recorder(folder, Facts(models.bundle_name, models.runtime.weights_hash, models.asr_name)))
+
+
 async def _serve(
-    settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan, tls: ssl.SSLContext | None
+    settings: Settings,
+    models: LiveModels,
+    sock: socket.socket,
+    plan: Plan,
+    recorder: Recorder | None,
+    tls: ssl.SSLContext | None,
 ) -> None:
-    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Session:
+    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Drivable:
+        if seat.record is not None:
+            return RecordedSession(models, settings, emit, speaker=speaker, seat=seat, record=seat.record)
         return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
-    await LiveServer(settings, models, make_session).serve(sock, _stop_on_signals(), plan, tls)
+    await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan, tls)
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -28,6 +28,7 @@ KNOWN_ERRORS: Final = {
     "stream.output": "OutputError",
     "stream.saved": "SavedError",
     "stream.overlay.outputs": "OverlayError",
+    "stream.recording.format": "RecordingError",
     "trainer.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",

@@ -120,7 +120,7 @@ def _run(settings: "Settings", source: "Source", output: "Output", look: Look, n
     with err.status("loading the models"):
         models = LiveModels.load(settings)
     with closing(models), _stopped_by_signals() as stop:
-        err.print("drawing; Ctrl-C stops")
+        err.print(f"drawing to {output.name}; Ctrl-C stops", highlight=False, soft_wrap=True)
         shown = show_overlay(
             source, lambda emit: Session(models, settings, emit, speaker=name, live=True), output, look, stop
         )

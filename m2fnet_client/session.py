@@ -49,7 +49,8 @@ class Session:
         self._socket = socket
         self._conversation = conversation
         self._name = name
-        self._buffer: Buffer[Received] = Buffer()
+        self._buffer: Buffer[tuple[Received, Position | None]] = Buffer()
+        self._position = conversation.progress.position
         self._failure: ClientError | None = None
         self._admitted = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
@@ -66,8 +67,8 @@ class Session:
 
     @property
     def position(self) -> Position | None:
-        """In a room: how far its events were received; given to :func:`connect`, they go on from there."""
-        return self._conversation.progress.position
+        """In a room: how far its events were iterated over; given to :func:`connect`, they go on from there."""
+        return self._position
 
     @property
     def labels(self) -> list[str]:
@@ -197,7 +198,8 @@ class Session:
         return self
 
     async def __anext__(self) -> Received:
-        return await self._buffer.take()
+        item, self._position = await self._buffer.take()
+        return item
 
     async def admitted(self) -> None:
         """Wait until the server has let the client in.
@@ -241,8 +243,11 @@ class Session:
             await self._buffer.end(self._failure)
 
     async def _take(self, message: str | bytes) -> None:
-        for item in self._conversation.receive(message):
-            await self._buffer.put(item, len(message))
+        before = self._conversation.progress.position
+        items = self._conversation.receive(message)
+        for left, item in zip(range(len(items) - 1, -1, -1), items, strict=True):  # a gap comes before its event
+            place = before if left else self._conversation.progress.position
+            await self._buffer.put((item, place), len(message))
         if self._conversation.admitted:
             self._admitted.set()
 

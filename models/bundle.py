@@ -153,6 +153,13 @@ class BundleConfig(_Part):
         """Return the names of the files that hold a network's weights."""
         return self.weights.get(network, (f"{network}.safetensors",))
 
+    @property
+    def weights_hash(self) -> str:
+        """Return what tells these weights from all others: SHA-256, empty for a bundle that was never saved."""
+        names = sorted(name for network in self.networks for name in self.weight_files(network) if name in self.files)
+        told = "\n".join(f"{self.files[name]} {name}" for name in names)
+        return hashlib.sha256(told.encode()).hexdigest() if names else ""
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -16,10 +17,11 @@ from serving.rooms import Member, Rooms
 from stream.broadcast import Broadcast, Channel
 from stream.events import Event, SessionCreated, Totals
 from stream.media import DropCounts
-from stream.pipeline import Readable
+from stream.pipeline import Drivable, Readable
 from stream.protocol import Configure
+from stream.recording.format import AnalysisSettings, SessionEntry
+from stream.recording.record import Recorder
 from stream.seat import Seat
-from stream.session import Session
 from stream.settings import Settings
 from stream.shared_dialog import SharedDialog
 from stream.tap import TappedSource
@@ -67,7 +69,7 @@ class Models(Protocol):
         """What speech recognition has done, and what waits for it."""
 
 
-MakeSession = Callable[[Settings, Emit, str, Seat], Session]
+MakeSession = Callable[[Settings, Emit, str, Seat], Drivable]
 
 
 class Hub:
@@ -75,17 +77,27 @@ class Hub:
 
     Args:
         observe: called with every event that is told, from any thread.
+        recorder: records them, if they are to be.
     """
 
     def __init__(
-        self, settings: Settings, models: Models, make_session: MakeSession, observe: Callable[[Event], None]
+        self,
+        settings: Settings,
+        models: Models,
+        make_session: MakeSession,
+        observe: Callable[[Event], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self.settings = settings
         self.models = models
         self.observe = observe
         limits = settings.server
         self.broadcast = Broadcast(
-            limits.watcher_queue, limits.watcher_patience_s, limits.room_history, observe=observe
+            limits.watcher_queue,
+            limits.watcher_patience_s,
+            limits.room_history,
+            observe=observe,
+            record=recorder.begin if recorder else None,
         )
         self.rooms = Rooms(limits, settings.dialog.window, self.broadcast)
         self.slow_closed = 0
@@ -103,6 +115,7 @@ class Hub:
             speaker=name or speaker_of(channel),
             engine=self.models.engine_state.name,
             bundle=self.models.bundle_name,
+            recording=channel.topic.recording,
         )
         channel.publish(created)
 
@@ -112,10 +125,11 @@ class Hub:
         """Start a session in its thread: that of a room's member, or one of its own."""
         speaker = configured.client.speaker or (member.name if member else speaker_of(channel))
         seat = member.seat if member else Seat(SharedDialog(configured.settings.dialog.window))
+        seat = self._recorded(seat, channel, configured, speaker)
         if member is not None:
             source = TappedSource(source, member.arrived)
 
-        def make(emit: Emit) -> Session:
+        def make(emit: Emit) -> Drivable:
             return self._make_session(configured.settings, emit, speaker, seat)
 
         worker = SessionWorker(source, channel, make, configured.client)
@@ -126,12 +140,11 @@ class Hub:
 
     async def finish(self, within_s: float) -> None:
         """Ask all sessions to finish, and give up those that don't in time."""
-        workers = tuple(self._workers)
-        for worker in workers:
+        for worker in self._workers:
             worker.stop()
-        if workers:
-            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in workers], timeout=within_s)
-        for worker in workers:
+        if self._workers:
+            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in self._workers], timeout=within_s)
+        for worker in self._workers:  # those too that began meanwhile
             worker.abandon()
 
     def in_loop(self, act: Callable[[], object]) -> None:
@@ -159,6 +172,22 @@ class Hub:
         """Return how the open sessions stand."""
         workers = {worker.session: worker for worker in self._workers}
         return [_figures(channel, workers.get(channel.id)) for channel in self.broadcast.open_channels]
+
+    def _recorded(self, seat: Seat, channel: Channel, configured: Configure, speaker: str) -> Seat:
+        """Return the seat of a session that is recorded, where it is to be."""
+        record = channel.topic.record
+        if record is None or not record.running:
+            return seat
+        entry = SessionEntry(
+            id=channel.id,
+            number=channel.number,
+            speaker=speaker,
+            alone=record.alone,
+            engine=self.models.engine_state.name,
+            client=configured.client,
+            settings=AnalysisSettings.of(configured.settings),
+        )
+        return replace(seat, record=record.session(entry, channel.publish))
 
     def _retire(self, worker: SessionWorker) -> None:
         self._workers.discard(worker)

@@ -35,6 +35,7 @@ from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import Event, SessionClosed
 from stream.preview import Previewer
 from stream.protocol import STREAM, Configure, ErrorCode, ProtocolError
+from stream.recording.record import Recorder
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource
@@ -73,13 +74,19 @@ class Plan:
 
 
 class LiveServer:
-    """All connections and all sources of this machine. Made and used in one event loop."""
+    """All connections and all sources of this machine. Made and used in one event loop.
 
-    def __init__(self, settings: Settings, models: Models, make_session: MakeSession) -> None:
+    Args:
+        recorder: records all sessions, if they are to be; whoever made it closes it.
+    """
+
+    def __init__(
+        self, settings: Settings, models: Models, make_session: MakeSession, recorder: Recorder | None = None
+    ) -> None:
         self._settings = settings
         self._events = EventTally()
         self._journal = Journal(contents=settings.server.log_contents)
-        self._hub = Hub(settings, models, make_session, self._observe)
+        self._hub = Hub(settings, models, make_session, self._observe, recorder)
         self._metrics = Metrics(self.figures)
         self._door = Door(settings.server)
         self._connections: dict[Connection, asyncio.Task[None]] = {}

@@ -118,7 +118,7 @@ def _token_that_was_set(settings: ServerSettings, environment: Mapping[str, str]
     if settings.token is not None:
         return settings.token.get_secret_value()
     if settings.token_file is None:
-        return environment.get(VARIABLE)
+        return environment.get(VARIABLE) or None  # set to nothing is not set
     try:
         return settings.token_file.read_text(encoding="utf-8").strip()
     except OSError as error:

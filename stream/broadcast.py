@@ -16,6 +16,7 @@ from stream import events
 from stream.events import Event
 from stream.protocol import MAX_SESSION_NUMBER, MAX_TIME_MS, MediaKind, MediaMessage, encode_media
 from stream.published import Published
+from stream.recording.record import Record
 from stream.topic import Resume, Topic
 from stream.watcher_queue import Dropped, WatcherQueue
 
@@ -159,6 +160,7 @@ class Broadcast:
         patience_s: how long one may stay behind.
         kept: events of a room that one who comes back can be given one by one.
         observe: called with every event that was published, in the thread of who published it.
+        record: begins to record a new room, by its name, or with an empty one a session in none.
     """
 
     def __init__(
@@ -168,12 +170,14 @@ class Broadcast:
         kept: int = 0,
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[Event], None] | None = None,
+        record: Callable[[str], Record] | None = None,
     ) -> None:
         self._capacity = capacity
         self._patience_s = patience_s
         self._kept = kept
         self._clock = clock
         self._observe = observe
+        self._record = record
         self._lock = threading.Lock()
         self._rooms: dict[str, Topic] = {}
         self._channels: dict[str, Channel] = {}
@@ -208,7 +212,7 @@ class Broadcast:
     def open_room(self, name: str) -> Topic:
         """Return the topic of a new room; who waited for it is told."""
         with self._lock:
-            self._rooms[name] = topic = Topic(name, self._kept, self._clock)
+            self._rooms[name] = topic = self._topic(name, self._kept)
             state = Published.of(topic.state(resumed=False))
             for watcher in self._watchers:
                 if watcher.interest.room == name:
@@ -218,7 +222,9 @@ class Broadcast:
     def close_room(self, name: str) -> None:
         """Forget a room in which nobody is any more."""
         with self._lock:
-            self._rooms.pop(name, None)
+            topic = self._rooms.pop(name, None)
+            if topic is not None and topic.record is not None:
+                topic.record.end()
 
     def room(self, name: str) -> Topic | None:
         """Return the topic of a room that is open."""
@@ -229,7 +235,7 @@ class Broadcast:
         """Return the channel of a new session: in a room, or without a topic in none."""
         with self._lock:
             self._last_number = self._free_number()
-            own = Topic(clock=self._clock) if topic is None else topic
+            own = self._topic() if topic is None else topic
             channel = Channel(self, own, secrets.token_hex(6), self._last_number)
             self._channels[channel.id] = channel
             return channel
@@ -301,6 +307,9 @@ class Broadcast:
                 and watcher.interest.own != channel.id
                 and watcher.interest.includes(channel.topic.name, channel.id)
             ]
+
+    def _topic(self, name: str = "", kept: int = 0) -> Topic:
+        return Topic(name, kept, self._clock, self._record(name) if self._record else None)
 
     def _past(self, interest: Interest, resume: Resume | None) -> list[Published]:
         if interest.room is not None:

@@ -84,6 +84,7 @@ class SessionCreated(EventBase):
     speaker: str
     engine: str
     bundle: str
+    recording: bool = Field(default=False, description="its media and events are being recorded")
 
 
 class SessionUpdated(EventBase):

@@ -63,6 +63,10 @@ class FaceFinder:
         self._before = _Seen(grey, found.boxes)
         return found
 
+    def forget(self) -> None:
+        """Follow nothing into the next picture, which will be searched: what became of this one is not kept."""
+        self._before = None
+
     def _search(self, image: Image) -> list[Box]:
         boxes = [face.box for face in self._detector.detect(image)]
         self._plan.searched()

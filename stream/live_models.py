@@ -11,7 +11,7 @@ from models.runtime.runtime import Runtime
 from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from stream.settings import Settings, VisionSettings
-from stream.transcriber import AsrFigures, Transcriber
+from stream.transcriber import AsrFigures, SpeechToText, Transcriber
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class LiveModels:
     """The emotion runtime, the speech recogniser, and how faces are found."""
 
     runtime: Runtime
-    transcriber: Transcriber
+    transcriber: SpeechToText
     vision: VisionSettings
 
     @classmethod

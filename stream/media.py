@@ -28,10 +28,11 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFrame:
-    """One picture: ``(height, width, 3)`` uint8 RGB."""
+    """One picture: ``(height, width, 3)`` uint8 RGB; ``jpeg`` is what it was decoded from, if it came as that."""
 
     time_ms: float
     image: Image
+    jpeg: bytes | None = None
 
 
 StatusKind = Literal["opened", "reconnecting", "warning", "ended", "failed"]

@@ -7,8 +7,7 @@ from typing import Final, Protocol
 
 from stream import events
 from stream.events import Event, Totals
-from stream.media import DropCounts, Media, SourceStatus
-from stream.session import Session
+from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 
 _POLL_S: Final = 0.05
 
@@ -34,6 +33,25 @@ class Readable(Protocol):
         """End the source."""
 
 
+class Drivable(Protocol):
+    """What the pipeline needs of a session: :class:`stream.session.Session`."""
+
+    emit: Callable[[Event], None]
+
+    @property
+    def totals(self) -> Totals:
+        """What was done so far."""
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        """Take the next sound or picture."""
+
+    def poll(self) -> None:
+        """Tell whatever has become ready."""
+
+    def finish(self) -> Totals:
+        """Tell all that is left and return the totals."""
+
+
 @dataclass(frozen=True)
 class SessionOutcome:
     """How a session ended: ``reason`` is the code of the source's last status, or ``stopped``."""
@@ -43,7 +61,7 @@ class SessionOutcome:
     failure: SourceStatus | None = None
 
 
-def run_session(source: Readable, session: Session, stop: threading.Event) -> SessionOutcome:
+def run_session(source: Readable, session: Drivable, stop: threading.Event) -> SessionOutcome:
     """Read ``source`` until it ends or ``stop`` is set, then finish the session.
 
     Statuses of the source become ``warning`` events; a failure becomes an ``error`` that ends the session.
@@ -67,7 +85,7 @@ def run_session(source: Readable, session: Session, stop: threading.Event) -> Se
     return SessionOutcome(totals, last.code if last is not None else "stopped", failure)
 
 
-def _step(source: Readable, session: Session) -> SourceStatus | None:
+def _step(source: Readable, session: Drivable) -> SourceStatus | None:
     """Handle one item; return the source's final status when it comes."""
     media = source.read(_POLL_S)
     if media is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from stream.recording.record import SessionRecord
 from stream.shared_dialog import SharedDialog
 
 
@@ -18,8 +19,10 @@ class Seat:
         dialog: shared with all who speak in it.
         session: the session's id, which tells its utterances from others'; empty where it is alone.
         room_ms: from media time of the session to the room's, in milliseconds.
+        record: where it is recorded, if it is.
     """
 
     dialog: SharedDialog
     session: str = ""
     room_ms: Callable[[float], float] = field(default=_own_time)
+    record: SessionRecord | None = None

@@ -37,7 +37,7 @@ from stream.settings import Settings
 from stream.shared_dialog import SharedDialog
 from stream.transcript import Transcript, Word
 from stream.vad import SpeechDetector
-from stream.vision import FaceAnalyzer, Vision
+from stream.vision import FaceAnalyzer, MakeSight, Vision
 
 log = logging.getLogger("m2fnet.session")
 
@@ -71,6 +71,7 @@ class Session:
         emit: gets every event; called from the session's thread, and ``faces`` from its vision thread.
         live: media comes at its own pace, so results are told early and pictures may be skipped.
         seat: its place in a conversation with others; without it the session is one of its own.
+        see: makes what analyzes the pictures.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Session:
         speaker: str,
         live: bool,
         seat: Seat | None = None,
+        see: MakeSight = Vision,
     ) -> None:
         self._models, self._settings, self.emit = models, settings, emit
         self._speaker, self._live = speaker, live
@@ -97,7 +99,7 @@ class Session:
             session=self._key,
             deadline_ms=deadline_ms,
         )
-        self._vision = Vision(analyzer, settings.vision, emit, self._vision_failed, live=live)
+        self._vision = see(analyzer, settings.vision, emit, self._vision_failed, live=live)
         self._pending: deque[_Pending] = deque()
         self._partial: tuple[int, Future[Transcript]] | None = None
         self._open: SpeechStart | None = None
@@ -106,7 +108,7 @@ class Session:
         self._end_ms = 0.0
         self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
         self._engine_news = EngineNews()
-        self._finished = False
+        self._ended_media = self._finished = False
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
         """Take the next sound or picture, and tell whatever is ready."""
@@ -128,12 +130,18 @@ class Session:
         self._take_partial()
         self._conclude(wait=not self._live and len(self._pending) > _WAITING_OFFLINE)
 
+    def end(self) -> None:
+        """Take the end of the media, which ends the utterance in progress; its emotion is told by :meth:`poll`."""
+        if not self._ended_media:
+            self._ended_media = True
+            self._drop_partial()
+            self._handle(self._segmenter.finish())
+
     def finish(self) -> Totals:
         """End the utterance in progress, tell all that is left and return the totals; later calls only return them."""
         if not self._finished:
             self._finished = True
-            self._drop_partial()
-            self._handle(self._segmenter.finish())
+            self.end()
             self._conclude(wait=True)
             self._vision.close()
             self._tell_engine()

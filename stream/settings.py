@@ -158,6 +158,7 @@ class ServerSettings(Section):
     watcher_queue: int = Field(256, ge=8, description="events waiting for a slow watcher")
     watcher_patience_s: float = Field(10.0, gt=0, description="a watcher full for longer is closed")
     max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
+    record: Path | None = Field(None, description="folder in which all sessions are recorded; none: nothing is")
     preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
     token: SecretStr | None = Field(None, description="what clients must know; better in token_file or M2FNET_TOKEN")
     token_file: Path | None = Field(None, description="a file with the token and nothing else")

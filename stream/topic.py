@@ -10,6 +10,7 @@ from stream import events
 from stream.events import Event, Participant
 from stream.history import History
 from stream.published import Published
+from stream.recording.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,20 @@ class Topic:
         name: the room's; empty for a session in none.
         kept: events that one who comes back can be given one by one.
         clock: tells the time, in seconds; the room's begins at 0 now.
+        record: what is written down of it, if anything.
     """
 
-    def __init__(self, name: str = "", kept: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str = "",
+        kept: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        record: Record | None = None,
+    ) -> None:
         self.name = name
         self.instance = secrets.token_hex(4)
         self.history = History()
-        self.recording = False
+        self.record = record
         self._clock = clock
         self._began = clock()
         self._seq = 0
@@ -45,6 +53,11 @@ class Topic:
         """The room's time."""
         return (self._clock() - self._began) * 1000
 
+    @property
+    def recording(self) -> bool:
+        """Whether what happens is recorded."""
+        return self.record is not None and self.record.running
+
     def add(self, event: Event, session: str) -> Published:
         """Give an event its number and remember it; one that names no session is of this one."""
         self._seq += 1
@@ -53,6 +66,8 @@ class Topic:
         self._last.append(published)
         self.history.add(published)
         self._meet(published.event)
+        if self.record is not None:
+            self.record.published(published)
         return published
 
     def catch_up(self, resume: Resume | None, session: str = "", key: str = "") -> list[Published]:

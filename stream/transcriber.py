@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from models.runtime.figures import BatchFigures, BatchTally
 from stream.job_queue import Job, JobQueue
@@ -43,6 +43,26 @@ class AsrFigures:
     again: BatchFigures = field(default_factory=BatchFigures)
     done: Mapping[Heard, int] = field(default_factory=dict)
     sound_s: float = 0.0
+
+
+class SpeechToText(Protocol):
+    """What sessions need of speech recognition: :class:`Transcriber`."""
+
+    @property
+    def name(self) -> str:
+        """The model and where it runs, for people."""
+
+    @property
+    def figures(self) -> AsrFigures:
+        """What was done so far, and what waits."""
+
+    def submit(
+        self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
+    ) -> Future[Transcript]:
+        """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time."""
+
+    def close(self) -> None:
+        """Cancel what waits and stop."""
 
 
 class Transcriber:

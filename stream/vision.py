@@ -4,8 +4,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -56,16 +57,40 @@ class Seen:
     scene: Floats | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analyzed:
-    """The event of one picture, and whether its faces were followed instead of searched for."""
+    """What one picture shows, and whether its faces were followed instead of searched for."""
 
+    time_ms: float
     faces: Faces
+    seen: Seen
     followed: bool
 
 
+class Witness(Protocol):
+    """Is there when a picture has been dealt with: what comes of it happens within the context it gives."""
+
+    def seen(self, frame: VideoFrame, interval_ms: int) -> AbstractContextManager[object]:
+        """Return the context in which an analyzed picture is kept and told."""
+
+    def unseen(self, frame: VideoFrame, error: Exception | None) -> AbstractContextManager[object]:
+        """Return the context in which it is told that one could not be analyzed; None: it was late."""
+
+
+class Nobody:
+    """Looks at nothing."""
+
+    def seen(self, frame: VideoFrame, interval_ms: int) -> AbstractContextManager[None]:  # noqa: ARG002 - whichever
+        """Return a context without effect."""
+        return nullcontext()
+
+    def unseen(self, frame: VideoFrame, error: Exception | None) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Return a context without effect."""
+        return nullcontext()
+
+
 class FaceAnalyzer:
-    """Turns a picture into a ``faces`` event, and keeps what it shows for the utterance it belongs to.
+    """Turns a picture into a ``faces`` event, and remembers what is kept of it for the utterance it belongs to.
 
     Args:
         detect_every: search for faces in one of so many pictures at least.
@@ -90,29 +115,45 @@ class FaceAnalyzer:
         self._lock = threading.Lock()
 
     def analyze(self, frame: VideoFrame) -> Analyzed:
-        """Find, follow and embed the faces of one picture.
+        """Find, follow and embed the faces of one picture; :meth:`keep` then remembers it.
+
+        Whatever goes wrong, nothing of the picture is left, and the next one is searched.
 
         Raises:
-            DeadlineExceededError: it had to wait for a network for too long, and nothing of it is kept.
+            DeadlineExceededError: it had to wait for a network for too long.
         """
+        try:
+            return self._analyze(frame)
+        except BaseException:
+            self.forget()
+            raise
+
+    def forget(self) -> None:
+        """Search the next picture, whatever was known of this one."""
+        self._finder.forget()
+
+    def keep(self, analyzed: Analyzed) -> None:
+        """Remember what a picture shows, for the utterance it belongs to."""
+        with self._lock:
+            self._faces.add(analyzed.time_ms, analyzed.seen.face)
+            self._scenes.add(analyzed.time_ms, analyzed.seen.scene)
+
+    def _analyze(self, frame: VideoFrame) -> Analyzed:
         height, width = frame.image.shape[:2]
         scene = self._runtime.scene(frame.image, session=self._session, deadline_ms=self.deadline_ms)
         found = self._finder.find(frame.image)
         boxes = found.boxes
-        ids = self._tracker.update(frame.time_ms, boxes)
         branches = self._expressions(frame.image, boxes)
         vector = weighted_faces([branch.embedding for branch in branches], boxes) if branches else None
         whole = scene.result()
-        with self._lock:
-            self._faces.add(frame.time_ms, vector)
-            self._scenes.add(frame.time_ms, None if whole is None else whole.embedding)
+        ids = self._tracker.update(frame.time_ms, boxes)
         named = [dict(zip(self._runtime.labels, map(float, branch.probabilities), strict=True)) for branch in branches]
         faces = [
             FaceBox(id=identity, box=(box.left, box.top, box.right, box.bottom), expression=expression)
             for identity, box, expression in zip(ids, boxes, named or [{}] * len(boxes), strict=True)
         ]
         told = Faces(time_ms=round(frame.time_ms), width=width, height=height, faces=faces)
-        return Analyzed(told, found.followed)
+        return Analyzed(frame.time_ms, told, Seen(vector, None if whole is None else whole.embedding), found.followed)
 
     def _expressions(self, image: Image, boxes: Sequence[Box]) -> list[Branch]:
         if not boxes:
@@ -126,6 +167,38 @@ class FaceAnalyzer:
             return Seen(self._faces.utterance(start_ms, end_ms), self._scenes.utterance(start_ms, end_ms))
 
 
+class Sight(Protocol):
+    """What a session needs of its eyes: :class:`Vision`."""
+
+    def push(self, frame: VideoFrame) -> None:
+        """Offer the next picture."""
+
+    def between(self, start_ms: float, end_ms: float) -> Seen:
+        """Return what was seen of an utterance."""
+
+    @property
+    def counts(self) -> VisionCounts:
+        """What was done so far."""
+
+    def close(self) -> None:
+        """Finish what waits and stop."""
+
+
+class MakeSight(Protocol):
+    """Gives a session its eyes."""
+
+    def __call__(
+        self,
+        analyzer: FaceAnalyzer,
+        settings: VisionSettings,
+        emit: Callable[[Faces], None],
+        failed: Callable[[Exception], None],
+        *,
+        live: bool,
+    ) -> Sight:
+        """Return what analyzes a session's pictures."""
+
+
 class Vision:
     """One thread analyzes a session's pictures; sound never waits for it.
 
@@ -137,6 +210,7 @@ class Vision:
     Args:
         failed: told, in the vision thread, why a picture could not be analyzed.
         clock: tells the time, in seconds.
+        witness: is told what becomes of each picture that was taken up.
     """
 
     def __init__(
@@ -148,8 +222,10 @@ class Vision:
         *,
         live: bool,
         clock: Callable[[], float] = time.perf_counter,
+        witness: Witness | None = None,
     ) -> None:
         self._analyzer, self._emit, self._failed, self._live, self._clock = analyzer, emit, failed, live, clock
+        self._witness = witness or Nobody()
         self._rate = FrameRate(settings.max_fps, settings.processor_share if live else None)
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, VideoFrame]] = deque()
@@ -204,9 +280,11 @@ class Vision:
             try:
                 self._tell(frame)
             except DeadlineExceededError:
-                self._count(late=1)
+                with self._witness.unseen(frame, None):
+                    self._count(late=1)
             except Exception as error:  # noqa: BLE001 - one bad picture must not end the session's vision
-                self._failed(error)
+                with self._witness.unseen(frame, error):
+                    self._failed(error)
             self._done((self._clock() - start) * 1000)
 
     def _is_late(self, waited_ms: float) -> bool:
@@ -220,8 +298,11 @@ class Vision:
             DeadlineExceededError: it has waited for a network for too long.
         """
         analyzed = self._analyzer.analyze(frame)
-        self._count(analyzed=1, followed=int(analyzed.followed))
-        self._emit(analyzed.faces.model_copy(update={"interval_ms": round(self._rate.interval_ms)}))
+        interval_ms = round(self._rate.interval_ms)
+        with self._witness.seen(frame, interval_ms):
+            self._analyzer.keep(analyzed)
+            self._count(analyzed=1, followed=int(analyzed.followed))
+            self._emit(analyzed.faces.model_copy(update={"interval_ms": interval_ms}))
 
     def _count(self, analyzed: int = 0, followed: int = 0, skipped: int = 0, late: int = 0) -> None:
         with self._changed:

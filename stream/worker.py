@@ -8,9 +8,8 @@ from concurrent.futures import Future, InvalidStateError
 from stream import events
 from stream.broadcast import Channel
 from stream.events import Event, Totals
-from stream.pipeline import Readable, SessionOutcome, run_session
+from stream.pipeline import Drivable, Readable, SessionOutcome, run_session
 from stream.protocol import ErrorCode, wanted
-from stream.session import Session
 from stream.settings import ClientSettings
 
 log = logging.getLogger("m2fnet.session")
@@ -22,7 +21,7 @@ class SessionWorker:
     """Reads a source to its end; ``done`` then holds what came of it, also when the session breaks."""
 
     def __init__(
-        self, source: Readable, channel: Channel, make: Callable[[Emit], Session], client: ClientSettings
+        self, source: Readable, channel: Channel, make: Callable[[Emit], Drivable], client: ClientSettings
     ) -> None:
         self.done: Future[SessionOutcome] = Future()
         self.source = source
@@ -31,7 +30,7 @@ class SessionWorker:
         self._make = make
         self._client = client
         self._stop = threading.Event()
-        self._session: Session | None = None
+        self._session: Drivable | None = None
         # A daemon, so that a session that can't be stopped does not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=f"session-{channel.number}", daemon=True)
 

@@ -28,6 +28,7 @@ from stream import events
 from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, encode_media
+from stream.recording.record import Recorder
 from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
 from stream.transcriber import AsrFigures
@@ -146,6 +147,7 @@ class Running:
 async def running(
     make_session: MakeSession = EverySound,  # type: ignore[assignment] # behaves as one, and says so by its methods
     plan: Plan | None = None,
+    recorder: Recorder | None = None,
     **limits: object,
 ) -> AsyncIterator[Running]:
     settings = Settings(server=ServerSettings.model_validate({"port": 0} | limits))
@@ -155,7 +157,8 @@ async def running(
     plan = replace(plan, on_ready=ready.set)
     with server.listen("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
-        ended = asyncio.create_task(LiveServer(settings, Names(), make_session).serve(sock, stop, plan, tls))
+        live = LiveServer(settings, Names(), make_session, recorder)
+        ended = asyncio.create_task(live.serve(sock, stop, plan, tls))
         started = asyncio.create_task(ready.wait())
         await asyncio.wait([ended, started], return_when=asyncio.FIRST_COMPLETED)
         run = Running(port, stop, ended)

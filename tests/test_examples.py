@@ -4,7 +4,11 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from running_server import running, tone
+from server_process import serving
+
+from models.labels import LABELS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -37,3 +41,14 @@ async def test_a_file_that_is_not_there_ends_it() -> None:
         done, told, complaints = await run_example("stream_file.py", "none.wav", f"127.0.0.1:{run.port}")
     assert (done, told) == (1, "")
     assert "none.wav does not exist; check the path (file.not_found)" in complaints
+
+
+@pytest.mark.slow
+async def test_real_speech_is_told_with_its_words() -> None:
+    sentence = EXAMPLES.parent / "tests" / "fixtures" / "speech" / "one_sentence.opus"
+    async with serving() as (_, address):
+        done, told, complaints = await run_example("stream_file.py", sentence, address)
+    assert (done, complaints) == (0, "")
+    label, *words = told.splitlines()[-1].split()[2:]
+    assert label in LABELS
+    assert len(words) >= 3

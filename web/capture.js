@@ -115,7 +115,7 @@ export class Capture {
   #video = null;
   #timer = null;
   #encoding = false;
-  #held = new Set();
+  #dark = false;
 
   constructor(stream, handlers) {
     this.#stream = stream;
@@ -131,10 +131,9 @@ export class Capture {
     return this.#stream.getAudioTracks().length > 0;
   }
 
-  /** Send nothing of a device ("video" or "audio") while `held`; the clock goes on. */
+  /** Send no pictures, or silence in the place of sound, while `held`: silence ends what was being said. */
   hold(kind, held) {
-    if (held) this.#held.add(kind);
-    else this.#held.delete(kind);
+    if (kind === "video") this.#dark = held;
     for (const track of this.#stream.getTracks()) if (track.kind === kind) track.enabled = !held;
   }
 
@@ -177,7 +176,7 @@ export class Capture {
 
   #takePicture(canvas) {
     const { videoWidth, videoHeight } = this.#video;
-    if (this.#startedAt === null || videoWidth === 0 || this.#held.has("video")) return;
+    if (this.#startedAt === null || videoWidth === 0 || this.#dark) return;
     const timeMs = performance.now() - this.#startedAt;
     const scale = Math.min(1, WIDTH / videoWidth);
     canvas.width = Math.round(videoWidth * scale);
@@ -221,6 +220,6 @@ export class Capture {
     if (document.hidden) this.#tick();
     if (this.#startedAt === null) return;
     const timeMs = this.#sampleClock.next(samples.length, performance.now() - this.#startedAt);
-    if (!this.#held.has("audio")) this.#handlers.onAudio(timeMs, samples);
+    this.#handlers.onAudio(timeMs, samples);
   }
 }

@@ -1,6 +1,6 @@
 /** The dashboard: reads `/v1/status` again and again and shows it; says so when there is no answer. */
 
-import { clockTime, element } from "./dom.js";
+import { byId, clockTime, element } from "./dom.js";
 import { keepToken, takeToken, tokenHeaders } from "./token.js";
 
 const EVERY_MS = 2_000;
@@ -8,7 +8,6 @@ const PATIENCE_MS = 5_000;
 const UNAUTHORIZED = 401;
 const SVG = "http://www.w3.org/2000/svg";
 
-const byId = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 const shown = new Map(); // what each table shows, so that it is only touched where something changed
 

@@ -84,11 +84,5 @@ function contradictions(options, seen) {
   return found;
 }
 
-/** Return the path and query of the events that `options` need. */
-export function eventsPath({ room, session }) {
-  const query = new URLSearchParams(room ? { room } : session ? { session } : {}).toString();
-  return query ? `/v1/events?${query}` : "/v1/events";
-}
-
 /** Return the token of an address's fragment, `#token=…`; "" for none. */
 export const tokenOf = (hash) => new URLSearchParams(hash.replace(/^#/, "")).get("token") ?? "";

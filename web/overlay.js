@@ -1,10 +1,10 @@
 /** Puts the overlay page together: what its address asks for, events, what is to be seen (docs/overlay.md). */
 
-import { LiveClient, State } from "./client.js";
+import { LiveClient, State, socketAddress } from "./client.js";
 import { element, hiddenText, percent } from "./dom.js";
 import { LABELS, emotionClass, sign } from "./emotions.js";
 import { OverlayState } from "./overlay-state.js";
-import { eventsPath, parseOptions, tokenOf } from "./overlay-options.js";
+import { parseOptions, tokenOf } from "./overlay-options.js";
 
 const LEAVING_MS = 400; // as long as the transition in overlay.css
 const LOOK_MS = 250; // how often it is seen to what has faded
@@ -151,8 +151,8 @@ function run(options) {
   const state = new OverlayState(options);
   const cards = new Cards(byId("cards"), shown);
   const faces = new Faces(byId("faces"), options.mirror);
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const client = new LiveClient(`${scheme}://${location.host}${eventsPath(options)}`, { token: tokenOf(location.hash) });
+  const address = socketAddress(location.origin, "/v1/events", { room: options.room, session: options.session });
+  const client = new LiveClient(address, { token: tokenOf(location.hash) });
   let refused = null; // the last error that ends the connection
   let waiting = false;
 

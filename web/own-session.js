@@ -49,7 +49,7 @@ export class OwnSession extends EventTarget {
     this.#enter(Phase.ON);
   }
 
-  /** Send nothing of a device ("video" or "audio") while `held`. */
+  /** Send no pictures ("video"), or silence ("audio"), while `held`. */
   hold(kind, held) {
     this.#capture?.hold(kind, held);
   }

@@ -33,6 +33,7 @@ export class Stage {
     this.#title = title;
     this.#canvas = root.querySelector("canvas");
     this.boxLayer = root.querySelector(".boxes");
+    this.#canvas.setAttribute("aria-label", title);
     this.placeholder = root.querySelector(".placeholder");
     this.meter = root.querySelector(".meter");
     this.#ticking = requestAnimationFrame((now) => this.#tick(now));

@@ -75,6 +75,7 @@ class Runtime:
     ) -> None:
         self.labels: tuple[str, ...] = bundle.config.labels
         self.bundle_name = bundle.config.name
+        self.weights_hash = bundle.config.weights_hash
         self.causal = bundle.config.fusion.causal
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.past_context = bundle.config.text.context.past

@@ -41,9 +41,10 @@ class OverlayError(Exception):
 class Output(Protocol):
     """Takes what is shown.
 
-    ``may_wait``: pictures that may wait for it; more would only come too late.
+    ``name`` is for people. ``may_wait``: pictures that may wait for it; more would only come too late.
     """
 
+    name: str
     may_wait: int
 
     def picture(self, frame: VideoFrame) -> None:
@@ -74,7 +75,9 @@ class VirtualCamera:
         self._library = _library()
         self._device, self._fps = device, fps
         self._camera: Any = None
-        self._open(*_PROBED).close()
+        probed = self._open(*_PROBED)
+        self.name = f"the camera {probed.device}"
+        probed.close()
 
     def picture(self, frame: VideoFrame) -> None:
         """Show a picture."""
@@ -93,11 +96,6 @@ class VirtualCamera:
         """Give the camera back."""
         if self._camera is not None:
             self._camera.close()
-
-    @property
-    def name(self) -> str:
-        """Return what the camera is called, once the first picture was shown."""
-        return str(self._camera.device) if self._camera is not None else self._device or "virtual camera"
 
     def _open(self, width: int, height: int) -> Any:  # noqa: ANN401 - the library is optional
         try:
@@ -138,6 +136,7 @@ class VideoFile:
         Raises:
             OverlayError: it can't be written, or its name has no ending of a video.
         """
+        self.name = str(path)
         self._path, self._fps = path, fps
         try:
             with path.open("wb"):  # PyAV would find out only with the first picture

@@ -108,7 +108,7 @@ class RemoteSource(Source):
     def _picture(self, picture: EncodedPicture) -> Generator[Media]:
         image = decode_jpeg(picture.data)
         if image is not None:
-            yield VideoFrame(self._video.place(picture.time_ms), image)
+            yield VideoFrame(self._video.place(picture.time_ms), image, picture.data)
         elif warning := (self._costly if is_too_costly(picture.data) else self._bad).add():
             yield warning
 

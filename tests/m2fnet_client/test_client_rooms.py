@@ -144,6 +144,18 @@ class TestParticipants:
             assert state.resumed
             assert numbers(before) + numbers(after) == list(range(1, numbers(after)[-1] + 1))
 
+    async def test_who_comes_back_gets_also_what_came_and_was_not_looked_at(self) -> None:
+        async with running() as run, connect(url(run), room="R", name="Bo") as bo:
+            async with connect(url(run), room="R", name="Ana") as ana:
+                seen = await until(ana, lambda item: isinstance(item, events.SessionCreated) and item.session == ana.id)
+                await ana.send_audio(0, SOUND)
+                await until(bo, emotion_of(ana.id))
+                await ana.finish()
+            async with connect(url(run), room="R", name="Ana", position=ana.position) as again:
+                rest = await until(again, lambda item: isinstance(item, events.SessionCreated))
+        assert numbers(rest)[0] == numbers(seen)[-1] + 1
+        assert any(isinstance(item, events.Emotion) for item in rest)
+
     async def test_the_room_is_full_and_will_not_be_for_ever(self) -> None:
         async with running(max_participants=1) as run, connect(url(run), room="R", name="Ana"):
             with pytest.raises(RefusedError) as refused:
@@ -246,7 +258,7 @@ class TestWatchers:
                 super().push(media)
 
         async with (
-            running(Talkative, watcher_queue=64) as run,
+            running(Talkative, watcher_queue=64, watcher_patience_s=600.0) as run,
             watch(url(run), room="R") as watcher,
         ):
             first = asyncio.create_task(anext(watcher))

@@ -181,6 +181,17 @@ def check_accessible(page: Page) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+def jpeg(page: Page) -> bytes:
+    """Return a 640 x 360 picture, drawn by the browser itself."""
+    code = """async () => {
+        const canvas = new OffscreenCanvas(640, 360);
+        canvas.getContext("2d").fillRect(0, 0, 640, 360);
+        const blob = await canvas.convertToBlob({ type: "image/jpeg" });
+        return [...new Uint8Array(await blob.arrayBuffer())];
+    }"""
+    return bytes(page.evaluate(code))
+
+
 def emotion(utterance: int, label: str = "joy", **changes: object) -> events.Emotion:
     """Return a final emotion of two seconds of speech; ``changes`` are fields to set."""
     rest = 0.3 / (len(LABELS) - 1)

@@ -247,7 +247,7 @@ def test_token_leaves_the_address_and_is_remembered(scripted: ScriptedServer) ->
 
 
 @pytest.mark.parametrize(
-    "code", ["name.taken", "name.invalid", "room.full", "rooms.full", "room.invalid", "auth.required"]
+    "code", ["name.taken", "name.invalid", "room.full", "rooms.full", "room.invalid", "auth.required", "auth.failed"]
 )
 def test_every_refusal_at_the_door_says_what_to_do(scripted: ScriptedServer, code: str) -> None:
     words = run_module(scripted, "faults.js", "return m.describeFault({ code: x, message: 'server words' })", code)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from conftest import check_accessible
 from playwright.sync_api import BrowserContext, Page, Route, expect
 from running_server import Running, running, sound, until
 
@@ -192,8 +192,7 @@ def test_it_fits_and_is_accessible(page: Page, start: Start, width: int, scheme:
     opened(page, live)
     expect(page.locator("#sessions tbody tr")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    check_accessible(page)
 
 
 def test_tables_are_reached_by_keyboard_and_have_captions_and_headings(page: Page, start: Start) -> None:

@@ -1,15 +1,17 @@
 """The overlay page: what its address asks for, what it shows of events, and that nothing else is painted."""
 
 import io
+import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import ROOT, ScriptedServer, emotion, partial, started
+from conftest import ROOT, ScriptedServer, check_accessible, emotion, partial, started
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, expect
+from playwright.sync_api import BrowserContext, Locator, Page, WebSocketRoute, expect
 
 from models.labels import LABELS
 from stream import events
@@ -20,7 +22,15 @@ HOSTILE = "<img src=x onerror='window.hacked=1'><b>bold</b>"
 
 
 class Overlay(ScriptedServer):
-    """The overlay page, with what follows its address."""
+    """The overlay page, with what follows its address; ``sent``: the messages of the page."""
+
+    def __init__(self, page: Page, origin: str) -> None:
+        self.sent: list[str | bytes] = []
+        super().__init__(page, origin)
+
+    def _connected(self, socket: WebSocketRoute) -> None:
+        super()._connected(socket)
+        socket.on_message(lambda message: self.sent.append(message))  # noqa: PLW0108 - Playwright takes no built-in
 
     def show(self, address: str = "") -> "Overlay":
         self.page.goto(f"{self.origin}/overlay{address}")
@@ -131,7 +141,7 @@ def test_the_document_has_every_parameter_and_no_other(parse: Parse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "path"),
+    ("search", "asked"),
     [
         ("", "/v1/events"),
         ("?room=a%26b%20c", "/v1/events?room=a%26b+c"),
@@ -139,12 +149,16 @@ def test_the_document_has_every_parameter_and_no_other(parse: Parse) -> None:
         ("?name=Ana", "/v1/events"),
     ],
 )
-def test_asks_the_server_for_what_is_shown(scripted: ScriptedServer, search: str, path: str) -> None:
-    code = """async (x) => {
-        const m = await import('/web/overlay-options.js');
-        return m.eventsPath(m.parseOptions(x).options);
-    }"""
-    assert scripted.page.evaluate(code, search) == path
+def test_asks_the_server_for_what_is_shown(overlay: Overlay, search: str, asked: str) -> None:
+    overlay.show(search)
+    assert urlsplit(overlay.sockets[-1].url)[2:4] == urlsplit(asked)[2:4]
+
+
+def test_token_goes_with_the_first_message_and_not_into_the_address(overlay: Overlay) -> None:
+    overlay.show("?room=R#token=secret")
+    overlay.page.wait_for_timeout(100)
+    assert "secret" not in overlay.sockets[-1].url
+    assert [json.loads(message) for message in overlay.sent] == [{"type": "auth", "token": "secret"}]
 
 
 @pytest.mark.parametrize(("fragment", "token"), [("", ""), ("#token=a%2Bb", "a+b"), ("#other=1", "")])
@@ -432,6 +446,24 @@ def test_nothing_moves_for_who_does_not_want_it(overlay: Overlay) -> None:
     overlay.speak()
     expect(overlay.card).to_have_css("animation-name", "none")
     expect(overlay.card).to_have_css("transition-duration", "0s")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "outline"])
+def test_it_is_accessible(overlay: Overlay, theme: str) -> None:
+    overlay.page.emulate_media(reduced_motion="reduce")
+    overlay.show(f"?name=Ada&show=name,emotion,transcript,bars,faces&fade=0&theme={theme}")
+    overlay.speak()
+    overlay.tell(emotion(2, "fear", final=False))
+    overlay.tell(faces())
+    expect(overlay.card.locator(".row")).to_have_count(2)
+    expect(overlay.card.locator(".row").nth(1)).to_contain_text("maybe fear")
+    check_accessible(overlay.page)
+
+
+def test_message_is_accessible(overlay: Overlay) -> None:
+    overlay.page.goto(f"{overlay.origin}/overlay?size=big")
+    expect(overlay.message).to_be_visible()
+    check_accessible(overlay.page)
 
 
 def test_page_obeys_a_strict_content_security_policy(overlay: Overlay) -> None:

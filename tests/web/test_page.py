@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import ScriptedServer, emotion, partial, started
+from conftest import ScriptedServer, check_accessible, emotion, jpeg, partial, started
 from playwright.sync_api import expect
 
 from models.labels import LABELS
@@ -146,20 +146,9 @@ def face(number: int, expression: dict[str, float], left: float = 100) -> events
     return events.FaceBox(id=number, box=(left, 90, left + 100, 270), expression=expression)
 
 
-def jpeg(scripted: ScriptedServer) -> bytes:
-    """Return a 640 x 360 picture, drawn by the browser itself."""
-    code = """async () => {
-        const canvas = new OffscreenCanvas(640, 360);
-        canvas.getContext("2d").fillRect(0, 0, 640, 360);
-        const blob = await canvas.convertToBlob({ type: "image/jpeg" });
-        return [...new Uint8Array(await blob.arrayBuffer())];
-    }"""
-    return bytes(scripted.page.evaluate(code))
-
-
 def test_faces_are_drawn_on_the_picture(scripted: ScriptedServer) -> None:
     scripted.session()
-    scripted.preview(3, 1000, jpeg(scripted))
+    scripted.preview(3, 1000, jpeg(scripted.page))
     scripted.tell(
         events.Faces(time_ms=1000, width=640, height=360, faces=[face(4, {"joy": 0.8, "fear": 0.2}, left=160)])
     )
@@ -253,6 +242,23 @@ def test_page_loads_nothing_from_elsewhere(scripted: ScriptedServer) -> None:
     addresses = scripted.page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     assert addresses
     assert all(address.startswith((scripted.origin, "data:")) for address in addresses)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_accessible(scripted: ScriptedServer, scheme: str, width: int) -> None:
+    scripted.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    scripted.page.set_viewport_size({"width": width, "height": 800})
+    check_accessible(scripted.page)
+    scripted.session()
+    scripted.session("Grace", session="s2", number=2)
+    for utterance, label in enumerate(LABELS):
+        scripted.tell(emotion(utterance, label))
+    scripted.tell(emotion(7, final=False))
+    scripted.tell(partial(8, "and then"))
+    scripted.tell(events.Warning(code="transcript.failed", message="no words"))
+    expect(scripted.page.locator("#dialog li")).to_have_count(9)
+    check_accessible(scripted.page)
 
 
 def test_disclosure_is_on_the_page(scripted: ScriptedServer) -> None:

@@ -61,6 +61,7 @@ class OneFace:
 class Kept:
     """An output that keeps what it gets; ``broken``: takes nothing."""
 
+    name = "kept"
     may_wait = 100
 
     def __init__(self, *, broken: bool = False) -> None:
@@ -224,6 +225,7 @@ def test_pictures_go_to_the_camera_in_the_size_of_the_first(monkeypatch: pytest.
     library = pytest.importorskip("pyvirtualcam").camera
     monkeypatch.setattr(library, "BACKENDS", {"test": Device})
     output = VirtualCamera(None, 30)
+    assert output.name == "the camera test"
     for media in (picture(0), picture(40, 128, 96)):
         output.picture(media)
     output.sound(sound(0))

@@ -86,7 +86,7 @@ def test_the_faces_are_seen_as_live(meld: Conversations, extraction: Extraction,
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)
     live = FaceAnalyzer(detector, runtime)
     for index, frame in enumerate(frames):
-        live.analyze(VideoFrame(100.0 * index, frame))
+        live.keep(live.analyze(VideoFrame(100.0 * index, frame)))
     assert extraction.dialogs[0].face[0] == pytest.approx(live.between(0, 200).face, abs=1e-4)
 
 

@@ -1,0 +1,218 @@
+"""A recorded session that goes through its steps again: what was timing then is read from the record."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final
+
+from models.runtime.runtime import Runtime
+from stream.events import Event, Faces
+from stream.live_models import LiveModels
+from stream.media import AudioChunk, Samples, VideoFrame
+from stream.recording.format import (
+    EndStep,
+    HeardStep,
+    PictureStep,
+    PollStep,
+    SeenStep,
+    SessionEntry,
+    SoundStep,
+    UnseenStep,
+)
+from stream.recording.media import NumberedFrame, decoded, from_pcm
+from stream.recording.reader import Taken
+from stream.recording.session import UnheardError, hand_on
+from stream.seat import Seat
+from stream.session import Session
+from stream.settings import Settings, VisionSettings
+from stream.shared_dialog import SharedDialog
+from stream.transcriber import AsrFigures
+from stream.transcript import Transcript
+from stream.vision import FaceAnalyzer, Seen, VisionCounts
+
+_PATIENCE_MS: Final = 600_000  # no picture that was analyzed then is too late now
+
+
+class UnseenError(Exception):
+    """A picture could not be analyzed; the message is the one of whatever went wrong."""
+
+
+class RecordedTranscripts:
+    """Stands in for speech recognition: what was heard is in the record."""
+
+    name = "the recording"
+    figures = AsrFigures()
+
+    def __init__(self) -> None:
+        self._asked: list[tuple[float, Future[Transcript]]] = []
+        self.strayed = 0
+
+    def submit(
+        self,
+        samples: Samples,  # noqa: ARG002 - heard already
+        start_ms: float,
+        *,
+        language: str | None = None,  # noqa: ARG002 - as above
+        partial: bool = False,  # noqa: ARG002 - as above
+    ) -> Future[Transcript]:
+        """Return the transcript that a later step delivers."""
+        future: Future[Transcript] = Future()
+        self._asked.append((start_ms, future))
+        return future
+
+    def deliver(self, step: HeardStep) -> None:
+        """Hand on what was heard; of a stretch that is another now, or that nobody asked for, it is counted."""
+        start_ms, future = self._asked[step.asked] if step.asked < len(self._asked) else (None, None)
+        if future is None or future.done() or start_ms != step.start_ms:
+            self.strayed += 1
+        else:
+            hand_on(step, future)
+
+    def close(self) -> None:
+        """Let nobody wait for words that the record does not have."""
+        for _, future in self._asked:
+            if not future.done():
+                future.set_exception(UnheardError("the recording has no words for it"))
+
+
+class RecordedSight:
+    """Stands in for :class:`~stream.vision.Vision`: analyzes the pictures that were, when they were."""
+
+    def __init__(
+        self,
+        analyzer: FaceAnalyzer,
+        settings: VisionSettings,  # noqa: ARG002 - decided which pictures to analyze
+        emit: Callable[[Faces], None],
+        failed: Callable[[Exception], None],
+        *,
+        live: bool,  # noqa: ARG002 - as above
+    ) -> None:
+        self._analyzer, self._emit, self._failed = analyzer, emit, failed
+        self._waiting: dict[int, NumberedFrame] = {}
+        self.counts = VisionCounts()
+
+    def push(self, frame: VideoFrame) -> None:
+        """Keep a picture until it is analyzed."""
+        if isinstance(frame, NumberedFrame):
+            self._waiting[frame.number] = frame
+
+    def between(self, start_ms: float, end_ms: float) -> Seen:
+        """Return what was seen of an utterance."""
+        return self._analyzer.between(start_ms, end_ms)
+
+    def close(self) -> None:
+        """Wait for nothing."""
+
+    def seen(self, step: SeenStep) -> None:
+        """Analyze a picture."""
+        analyzed = self._analyzer.analyze(self._waiting.pop(step.picture))
+        self._analyzer.keep(analyzed)
+        self._emit(analyzed.faces.model_copy(update={"interval_ms": step.interval_ms}))
+
+    def unseen(self, step: UnseenStep) -> None:
+        """Pass over a picture, as it was."""
+        self._analyzer.forget()
+        if step.failed is not None:
+            self._failed(UnseenError(step.failed))
+
+
+@dataclass(slots=True)
+class _Offset:
+    """From the session's time to its room's."""
+
+    ms: float = 0.0
+
+    def room_ms(self, media_ms: float) -> float:
+        return media_ms + self.ms
+
+
+@dataclass(slots=True)
+class _Eyes:
+    """Keeps the eyes that are made for a session within reach."""
+
+    made: list[RecordedSight] = field(default_factory=list)
+
+    def __call__(
+        self,
+        analyzer: FaceAnalyzer,
+        settings: VisionSettings,
+        emit: Callable[[Faces], None],
+        failed: Callable[[Exception], None],
+        *,
+        live: bool,
+    ) -> RecordedSight:
+        self.made.append(RecordedSight(analyzer, settings, emit, failed, live=live))
+        return self.made[-1]
+
+
+class ReplayedSession:
+    """Takes a session's recorded steps, one after the other.
+
+    Args:
+        dialog: shared with the other sessions of its room.
+        emit: gets what the session tells.
+    """
+
+    def __init__(
+        self, entry: SessionEntry, runtime: Runtime, dialog: SharedDialog, emit: Callable[[Event], None]
+    ) -> None:
+        settings = _patient(entry.settings.whole())
+        self._transcripts = RecordedTranscripts()
+        self._offset = _Offset()
+        eyes = _Eyes()
+        self._session = Session(
+            LiveModels(runtime, self._transcripts, settings.vision),
+            settings,
+            emit,
+            speaker=entry.speaker,
+            live=True,
+            seat=Seat(dialog) if entry.alone else Seat(dialog, entry.id, self._offset.room_ms),
+            see=eyes,
+        )
+        self._sight = eyes.made[0]
+
+    @property
+    def strayed(self) -> int:
+        """How many recorded transcripts belong to stretches that were not cut this time."""
+        return self._transcripts.strayed
+
+    def take(self, taken: Taken) -> None:
+        """Do one step again."""
+        step = taken.step
+        match step:
+            case SoundStep():
+                self._move(step.offset_ms)
+                self._session.push(AudioChunk(step.time_ms, from_pcm(taken.data)))
+            case PictureStep():
+                self._move(step.offset_ms)
+                self._take_picture(step, taken.data)
+            case PollStep():
+                self._session.poll()
+            case EndStep():
+                self._session.end()
+                self._session.poll()
+            case HeardStep():
+                self._transcripts.deliver(step)
+            case SeenStep():
+                self._sight.seen(step)
+            case UnseenStep():
+                self._sight.unseen(step)
+
+    def close(self) -> None:
+        """Let go of what still waits."""
+        self._transcripts.close()
+
+    def _take_picture(self, step: PictureStep, data: bytes) -> None:
+        if data:
+            self._session.push(NumberedFrame(step.time_ms, decoded(data), data, step.picture))
+        else:  # never analyzed: all it did was to let the session go on
+            self._session.poll()
+
+    def _move(self, offset_ms: float | None) -> None:
+        if offset_ms is not None:
+            self._offset.ms = offset_ms
+
+
+def _patient(settings: Settings) -> Settings:
+    vision = settings.vision.model_copy(update={"deadline_ms": _PATIENCE_MS})
+    return settings.model_copy(update={"vision": vision})

@@ -1,0 +1,232 @@
+"""A live session that is recorded: what it analyzes is what is recorded, and in which order is noted.
+
+What a live session tells depends on when transcripts come and which pictures have been analyzed by then. So both take
+effect only at moments that are noted: transcripts when the session takes its next step, pictures between two steps. In
+a room one lock orders the steps of all its sessions, because they share its dialog.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from stream.events import Event, Totals
+from stream.live_models import LiveModels
+from stream.media import AudioChunk, Samples, VideoFrame
+from stream.recording.format import (
+    EndStep,
+    HeardStep,
+    PictureStep,
+    PollStep,
+    SeenStep,
+    SoundStep,
+    UnseenStep,
+)
+from stream.recording.matroska import Block, Track
+from stream.recording.media import NumberedFrame, as_jpeg, from_pcm, to_pcm
+from stream.recording.record import SessionRecord
+from stream.seat import Seat
+from stream.session import Session
+from stream.settings import Settings
+from stream.transcriber import AsrFigures, SpeechToText
+from stream.transcript import Transcript
+from stream.vision import Vision
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A stretch that is being transcribed: ``inner`` is done when it is, ``outer`` when the session may know."""
+
+    number: int
+    start_ms: float
+    inner: Future[Transcript]
+    outer: Future[Transcript]
+
+
+class DeferredTranscriber:
+    """Hands on what was heard when :meth:`deliver` is called, and not before; for one session's thread.
+
+    Args:
+        note: is told of each delivery, just before it.
+    """
+
+    def __init__(self, transcriber: SpeechToText, session: str, note: Callable[[HeardStep], None]) -> None:
+        self._transcriber, self._session, self._note = transcriber, session, note
+        self._asked: list[_Asked] = []
+        self._count = 0
+
+    @property
+    def name(self) -> str:
+        """Return the model and where it runs."""
+        return self._transcriber.name
+
+    @property
+    def figures(self) -> AsrFigures:
+        """Return what was heard so far, of all sessions."""
+        return self._transcriber.figures
+
+    def submit(
+        self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
+    ) -> Future[Transcript]:
+        """Do as :meth:`stream.transcriber.Transcriber.submit`; the future is done at a delivery."""
+        inner = self._transcriber.submit(samples, start_ms, language=language, partial=partial)
+        outer: Future[Transcript] = Future()
+        outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        self._asked.append(_Asked(self._count, start_ms, inner, outer))
+        self._count += 1
+        return outer
+
+    def deliver(self) -> bool:
+        """Hand on what has been heard, in the order in which it was asked; return whether there was anything."""
+        self._asked = [asked for asked in self._asked if not asked.outer.cancelled()]
+        ready = [asked for asked in self._asked if asked.inner.done()]
+        for asked in ready:
+            self._asked.remove(asked)
+            step = self._step(asked)
+            self._note(step)
+            hand_on(step, asked.outer)
+        return bool(ready)
+
+    def wait(self) -> bool:
+        """Wait until something has been heard; return False if nothing is being transcribed any more."""
+        waiting = [asked.inner for asked in self._asked if not asked.outer.cancelled()]
+        wait(waiting, return_when=FIRST_COMPLETED)
+        return bool(waiting)
+
+    def close(self) -> None:
+        """Leave the shared transcriber to whoever made it."""
+
+    def _step(self, asked: _Asked) -> HeardStep:
+        if asked.inner.cancelled():
+            return HeardStep(session=self._session, asked=asked.number, start_ms=asked.start_ms, dropped=True)
+        error = asked.inner.exception()
+        if error is not None:
+            return HeardStep(session=self._session, asked=asked.number, start_ms=asked.start_ms, failed=str(error))
+        return HeardStep.of(self._session, asked.number, asked.start_ms, asked.inner.result())
+
+
+class UnheardError(Exception):
+    """A stretch could not be transcribed; the message is the one of whatever went wrong."""
+
+
+def hand_on(step: HeardStep, future: Future[Transcript]) -> None:
+    """Let a session know what was heard."""
+    if step.dropped:
+        future.cancel()
+    elif step.failed is not None:
+        future.set_exception(UnheardError(step.failed))
+    else:
+        future.set_result(step.transcript)
+
+
+class RecordedSession:
+    """Drives a live :class:`~stream.session.Session`, and notes all that has an effect on what it tells."""
+
+    def __init__(
+        self,
+        models: LiveModels,
+        settings: Settings,
+        emit: Callable[[Event], None],
+        *,
+        speaker: str,
+        seat: Seat,
+        record: SessionRecord,
+    ) -> None:
+        self.emit = emit
+        self._id, self._record = record.id, record.record
+        self._seat = seat
+        self._offset_ms: float | None = None
+        self._pictures = 0
+        self._transcriber = DeferredTranscriber(models.transcriber, self._id, self._record.note)
+        self._session = Session(
+            replace(models, transcriber=self._transcriber),
+            settings,
+            emit,
+            speaker=speaker,
+            live=True,
+            seat=seat,
+            see=partial(Vision, witness=self),
+        )
+
+    @property
+    def totals(self) -> Totals:
+        """Return what was done so far."""
+        return self._session.totals
+
+    def push(self, media: AudioChunk | VideoFrame) -> None:
+        """Take the next sound or picture, as it is recorded."""
+        if isinstance(media, VideoFrame):
+            self._push_picture(media)
+        else:
+            self._push_sound(media)
+
+    def poll(self) -> None:
+        """Tell whatever has become ready since."""
+        with self._record.order:
+            if self._transcriber.deliver():
+                self._record.note(PollStep(session=self._id))
+            self._session.poll()
+
+    def finish(self) -> Totals:
+        """Tell all that is left and return the totals; others of the room go on while the last words are heard."""
+        with self._record.order:
+            self._transcriber.deliver()
+            self._record.note(EndStep(session=self._id))
+            self._session.end()
+            self._session.poll()
+        while self._transcriber.wait():
+            self.poll()
+        return self._session.finish()
+
+    @contextmanager
+    def seen(self, frame: VideoFrame, interval_ms: int) -> Iterator[None]:
+        """Note that a picture was analyzed, as the session's :class:`~stream.vision.Witness`."""
+        with self._record.order:
+            self._record.note(SeenStep(session=self._id, picture=_number(frame), interval_ms=interval_ms))
+            yield
+
+    @contextmanager
+    def unseen(self, frame: VideoFrame, error: Exception | None) -> Iterator[None]:
+        """Note that one was not."""
+        failed = None if error is None else str(error)
+        with self._record.order:
+            self._record.note(UnseenStep(session=self._id, picture=_number(frame), failed=failed))
+            yield
+
+    def _push_sound(self, chunk: AudioChunk) -> None:
+        data = to_pcm(chunk.samples)
+        samples = from_pcm(data)
+        with self._record.order:
+            self._transcriber.deliver()
+            step = SoundStep(
+                session=self._id, time_ms=chunk.time_ms, samples=len(samples), offset_ms=self._moved_offset()
+            )
+            self._record.add(self._id, Block(Track.SOUND, chunk.time_ms, data), step)
+            self._session.push(AudioChunk(chunk.time_ms, samples))
+
+    def _push_picture(self, frame: VideoFrame) -> None:
+        data, image = as_jpeg(frame)
+        height, width = image.shape[:2]
+        with self._record.order:
+            self._transcriber.deliver()
+            number, self._pictures = self._pictures, self._pictures + 1
+            step = PictureStep(session=self._id, time_ms=frame.time_ms, picture=number, offset_ms=self._moved_offset())
+            size = (width, height) if number == 0 else None
+            self._record.add(self._id, Block(Track.PICTURES, frame.time_ms, data), step, size)
+            self._session.push(NumberedFrame(frame.time_ms, image, data, number))
+
+    def _moved_offset(self) -> float | None:
+        """Return the offset to the room's time where it is not the one noted last; it changes only with media."""
+        offset = self._seat.room_ms(0.0)
+        if not self._seat.session or offset == self._offset_ms:
+            return None
+        self._offset_ms = offset
+        return offset
+
+
+def _number(frame: VideoFrame) -> int:
+    if not isinstance(frame, NumberedFrame):
+        message = "a picture that was not recorded"
+        raise TypeError(message)
+    return frame.number
