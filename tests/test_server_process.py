@@ -158,7 +158,7 @@ async def test_what_is_measured_of_real_speech() -> None:
 
 async def test_a_server_that_others_can_reach_tells_its_new_token_once() -> None:
     log: list[str] = []
-    async with serving("--host", "0.0.0.0", log=log, M2FNET_TOKEN="") as (process, address):  # noqa: S104, S106 - the point
+    async with serving("--host", "0.0.0.0", log=log, M2FNET_TOKEN="") as (process, address):  # noqa: S104 - the point
         async with connect(f"ws://{address}/v1/stream") as stranger:
             await stranger.send(json.dumps({"type": "session.update", "settings": {}}))
             assert json.loads(await stranger.recv())["code"] == "auth.required"
