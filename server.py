@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -16,10 +17,14 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from functools import partial
 from typing import Final, NoReturn
 
+from pydantic import SecretStr
+
 from models.bundle import BundleError
 from serving import logs
-from serving.access import is_loopback
+from serving.access import Places, is_loopback
 from serving.live import LiveServer, Plan
+from serving.tls import TlsError, server_context
+from serving.tokens import ChosenToken, TokenError, choose_token, is_readable_by_others
 from stream.addresses import clean_name
 from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
@@ -30,7 +35,7 @@ from stream.recording.record import Facts, Recorder, require_writable
 from stream.recording.session import RecordedSession
 from stream.seat import Seat
 from stream.session import Session
-from stream.settings import Settings
+from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source
 from stream.sources.camera import CameraSource
 from stream.sources.capture import CaptureSource
@@ -67,11 +72,11 @@ def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
             return f"can't listen on {host}: {error}; --host takes an address or name of this machine"
 
 
-def address_of(sock: socket.socket) -> str:
+def address_of(sock: socket.socket, scheme: str = "http") -> str:
     """Return the address of the page, as a browser on this machine opens it."""
     host, port = sock.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
 def open_local(
@@ -129,28 +134,32 @@ def run(
         room: makes all of these participants of one room.
         wait_for_watcher: start these only when somebody watches.
         exit_when_done: stop when all of these have ended.
-        on_ready: gets the address of the page once it can be opened.
+        on_ready: gets the address of the page once it can be opened; a token that was made is in its fragment, which
+            browsers send nowhere.
     """
     logs.configure(settings.server)
     try:
         opened = open_local(settings, camera, microphone, sources)
+        guarded, token = with_token(settings)
+        tls = tls_of(settings.server)
         if settings.server.record is not None:
             require_writable(settings.server.record)
         # The port first: it is taken at once or never, the models take seconds.
         with listen(settings.server.host, settings.server.port) as sock:
             models = _load(settings)
             try:
-                _warn_if_open(settings.server.host)
-                ready = partial(_ready, models, address_of(sock), on_ready)
+                _warn_of_risks(settings.server)
+                address = address_of(sock, "https" if tls else "http")
+                ready = partial(_ready, models, address, token, on_ready or _print_address)
                 plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
                 with _recorder(settings, models) as recorder:
-                    asyncio.run(_serve(settings, models, sock, plan, recorder))
+                    asyncio.run(_serve(guarded, models, sock, plan, recorder, tls))
             finally:
                 closed = _close(models)
         log.info("stopped", extra={"event": "server.stopped"})
         if models.is_building or not closed:
             _end_process(0)
-    except (ServeError, BundleError, AsrModelError, RecordingError) as error:
+    except (ServeError, BundleError, AsrModelError, RecordingError, TlsError, TokenError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
         return 1
     except KeyboardInterrupt:  # while the models were loading
@@ -187,11 +196,16 @@ def _end_process(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _ready(models: LiveModels, address: str, on_ready: Callable[[str], None] | None) -> None:
+def _ready(models: LiveModels, address: str, token: ChosenToken | None, on_ready: Callable[[str], None]) -> None:
     extra = {"event": "server.ready", "engine": models.engine_name, "asr_model": models.asr_name}
     log.info("open %s (engine %s, speech model %s)", address, models.engine_name, models.asr_name, extra=extra)
-    if on_ready is not None:
-        on_ready(address)
+    # A token is told to who runs the server, never to the log.
+    on_ready(f"{address}#token={token.text}" if token is not None and token.generated else address)
+
+
+def _print_address(address: str) -> None:
+    """Tell the address where nobody else does."""
+    print(address, file=sys.stderr)  # noqa: T201 - it may hold a token, which must not be in the log
 
 
 def _recorder(settings: Settings, models: LiveModels) -> AbstractContextManager[Recorder | None]:
@@ -203,14 +217,19 @@ def _recorder(settings: Settings, models: LiveModels) -> AbstractContextManager[
 
 
 async def _serve(
-    settings: Settings, models: LiveModels, sock: socket.socket, plan: Plan, recorder: Recorder | None
+    settings: Settings,
+    models: LiveModels,
+    sock: socket.socket,
+    plan: Plan,
+    recorder: Recorder | None,
+    tls: ssl.SSLContext | None,
 ) -> None:
     def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Drivable:
         if seat.record is not None:
             return RecordedSession(models, settings, emit, speaker=speaker, seat=seat, record=seat.record)
         return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
-    await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan)
+    await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan, tls)
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -228,12 +247,29 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _warn_if_open(host: str) -> None:
-    if not is_loopback(host):
-        log.warning(
-            "%s can be reached from other machines, and there is no authentication: whoever reaches it sees", host
-        )
-        log.warning("and hears all sessions. Browsers give camera and microphone only to https:// and localhost pages.")
+def with_token(settings: Settings) -> tuple[Settings, ChosenToken | None]:
+    """Return the settings with the token that clients must know, if there is to be one."""
+    token = choose_token(settings.server, exposed=Places.of(settings.server).exposed)
+    secret = None if token is None else SecretStr(token.text)
+    limits = settings.server.model_copy(update={"token": secret, "token_file": None})
+    return settings.model_copy(update={"server": limits}), token
+
+
+def tls_of(settings: ServerSettings) -> ssl.SSLContext | None:
+    """Return what the server encrypts with, None where it does not."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return server_context(settings.tls_certificate, settings.tls_key)
+
+
+def _warn_of_risks(settings: ServerSettings) -> None:
+    """Tell what whoever runs the server may not have meant."""
+    if not is_loopback(settings.host) and settings.tls_certificate is None:
+        log.warning("%s can be reached from other machines, and nothing is encrypted: who is on the way", settings.host)
+        log.warning("sees and hears all. Set server.tls_certificate and tls_key, or see docs/security.md for a proxy.")
+    for file in (settings.token_file, settings.tls_key):
+        if file is not None and is_readable_by_others(file):
+            log.warning("%s can be read by other users of this machine; chmod 600 changes it", file)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,8 +1,42 @@
 """Who may talk to the server, decided from two headers: keeps other sites' pages off the camera's events."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from stream.settings import ServerSettings
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where this server is, and where pages that use it may be.
+
+    Attributes:
+        bound_to: the host it listens on.
+        hosts: its names besides, in lower case; if there are some, it answers to no others.
+        origins: other sites whose pages may use it.
+    """
+
+    bound_to: str
+    hosts: Collection[str] = ()
+    origins: Collection[str] = ()
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> "Places":
+        """Return what the settings say of it."""
+        return cls(settings.host, settings.hosts, settings.origins)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines may come: directly, or by a proxy that passes on a name they know."""
+        return not all(is_loopback(host) for host in (self.bound_to, *self.hosts))
+
+    def is_named(self, name: str) -> bool:
+        """Return whether a request may call this server so."""
+        if not self.hosts and not is_loopback(self.bound_to):
+            return True
+        return is_loopback(name) or name in {self.bound_to.lower(), *self.hosts}
 
 
 def is_loopback(host: str) -> bool:
@@ -15,7 +49,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def refusal(hosts: Sequence[str], origins: Sequence[str], bound_to: str) -> str | None:
+def refusal(hosts: Sequence[str], origins: Sequence[str], places: Places) -> str | None:
     """Return why a request with these ``Host`` and ``Origin`` headers is refused, or None.
 
     A page of another site may open a WebSocket to any address: its ``Origin`` gives it away. A site that
@@ -23,11 +57,20 @@ def refusal(hosts: Sequence[str], origins: Sequence[str], bound_to: str) -> str 
     """
     if len(hosts) != 1 or not (name := host_name(hosts[0])):
         return "the request needs one Host header"
-    if is_loopback(bound_to) and not (is_loopback(name) or name == bound_to.lower()):
-        return "this server answers only to localhost; start it with another --host to reach it by this name"
-    if len(origins) > 1 or (origins and not _same_place(origins[0], hosts[0])):
+    if not places.is_named(name):
+        if places.hosts:
+            return "this server does not answer to this name; server.hosts has those it answers to"
+        return (
+            "this server answers only to localhost; start it with another --host, or with server.hosts, for this name"
+        )
+    if len(origins) > 1 or (origins and not _may_use(origins[0], hosts[0], places)):
         return "pages of other sites may not use this server"
     return None
+
+
+def is_cross_origin(origins: Sequence[str], host: str) -> bool:
+    """Return whether a request that was not refused comes from a page of another site."""
+    return bool(origins) and not _same_place(origins[0], host)
 
 
 def host_name(authority: str) -> str:
@@ -36,6 +79,10 @@ def host_name(authority: str) -> str:
         return urlsplit(f"//{authority}").hostname or ""
     except ValueError:
         return ""
+
+
+def _may_use(origin: str, host: str, places: Places) -> bool:
+    return origin.lower() in places.origins or _same_place(origin, host)
 
 
 def _same_place(origin: str, host: str) -> bool:

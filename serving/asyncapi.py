@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 from stream.addresses import JOIN_FIELDS, MAX_NAME, PREVIEWS, WATCH_FIELDS
 from stream.events import Event, EventBase, SessionCreated
-from stream.protocol import EVENTS, HEADER, MEDIA_VERSION, STREAM, ControlMessage, ErrorCode, MediaKind
+from stream.protocol import EVENTS, HEADER, MEDIA_VERSION, STREAM, Auth, ControlMessage, ErrorCode, MediaKind
 from stream.settings import ServerSettings
 
 Node = dict[str, Any]
@@ -75,6 +75,7 @@ def document() -> Node:
         "operations": {
             "receiveFromParticipant": _operation("receive", "stream", [*_controls(), *_media(MediaKind)]),
             "sendToParticipant": _operation("send", "stream", [*_event_types(), *_media(PREVIEWS.values())]),
+            "receiveFromWatcher": _operation("receive", "events", [_type_of(Auth)]),
             "sendToWatcher": _operation("send", "events", [*_event_types(), *_media(PREVIEWS.values())]),
         },
         "components": {"messages": _messages(), "schemas": _schemas()},
@@ -135,7 +136,7 @@ def _events() -> Node:
         "address": EVENTS,
         "title": "A watcher",
         "description": "Events out: those of a room, of a session, or of all sessions.",
-        "messages": _references([*_event_types(), *_media(PREVIEWS.values())]),
+        "messages": _references([_type_of(Auth), *_event_types(), *_media(PREVIEWS.values())]),
         "bindings": _query(WATCH_FIELDS),
     }
 

@@ -12,9 +12,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from serving.hub import Hub, speaker_of
+from stream import events
 from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
 from stream.events import Error, Event, SessionClosed, Totals
+from stream.idleness import IdleWatch
 from stream.media import AudioChunk
 from stream.protocol import (
     EVENTS,
@@ -29,7 +31,9 @@ from stream.protocol import (
     Picture,
     ProtocolError,
     Reject,
+    parse_auth,
 )
+from stream.rate_limit import InputLimits
 from stream.settings import ClientSettings
 from stream.sources.remote import RemoteSource
 from stream.worker import SessionWorker
@@ -39,8 +43,12 @@ ROUND_TRIP_EVERY_S: Final = 5.0
 EARLY_ENOUGH: Final = 0.9  # of the interval: pictures that come as often as they may be shown do jitter
 CLOSE_CODES: Final = {
     "too_slow": CloseCode.TRY_AGAIN_LATER,
+    "too_large": CloseCode.MESSAGE_TOO_BIG,
     "errors": CloseCode.POLICY_VIOLATION,
+    "rate": CloseCode.POLICY_VIOLATION,
+    "idle": CloseCode.POLICY_VIOLATION,
     "replaced": CloseCode.POLICY_VIOLATION,
+    "unreachable": CloseCode.INTERNAL_ERROR,
     "failed": CloseCode.INTERNAL_ERROR,
     "server.stopped": CloseCode.GOING_AWAY,
 }
@@ -138,8 +146,8 @@ class Connection(ABC):
             async for message in self.socket:
                 self.receive(message)
             reason = "disconnected"
-        except ConnectionClosed:
-            reason = "disconnected"
+        except ConnectionClosed as closed:
+            reason = _why_closed(closed)
         finally:
             self.end(reason)
 
@@ -149,8 +157,20 @@ class Connection(ABC):
         except TooSlowError:
             self.hub.slow_closed += 1
             self.end("too_slow")
-        except ConnectionClosed:
-            self.end("disconnected")
+        except ConnectionClosed as closed:
+            self.end(_why_closed(closed))
+
+
+def _why_closed(closed: ConnectionClosed) -> str:
+    """Return the reason of a connection that ended without one of ours: the library ends some by itself."""
+    sent = None if closed.sent is None or closed.rcvd_then_sent else closed.sent.code
+    match sent:
+        case CloseCode.MESSAGE_TOO_BIG:
+            return "too_large"
+        case CloseCode.INTERNAL_ERROR:  # what a ping that is not answered in time ends with
+            return "unreachable"
+        case _:
+            return "disconnected"
 
 
 class Client(Connection):
@@ -173,23 +193,29 @@ class Client(Connection):
         self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
         self._shown = PictureRelay(self._channel, hub.settings.server.preview_fps)
         self._worker: SessionWorker | None = None
+        self._now = asyncio.get_running_loop().time
+        self._limits = InputLimits(hub.settings.server)
+        self._idle = IdleWatch(hub.settings.server.idle_timeout_s, self._now())
         if self._member is not None:
             hub.rooms.announce(self._member)
         hub.announce(self._channel, self._name)
 
     def receive(self, message: str | bytes) -> None:
-        """Do what the message asks for."""
-        for action in self._protocol.receive(message):
+        """Do what the message asks for, unless it is too much."""
+        instead = self._limits.check(message, self._now())
+        for action in self._protocol.receive(message) if instead is None else instead:
             self._do(action)
 
     async def run(self) -> None:
-        """Serve the connection, and in a room measure how far away it is."""
-        measuring = asyncio.create_task(self._measure()) if self._member else None
+        """Serve the connection, see that media comes, and in a room measure how far away it is."""
+        beside = [asyncio.create_task(self._mind_idleness())]
+        if self._member is not None:
+            beside.append(asyncio.create_task(self._measure()))
         try:
             await super().run()
         finally:
-            if measuring is not None:
-                measuring.cancel()
+            for task in beside:
+                task.cancel()
 
     async def finish(self, reason: str) -> None:
         """Let the session finish what it has, and close it."""
@@ -217,7 +243,29 @@ class Client(Connection):
             self._member.round_trip_ms = self.socket.latency * 1000
             await asyncio.sleep(ROUND_TRIP_EVERY_S)
 
+    async def _mind_idleness(self) -> None:
+        """Warn a client that sends no media, and end it when none comes."""
+        while (pause_s := self._idle.look_in_s(self._now())) is not None:
+            await asyncio.sleep(pause_s)
+            idle_s, timeout_s = self._idle.idle_s(self._now()), self.hub.settings.server.idle_timeout_s
+            match self._idle.look(self._now()):
+                case "warn":
+                    text = f"no media for {idle_s:.0f} s; at {timeout_s:g} s the session is closed. Who stays and "
+                    text += "means to say nothing sends a piece of silence now and then"
+                    self._tell(events.Warning(code=ErrorCode.MEDIA_IDLE, message=text))
+                case "close":
+                    text = f"no media for {timeout_s:g} s (server.idle_timeout_s)"
+                    self._tell(Error(code=ErrorCode.MEDIA_IDLE, message=text, fatal=True))
+                    self.end("idle")
+                    return
+
+    def _tell(self, event: Error | events.Warning) -> None:
+        """Tell this client something of its session; others of the room have nothing to do with it."""
+        self.tell(event.model_copy(update={"session": self._channel.id}))
+
     def _do(self, action: Action) -> None:
+        if isinstance(action, AudioChunk | Picture):
+            self._idle.media(self._now())
         match action:
             case Configure():
                 self._configured = action
@@ -229,8 +277,7 @@ class Client(Connection):
                 self._start_session()
                 self._source.push_jpeg(action.time_ms, action.data)
             case Reject():
-                # To the one who sent it: others of the room have nothing to do with it.
-                self.tell(action.error.model_copy(update={"session": self._channel.id}))
+                self._tell(action.error)
             case Finish():
                 self.end(action.reason)
         if self._member is not None and isinstance(action, AudioChunk | Picture):
@@ -274,8 +321,10 @@ class Watcher(Connection):
         self.subscription = hub.broadcast.subscribe(self.outbox.wake, interest, request.resume)
         self._unexpected = 0
 
-    def receive(self, message: str | bytes) -> None:  # noqa: ARG002 - whatever it says
-        """Tell the watcher that nobody listens to it."""
+    def receive(self, message: str | bytes) -> None:
+        """Tell the watcher that nobody listens to it; a token that nobody asked for does no harm."""
+        if not self._unexpected and parse_auth(message) is not None:
+            return
         self._unexpected += 1
         fatal = self._unexpected >= MAX_ERRORS_IN_A_ROW
         text = f"{EVENTS} takes no messages; send media and control to {STREAM}"
@@ -293,5 +342,5 @@ async def refuse(connection: ServerConnection, why: ProtocolError, observe: Call
     observe(error)
     with suppress(ConnectionClosed):
         await connection.send(error.model_dump_json())
-    later = why.code in {ErrorCode.OVERLOADED, ErrorCode.ROOM_FULL, ErrorCode.ROOMS_FULL}
+    later = why.code in {ErrorCode.OVERLOADED, ErrorCode.ADDRESS_FULL, ErrorCode.ROOM_FULL, ErrorCode.ROOMS_FULL}
     await connection.close(CloseCode.TRY_AGAIN_LATER if later else CloseCode.POLICY_VIOLATION, why.code)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,15 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 
 from serving import asyncapi
 from serving.connections import Client, Connection, Watcher, refuse
+from serving.door import Door
 from serving.event_tally import EventTally
 from serving.figures import Figures, why_not_ready
+from serving.guarded_connection import GuardedConnection
 from serving.hub import Hub, MakeSession, Models, speaker_of
 from serving.journal import Journal
 from serving.loop_lag import LoopWatch
@@ -36,13 +40,14 @@ from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
 from stream.tap import TappedSource
 
+log = logging.getLogger("m2fnet.server")
+
 CLOSE_S: Final = 2.0
+READ_AHEAD: Final = 4  # messages of a client, each of which may be as large as is allowed
 # Shares of the time left for stopping: what is said is finished first, but everybody must still be told.
 FOR_SESSIONS: Final = 0.7
 FOR_CLIENTS: Final = 0.5
 FOR_WATCHERS: Final = 0.8
-
-log = logging.getLogger("m2fnet.server")
 
 
 def _nothing() -> None:
@@ -83,6 +88,7 @@ class LiveServer:
         self._journal = Journal(contents=settings.server.log_contents)
         self._hub = Hub(settings, models, make_session, self._observe, recorder)
         self._metrics = Metrics(self.figures)
+        self._door = Door(settings.server)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._watched = asyncio.Event()
         self._started = time.monotonic()
@@ -90,14 +96,24 @@ class LiveServer:
         self._loop_watch = LoopWatch()
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
-    async def serve(self, sock: socket.socket, stop: asyncio.Event, plan: Plan) -> None:
-        """Serve on a bound socket until ``stop`` is set or the plan is done."""
+    async def serve(
+        self, sock: socket.socket, stop: asyncio.Event, plan: Plan, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Serve on a bound socket until ``stop`` is set or the plan is done; with ``tls`` encrypted."""
+        limits = self._settings.server
         server = await serve_websockets(
             self._handle,
             sock=sock,
-            process_request=Pages(self._settings.server.host, self._answers(), self._hub.broadcast.past).respond,
+            ssl=tls,
+            process_request=self._pages().respond,
+            create_connection=GuardedConnection,
+            server_header=None,  # which versions run here is nobody's business
             compression=None,  # pictures and sound don't shrink, and events are short
-            max_size=self._settings.server.max_message_bytes,
+            max_size=limits.max_message_bytes,
+            max_queue=READ_AHEAD,
+            open_timeout=limits.handshake_timeout_s,
+            ping_interval=limits.ping_interval_s,
+            ping_timeout=limits.ping_timeout_s,
             close_timeout=CLOSE_S,
             logger=_quiet_logger(),
         )
@@ -161,13 +177,29 @@ class LiveServer:
             "event_loop": self._loop_watch.figures(),
         }
 
+    def _pages(self) -> Pages:
+        return Pages(
+            self._settings.server,
+            self._door,
+            public=self._public_answers(),
+            answers=self._answers(),
+            find_past=self._hub.broadcast.past,
+        )
+
+    def _public_answers(self) -> dict[str, Answer]:
+        """Return what is answered over HTTP to who does not know the token, by path."""
+        return {
+            "/healthz": lambda: as_json(json.dumps({"status": self.health()["status"]})),
+            "/readyz": self._readiness,
+            "/asyncapi.yaml": lambda: answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml"),
+        }
+
     def _answers(self) -> dict[str, Answer]:
         """Return what is answered over HTTP, by path."""
         return {
+            **self._public_answers(),
             "/healthz": lambda: as_json(json.dumps(self.health())),
-            "/readyz": self._readiness,
             "/metrics": lambda: answer(HTTPStatus.OK, self._metrics.exposition(), CONTENT_TYPE),
-            "/asyncapi.yaml": lambda: answer(HTTPStatus.OK, asyncapi.text().encode(), "application/yaml"),
             "/v1/status": lambda: as_json(server_status(self.figures()).model_dump_json()),
         }
 
@@ -186,10 +218,16 @@ class LiveServer:
 
     async def _handle(self, socket: ServerConnection) -> None:
         try:
-            connection = self._admit(socket)
+            with self._door.counted(socket):
+                await self._serve_admitted(socket)
         except ProtocolError as why:
             await refuse(socket, why, self._observe)
-            return
+        except ConnectionClosed:
+            log.debug("a connection was closed before it was let in")
+
+    async def _serve_admitted(self, socket: ServerConnection) -> None:
+        await self._door.admit(socket)
+        connection = self._admit(socket)
         self._connections[connection] = task = asyncio.create_task(connection.run())
         try:
             await task

@@ -12,9 +12,12 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from serving.access import refusal
+from serving.access import Places, is_cross_origin, refusal
+from serving.door import Door, Refused
 from serving.exports import EXPORTS, ExportError, FindPast, export_answer
+from serving.headers import security_headers
 from stream.protocol import EVENTS, STREAM
+from stream.settings import ServerSettings
 
 WEB: Final = Path(__file__).resolve().parent.parent / "web"
 PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}
@@ -39,32 +42,75 @@ class Pages:
     """Answers every request that opens no WebSocket.
 
     Args:
-        bound_to: the host the server listens on.
-        answers: what else is answered besides the files of web/, by path; called in the event loop.
+        settings: where the server is, and who may use it.
+        door: asks for the token, where there is one.
+        public: what is answered to everybody besides the files of web/, by path; called in the event loop.
+        answers: the same for who has shown the token, where there is one.
         find_past: returns what is remembered of a room or session, which is exported; called from any thread.
     """
 
-    def __init__(self, bound_to: str, answers: Mapping[str, Answer], find_past: FindPast) -> None:
-        self._bound_to = bound_to
+    def __init__(
+        self,
+        settings: ServerSettings,
+        door: Door,
+        *,
+        public: Mapping[str, Answer],
+        answers: Mapping[str, Answer],
+        find_past: FindPast,
+    ) -> None:
+        self._places = Places.of(settings)
+        self._frame_ancestors = settings.frame_ancestors
+        self._door = door
+        self._public = public
         self._answers = answers
         self._find_past = find_past
 
     async def respond(self, _: ServerConnection, request: Request) -> Response | None:
         """Return the answer to a request; None lets a WebSocket open."""
-        headers = request.headers
-        if why := refusal(headers.get_all("Host"), headers.get_all("Origin"), self._bound_to):
-            return plain(HTTPStatus.FORBIDDEN, why)
-        if getattr(request, "method", "GET") != "GET":  # websockets before 17 refuses other methods itself
-            return plain(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
+        try:
+            response = await self._answer(request)
+        except Refused as refused:
+            response = plain(refused.status, refused.text)
+        if response is not None:
+            self._protect(request, response)
+        return response
+
+    async def _answer(self, request: Request) -> Response | None:
+        self._require_ours(request)
         path = urlsplit(request.path).path
+        if path in {STREAM, EVENTS} and is_upgrade(request):
+            return None
+        await self._door.admit_request(request, public=self._is_public(path))
         if path in {STREAM, EVENTS}:
             needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
-            return None if is_upgrade(request) else plain(HTTPStatus.UPGRADE_REQUIRED, needs)
+            return plain(HTTPStatus.UPGRADE_REQUIRED, needs)
         if path.startswith(EXPORTS):
             return await asyncio.to_thread(exported, request.path, self._find_past)
-        if found := self._answers.get(path):
+        if found := (self._answers if self._door.knows(request) else self._public).get(path):
             return found()
         return await page(path, self._answers)
+
+    def _require_ours(self, request: Request) -> None:
+        """Raise :class:`Refused` for what another site's page asks for, or what nobody answers here."""
+        headers = request.headers
+        if why := refusal(headers.get_all("Host"), headers.get_all("Origin"), self._places):
+            raise Refused(HTTPStatus.FORBIDDEN, why)
+        if getattr(request, "method", "GET") != "GET":  # websockets before 17 refuses other methods itself
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
+
+    def _is_public(self, path: str) -> bool:
+        """Return whether a request needs no token; the WebSockets ask for it themselves."""
+        return path in {STREAM, EVENTS} or path in self._public or page_file(path) is not None
+
+    def _protect(self, request: Request, response: Response) -> None:
+        hosts, origins = request.headers.get_all("Host"), request.headers.get_all("Origin")
+        host = hosts[0] if len(hosts) == 1 else ""
+        response.headers.update(security_headers(host, self._frame_ancestors))
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = 'Bearer realm="M2FNet Live"'
+        if response.status_code != HTTPStatus.FORBIDDEN and is_cross_origin(origins, host):
+            response.headers["Access-Control-Allow-Origin"] = origins[0]
+        response.headers["Vary"] = "Origin"
 
 
 def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
@@ -76,7 +122,6 @@ def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
             "Content-Length": str(len(body)),
             "Content-Type": content_type,
             "Cache-Control": "no-cache",
-            "X-Content-Type-Options": "nosniff",
         }
     )
     return Response(status.value, status.phrase, headers, body)

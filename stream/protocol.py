@@ -25,6 +25,7 @@ HEADER: Final = struct.Struct("<BBHI")
 MAX_TEXT: Final = 65_536
 MAX_ERRORS_IN_A_ROW: Final = 100
 MAX_QUOTED: Final = 80
+MAX_TOKEN: Final = 512
 JPEG_START: Final = b"\xff\xd8\xff"
 MAX_SESSION_NUMBER: Final = 0xFFFF
 MAX_TIME_MS: Final = 0xFFFF_FFFF
@@ -70,6 +71,14 @@ class ErrorCode(StrEnum):
     NAME_INVALID = "name.invalid"
     NAME_TAKEN = "name.taken"
     READ_ONLY = "watcher.read_only"
+    RATE_EXCEEDED = "rate.exceeded"
+    PICTURES_TOO_MANY = "pictures.too_many"
+    MESSAGES_TOO_MANY = "messages.too_many"
+    MEDIA_IDLE = "media.idle"
+    AUTH_REQUIRED = "auth.required"
+    AUTH_FAILED = "auth.failed"
+    AUTH_LATE = "auth.late"
+    ADDRESS_FULL = "address.full"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
@@ -113,9 +122,17 @@ class SessionClose(Section):
     type: Literal["session.close"]
 
 
-ControlMessage = Annotated[SessionUpdate | SessionClose, Field(discriminator="type")]
-_CONTROL: Final[TypeAdapter[SessionUpdate | SessionClose]] = TypeAdapter(ControlMessage)
-CONTROL_TYPES: Final = ("session.update", "session.close")
+class Auth(Section):
+    """Gives the server's token, as the first message; where none is needed any more it is ignored."""
+
+    type: Literal["auth"]
+    token: str = Field(max_length=MAX_TOKEN)
+
+
+Control = SessionUpdate | SessionClose | Auth
+ControlMessage = Annotated[Control, Field(discriminator="type")]
+_CONTROL: Final[TypeAdapter[Control]] = TypeAdapter(ControlMessage)
+CONTROL_TYPES: Final = ("session.update", "session.close", "auth")
 
 
 def encode_media(message: MediaMessage) -> bytes:
@@ -165,7 +182,7 @@ def parse_media(data: bytes) -> AudioChunk | Picture:
     return Picture(message.time_ms, message.payload)
 
 
-def parse_control(text: str) -> SessionUpdate | SessionClose:
+def parse_control(text: str) -> Control:
     """Return a text message; raise :class:`ProtocolError` naming the field that is wrong."""
     if len(text) > MAX_TEXT:
         raise ProtocolError(
@@ -177,9 +194,18 @@ def parse_control(text: str) -> SessionUpdate | SessionClose:
         raise _explain(error) from None
 
 
-def parse_message(data: str | bytes) -> SessionUpdate | SessionClose | AudioChunk | Picture:
+def parse_message(data: str | bytes) -> Control | AudioChunk | Picture:
     """Return what a client's message says; raise :class:`ProtocolError`."""
     return parse_control(data) if isinstance(data, str) else parse_media(data)
+
+
+def parse_auth(data: str | bytes) -> str | None:
+    """Return the token that a message gives, or None if it is another message or none that can be understood."""
+    try:
+        message = parse_message(data)
+    except ProtocolError:
+        return None
+    return message.token if isinstance(message, Auth) else None
 
 
 def _explain(error: ValidationError) -> ProtocolError:
@@ -304,8 +330,10 @@ class ClientProtocol:
         """Note that ``session.closed`` was sent: nothing is answered any more."""
         self.state = State.CLOSED
 
-    def _act(self, message: SessionUpdate | SessionClose | AudioChunk | Picture) -> Sequence[Action]:
+    def _act(self, message: Control | AudioChunk | Picture) -> Sequence[Action]:
         match message:
+            case Auth():
+                return []
             case SessionUpdate():
                 return [self._configure(message.settings)]
             case SessionClose():

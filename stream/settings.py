@@ -6,14 +6,45 @@ a WebSocket client may change the sections of :class:`ClientSettings` for its ow
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from models.config_file import Section
 from models.face_settings import FaceSettings
 from models.runtime.names import EngineName, PrecisionName
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+
+
+def _words(value: object) -> object:
+    """Return what is written in one word with commas as several."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _origin(text: str) -> str:
+    """Return an origin in the form browsers send it; raise :class:`ValueError` when it is none."""
+    parts = urlsplit(text)
+    rest = (parts.path.rstrip("/"), parts.query, parts.fragment, parts.username)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(rest) or "*" in text:
+        message = f"an origin is written like https://example.org or http://localhost:3000, not {text}"
+        raise ValueError(message)
+    usual = {"http": ":80", "https": ":443"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.removesuffix(usual)}".lower()
+
+
+def _host(text: str) -> str:
+    """Return a host's name in lower case; raise :class:`ValueError` when it has anything besides."""
+    if urlsplit(f"//{text}").hostname != text.lower().strip("[]") or "*" in text:
+        message = f"a host is written as a name or an address alone, like live.example.org, not {text}"
+        raise ValueError(message)
+    return text.lower().strip("[]")
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Host = Annotated[str, AfterValidator(_host)]
+Origins = Annotated[tuple[Origin, ...], BeforeValidator(_words)]
+Hosts = Annotated[tuple[Host, ...], BeforeValidator(_words)]
 
 
 class SegmenterSettings(Section):
@@ -116,7 +147,7 @@ class RuntimeSettings(Section):
 class ServerSettings(Section):
     """The listening port and its limits."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; there is no authentication")
+    host: str = Field("127.0.0.1", description="address to listen on; beyond this machine a token is needed")
     port: int = Field(8765, ge=0, le=65_535, description="0: any free port")
     max_sessions: int = Field(8, ge=1, description="sessions at once; more are refused")
     max_watchers: int = Field(64, ge=1, description="watchers at once; more are refused")
@@ -129,9 +160,40 @@ class ServerSettings(Section):
     max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
     record: Path | None = Field(None, description="folder in which all sessions are recorded; none: nothing is")
     preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
+    token: SecretStr | None = Field(None, description="what clients must know; better in token_file or M2FNET_TOKEN")
+    token_file: Path | None = Field(None, description="a file with the token and nothing else")
+    auth_timeout_s: float = Field(5.0, gt=0, le=60, description="a WebSocket without the token by then is closed")
+    hosts: Hosts = Field((), description="names of this server that a reverse proxy passes on; with commas")
+    origins: Origins = Field((), description="other sites whose pages may use this server; with commas")
+    frame_ancestors: Origins = Field((), description="sites that may show our pages in a frame; with commas")
+    tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the server speaks TLS itself")
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's key")
+    handshake_timeout_s: float = Field(10.0, gt=0, le=60, description="a request must be complete by then")
+    max_connections_per_address: int = Field(
+        64, ge=0, description="WebSockets of one address; 0: any number, for a server behind a proxy"
+    )
+    max_rate: float = Field(1.2, ge=1, le=100, description="sound may come so much faster than it is spoken")
+    rate_burst_s: float = Field(30.0, ge=1, le=600, description="sound that may come at once after a stalled network")
+    rate_patience_s: float = Field(10.0, gt=0, description="a client too fast for longer is closed")
+    max_pictures_per_s: float = Field(
+        30.0, ge=1, le=240, description="pictures a second of one client; more are dropped"
+    )
+    idle_timeout_s: float = Field(300.0, ge=0, description="a client without media for longer is closed; 0: never")
+    ping_interval_s: float = Field(20.0, gt=0, le=600, description="how often connections are asked whether they live")
+    ping_timeout_s: float = Field(20.0, gt=0, le=600, description="one that doesn't answer for longer is closed")
     stop_timeout_s: float = Field(10.0, gt=0, le=600, description="stopping takes this long at most")
     log_format: Literal["text", "json"] = Field("text", description="json: one JSON object a line")
     log_contents: bool = Field(default=False, description="log also who says what: names, words, emotions")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ServerSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            message = "server.tls_certificate and server.tls_key belong together: give both or neither"
+            raise ValueError(message)
+        if self.token is not None and self.token_file is not None:
+            message = "server.token and server.token_file: give one of them"
+            raise ValueError(message)
+        return self
 
 
 class Settings(Section):

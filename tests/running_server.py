@@ -119,10 +119,15 @@ class Running:
         origin: str | None = None,
         max_queue: int = 16,
         ping_interval: float | None = 20,
+        token: str | None = None,
     ) -> ClientConnection:
         address = f"ws://127.0.0.1:{self.port}{path}"
         opening = connect(
-            address, origin=Origin(origin) if origin else None, max_queue=max_queue, ping_interval=ping_interval
+            address,
+            origin=Origin(origin) if origin else None,
+            max_queue=max_queue,
+            ping_interval=ping_interval,
+            additional_headers={"Authorization": f"Bearer {token}"} if token else None,
         )
         return await self.tasks.enter_async_context(opening)
 
@@ -143,15 +148,17 @@ async def running(
     make_session: MakeSession = EverySound,  # type: ignore[assignment] # behaves as one, and says so by its methods
     plan: Plan | None = None,
     recorder: Recorder | None = None,
-    **limits: float | str,
+    **limits: object,
 ) -> AsyncIterator[Running]:
-    settings = Settings(server=ServerSettings(port=0, **limits))
+    settings = Settings(server=ServerSettings.model_validate({"port": 0} | limits))
+    tls = server.tls_of(settings.server)
     ready, stop = asyncio.Event(), asyncio.Event()
     plan = plan or Plan()
     plan = replace(plan, on_ready=ready.set)
     with server.listen("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
-        ended = asyncio.create_task(LiveServer(settings, Names(), make_session, recorder).serve(sock, stop, plan))
+        live = LiveServer(settings, Names(), make_session, recorder)
+        ended = asyncio.create_task(live.serve(sock, stop, plan, tls))
         started = asyncio.create_task(ready.wait())
         await asyncio.wait([ended, started], return_when=asyncio.FIRST_COMPLETED)
         run = Running(port, stop, ended)

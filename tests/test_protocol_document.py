@@ -12,11 +12,13 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from running_server import running, tone
 
+from serving import tokens
 from serving.connections import CLOSE_CODES
 from serving.rooms import TOLD_MS
-from stream import broadcast, clock_offset, events, history, protocol, watcher_queue
+from stream import broadcast, clock_offset, events, history, idleness, protocol, rate_limit, watcher_queue
 from stream.protocol import CONTROL_TYPES, HEADER, ErrorCode, MediaKind, parse_control
 from stream.settings import ClientSettings, SegmenterSettings, ServerSettings
+from stream.sources import remote
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 EVENTS: tuple[type[events.EventBase], ...] = get_args(get_args(events.Event)[0])
@@ -84,6 +86,23 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"({server.watcher_queue} unless set)",
         f"({server.watcher_patience_s:.0f} s\nunless set)",
         f"({server.max_message_bytes // 1_000_000} MB unless set)",
+        f"({server.auth_timeout_s:.0f} s unless set)",
+        f"sound {server.max_rate} times as fast as it is spoken, and {server.rate_burst_s:.0f} s of it at once",
+        f"{server.max_pictures_per_s:.0f} pictures a second",
+        f"pictures a second, {server.max_pictures_per_s * rate_limit.PICTURES_BURST_S:.0f} at once",
+        f"{rate_limit.MESSAGES_PER_S:.0f} messages a second that are no media, {rate_limit.MESSAGES_BURST:.0f} at once",
+        f"{server.rate_patience_s:.0f} s of any of these three, without {rate_limit.CALM_S:.0f} s of calm",
+        f"at least {rate_limit.SHORTEST_SOUND_MS:.0f} ms",
+        f"{remote.MAX_PIXELS // 1_000_000} million pixels a picture; {remote.MAX_DECODED // 1_000_000} million",
+        f"{server.idle_timeout_s:.0f} s without media | warning `media.idle` after {idleness.WARN_AT:.0%}",
+        f"a ping each {server.ping_interval_s:.0f} s, {server.ping_timeout_s:.0f} s for its answer",
+        f"{server.handshake_timeout_s:.0f} s for TLS",
+        f"{server.auth_timeout_s:.0f} s for the token",
+        f"{server.max_connections_per_address} WebSockets",
+        f"| {server.max_sessions}, {server.max_watchers} |",
+        f"{server.max_rooms}, {server.max_participants} a room",
+        f"by {tokens.FIRST_DELAY_S} s and, when there were more in the last minute",
+        f"by up to {tokens.LONGEST_DELAY_S:.0f} s",
         f"at most {waiting[MediaKind.JPEG]} pictures and {waiting[MediaKind.PCM_S16]} pieces of sound",
         f"(default `{server.host}:{server.port}`)",
     ):

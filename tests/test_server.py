@@ -291,7 +291,7 @@ class TestStream:
             watcher, client = await run.open("/v1/events"), await run.open()
             await client.send(sound(payload=bytes(70_000)))
             assert (await closing(client))[1] == 1009
-            assert (await until(watcher, "session.closed"))[-1]["reason"] == "disconnected"
+            assert (await until(watcher, "session.closed"))[-1]["reason"] == "too_large"
 
     async def test_a_session_that_breaks_ends_alone(self) -> None:
         def make(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> EverySound:

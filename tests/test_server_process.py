@@ -154,3 +154,30 @@ async def test_what_is_measured_of_real_speech() -> None:
     assert value("engine_busy_seconds", network="text") > 0
     assert value("utterances") == told[-1]["totals"]["utterances"]
     assert value("audio_chunks") == told[-1]["totals"]["audio_chunks"]
+
+
+async def test_a_server_that_others_can_reach_tells_its_new_token_once() -> None:
+    log: list[str] = []
+    async with serving("--host", "0.0.0.0", log=log, M2FNET_TOKEN="") as (process, address):  # noqa: S104 - the point
+        async with connect(f"ws://{address}/v1/stream") as stranger:
+            await stranger.send(json.dumps({"type": "session.update", "settings": {}}))
+            assert json.loads(await stranger.recv())["code"] == "auth.required"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    (told,) = [line for line in log if "#token=" in line]
+    found = re.search(rf"Open http://{address}/#token=([\w-]{{43,}}) in a browser", told)
+    assert found
+    assert "\n".join(log).count(found[1]) == 1
+    assert any("nothing is encrypted" in line for line in log)
+
+
+async def test_a_token_of_the_environment_is_asked_for_and_never_told() -> None:
+    log: list[str] = []
+    token = "a-token-that-nobody-guesses"  # noqa: S105 - of a server that lives for a test
+    async with serving(log=log, M2FNET_TOKEN=token) as (process, address):
+        async with connect(f"ws://{address}/v1/stream") as client:
+            await client.send(json.dumps({"type": "auth", "token": token}))
+            assert json.loads(await client.recv())["type"] == "session.created"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    assert token not in "\n".join(log)

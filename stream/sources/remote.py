@@ -1,20 +1,27 @@
 """A remote peer, whose media somebody else receives and pushes here."""
 
 import io
+import warnings
 from collections.abc import Generator
 from typing import ClassVar, Final
 
 import numpy as np
 from PIL import Image as Pillow
 
-from stream.media import AudioChunk, DropCounts, Image, Media, Samples, VideoFrame
+from stream.media import AudioChunk, DropCounts, Image, Media, Samples, SourceStatus, VideoFrame
 from stream.sources.base import Source
 from stream.sources.media_queue import Bounds, EncodedPicture, MediaQueue, Queued
 from stream.sources.tally import Tally
 from stream.sources.timeline import AudioTrack, Timeline, VideoTrack
 
 MAX_PIXELS: Final = 4096 * 4096
+MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive picture is gone over once for each scan
+SCAN: Final = b"\xff\xda"
 USUAL_INTERVAL_MS: Final = 100.0
+BACKWARD_MS: Final = 1000.0  # less is a wrong stamp now and then, not a clock that was set back
+
+# There is a limit of ours below Pillow's, and who exceeds it is told.
+warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
 
 
 class RemoteSource(Source):
@@ -33,6 +40,14 @@ class RemoteSource(Source):
         self._audio = AudioTrack(timeline)
         self._video = VideoTrack(timeline, USUAL_INTERVAL_MS)
         self._bad = Tally(f"{self.kind}.bad_picture", "{count} picture(s) were no JPEG that can be decoded; skipped")
+        self._costly = Tally(
+            f"{self.kind}.costly_picture",
+            "{count} picture(s) have more than 16 million pixels, or too many scans of fewer; skipped",
+        )
+        self._backward = Tally(
+            f"{self.kind}.time_backward", "{count} time(s) the time stamps jumped back; the media goes on where it was"
+        )
+        self._latest_ms: dict[type, float] = {}
 
     def push_audio(self, time_ms: float, samples: Samples) -> None:
         """Add sound: ``(n,)`` float32 in [-1, 1] at 16 kHz; ``time_ms`` is its first sample's.
@@ -81,6 +96,8 @@ class RemoteSource(Source):
             yield from self._processed(item)
 
     def _processed(self, item: Queued) -> Generator[Media]:
+        if isinstance(item, AudioChunk | EncodedPicture) and (warning := self._note_time(item)):
+            yield warning
         if isinstance(item, AudioChunk):
             yield AudioChunk(self._audio.place(item.time_ms, len(item.samples)), item.samples)
         elif isinstance(item, EncodedPicture):
@@ -92,20 +109,43 @@ class RemoteSource(Source):
         image = decode_jpeg(picture.data)
         if image is not None:
             yield VideoFrame(self._video.place(picture.time_ms), image, picture.data)
-        elif warning := self._bad.add():
+        elif warning := (self._costly if is_too_costly(picture.data) else self._bad).add():
             yield warning
+
+    def _note_time(self, item: AudioChunk | EncodedPicture) -> SourceStatus | None:
+        """Return a warning when the peer's time runs backward, which the tracks then put right."""
+        latest_ms = self._latest_ms.get(type(item), item.time_ms)
+        self._latest_ms[type(item)] = item.time_ms
+        return self._backward.add() if item.time_ms < latest_ms - BACKWARD_MS else None
 
 
 def decode_jpeg(data: bytes) -> Image | None:
-    """Return ``(height, width, 3)`` RGB, or None if ``data`` is no whole JPEG of at most 16 million pixels."""
+    """Return ``(height, width, 3)`` RGB, or None if ``data`` is no whole JPEG, or too costly."""
     try:
-        # The size is known from the header, before memory is taken for a picture that only claims to be large.
         with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                return None
-            return np.asarray(picture.convert("RGB"))
+            return None if _exceeds(picture, data) else np.asarray(picture.convert("RGB"))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
+
+
+def is_too_costly(data: bytes) -> bool:
+    """Return whether a JPEG is refused for what it would take to decode it."""
+    try:
+        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
+            return _exceeds(picture, data)
+    except Pillow.DecompressionBombError:
+        return True
+    except Exception:  # noqa: BLE001 - as above
+        return False
+
+
+def _exceeds(picture: Pillow.Image, data: bytes) -> bool:
+    """Return whether a picture is too costly: known from its header and bytes, before anything is decoded.
+
+    One that is a few bytes may claim to be huge, and one of modest size may have thousands of scans.
+    """
+    pixels = picture.width * picture.height
+    return pixels > MAX_PIXELS or pixels * data.count(SCAN) > MAX_DECODED
 
 
 def _check_time(time_ms: float) -> None:

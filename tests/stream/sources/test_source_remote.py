@@ -1,14 +1,16 @@
+import io
 import threading
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from source_clips import codes, is_seamless, jpeg, pictures, rest, sound, statuses
 
 from stream.media import Media
 from stream.sources.media_queue import Bounds
-from stream.sources.remote import MAX_PIXELS, RemoteSource, decode_jpeg
+from stream.sources.remote import MAX_DECODED, MAX_PIXELS, RemoteSource, decode_jpeg, is_too_costly
 
 BLOCK = np.full(320, 0.25, np.float32)
 
@@ -58,7 +60,70 @@ def test_a_picture_that_claims_to_be_huge_is_refused_unread() -> None:
     claimed = (65_000).to_bytes(2, "big") * 2
     assert good.count(size) == 1
     assert MAX_PIXELS < 65_000**2
-    assert decode_jpeg(good.replace(size, claimed)) is None
+    bomb = good.replace(size, claimed)
+    assert decode_jpeg(bomb) is None
+    with RemoteSource("Ann") as source:
+        for _ in range(12):
+            source.push_jpeg(0, bomb)
+        source.push_jpeg(10, good)
+        source.close()
+        media = rest(source)
+    assert codes(media) == ["remote.opened", "remote.costly_picture", "remote.costly_picture", "remote.ended"]
+    assert len(pictures(media)) == 1
+
+
+@pytest.mark.parametrize(("width", "height", "costly"), [(4096, 4096, False), (4097, 4096, True), (9000, 9000, True)])
+def test_a_picture_may_have_16_million_pixels(width: int, height: int, *, costly: bool) -> None:
+    good = jpeg()
+    claimed = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    assert is_too_costly(good.replace((120).to_bytes(2, "big") + (160).to_bytes(2, "big"), claimed)) is costly
+
+
+def progressive(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((width, height), 60).convert("RGB").save(file, "JPEG", progressive=True)
+    return file.getvalue()
+
+
+def test_a_progressive_picture_is_one_like_others() -> None:
+    image = decode_jpeg(progressive(1280, 720))
+    assert image is not None
+    assert image.shape == (720, 1280, 3)
+
+
+def test_a_picture_of_thousands_of_scans_is_refused_undecoded() -> None:
+    once = progressive(1280, 720)
+    start = once.rindex(b"\xff\xda")
+    scans = 1 + MAX_DECODED // (1280 * 720)
+    many = once[:start] + once[start:-2] * scans + once[-2:]
+    assert is_too_costly(many)
+    assert decode_jpeg(many) is None
+    assert not is_too_costly(once)
+
+
+def test_what_a_picture_says_about_itself_may_be_long() -> None:
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x010E] = "long " * 12_000  # a description
+    Image.new("RGB", (64, 48)).save(file, "JPEG", exif=exif)
+    notes = b"".join(b"\xff\xe5" + (65_533).to_bytes(2, "big") + bytes(65_531) for _ in range(40))
+    data = file.getvalue()
+    image = decode_jpeg(data[:2] + notes + data[2:])
+    assert image is not None
+    assert image.shape == (48, 64, 3)
+
+
+def test_time_that_runs_backward_is_told_and_the_media_goes_on() -> None:
+    with RemoteSource("Ann") as source:
+        for time_ms in (60_000, 60_020, 30_000, 30_020, 0, 20):
+            source.push_audio(time_ms, BLOCK)
+            source.push_jpeg(time_ms, jpeg())
+        source.close()
+        media = rest(source)
+    assert codes(media) == ["remote.opened", "remote.time_backward", "remote.ended"]
+    assert is_seamless(sound(media))
+    assert [chunk.time_ms for chunk in sound(media)] == [20.0 * index for index in range(6)]
+    times = [frame.time_ms for frame in pictures(media)]
+    assert times == sorted(times)
 
 
 @pytest.mark.parametrize(

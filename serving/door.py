@@ -1,0 +1,125 @@
+"""Who is let in: by the token, and not too many from one address. Made and used in one event loop."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request
+
+from serving.tokens import NOT_IN_ADDRESS, Guesses, Token, bearer, is_in_address
+from stream.protocol import ErrorCode, ProtocolError, parse_auth
+from stream.settings import ServerSettings
+
+MAX_WAITING: Final = 64  # WebSockets that have not shown the token yet
+
+HOW: Final = 'Authorization: Bearer TOKEN in a header, or {"type": "auth", "token": "TOKEN"} as the first message'
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not an error
+    """What a plain request is answered instead of what it asks for."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Door:
+    """Asks for the token of the settings, if there is one."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._token = Token(settings.token.get_secret_value()) if settings.token else None
+        self._guesses = Guesses()
+        self._waiting = 0
+        self._by_address: Counter[str] = Counter()
+
+    def knows(self, request: Request) -> bool:
+        """Return whether a request shows the token, or none is needed."""
+        given = bearer(request.headers.get_all("Authorization"))
+        return self._token is None or (given is not None and self._token.matches(given))
+
+    async def admit_request(self, request: Request, *, public: bool) -> None:
+        """Let a plain request in; ``public`` ones need no token.
+
+        Raises:
+            Refused: the token is missing, wrong, or in the address.
+        """
+        if is_in_address(urlsplit(request.path).query):
+            raise Refused(HTTPStatus.BAD_REQUEST, NOT_IN_ADDRESS)
+        if public or self.knows(request):
+            return
+        if bearer(request.headers.get_all("Authorization")) is None:
+            raise Refused(
+                HTTPStatus.UNAUTHORIZED, "this needs the server's token, in the header Authorization: Bearer TOKEN"
+            )
+        await self._delay()
+        raise Refused(HTTPStatus.UNAUTHORIZED, "this is not the server's token")
+
+    async def admit(self, socket: ServerConnection) -> None:
+        """Let a WebSocket in that shows the token, in its request or by its first message.
+
+        Raises:
+            ProtocolError: the token is missing, wrong, late, or in the address.
+            ConnectionClosed: the other end has gone.
+        """
+        request = socket.request
+        assert request is not None  # noqa: S101 - it was answered
+        if is_in_address(urlsplit(request.path).query):
+            raise ProtocolError(ErrorCode.QUERY_INVALID, NOT_IN_ADDRESS)
+        if self._token is None:
+            return
+        given = bearer(request.headers.get_all("Authorization"))
+        if given is None:
+            given = await self._first_message(socket)
+        if not self._token.matches(given):
+            await self._delay()
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "this is not the server's token; ask who runs the server for it")
+
+    @contextmanager
+    def counted(self, socket: ServerConnection) -> Iterator[None]:
+        """Count a WebSocket among those of its address while it is open.
+
+        Raises:
+            ProtocolError: there are too many already.
+        """
+        address = str((socket.remote_address or ("",))[0])
+        limit = self._settings.max_connections_per_address
+        if limit and self._by_address[address] >= limit:
+            text = f"there are {limit} connections of your address already (server.max_connections_per_address)"
+            raise ProtocolError(ErrorCode.ADDRESS_FULL, text)
+        self._by_address[address] += 1
+        try:
+            yield
+        finally:
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    async def _first_message(self, socket: ServerConnection) -> str:
+        """Return the token of the first message."""
+        if self._waiting >= MAX_WAITING:
+            raise ProtocolError(ErrorCode.OVERLOADED, "too many connections have not shown a token; try again later")
+        within_s = self._settings.auth_timeout_s
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(within_s):
+                message = await socket.recv()
+        except TimeoutError:
+            text = f"no token came within {within_s:g} s; this server needs {HOW}"
+            raise ProtocolError(ErrorCode.AUTH_LATE, text) from None
+        finally:
+            self._waiting -= 1
+        given = parse_auth(message)
+        if given is None:
+            raise ProtocolError(ErrorCode.AUTH_REQUIRED, f"this server needs its token first: {HOW}")
+        return given
+
+    async def _delay(self) -> None:
+        """Keep the answer to a wrong token back."""
+        await asyncio.sleep(self._guesses.wrong(asyncio.get_running_loop().time()))

@@ -1,0 +1,101 @@
+"""Encryption by certificate files: what is wrong with them is told in one line before anything starts."""
+
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+HOW_TO_DECRYPT: Final = "openssl pkey -in KEY -out PLAIN_KEY takes the password away"
+# OpenSSL's numbers (x509_vfy.h).
+NOT_YET_VALID: Final = 9
+HAS_EXPIRED: Final = 10
+
+
+class TlsError(ValueError):
+    """The certificate or its key can't be used; the text says which and why."""
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return the context of a server with a certificate (PEM, with those that lead to its issuer) and its key.
+
+    Raises:
+        TlsError: a file is missing, unreadable, encrypted or no PEM, they don't belong together, or the certificate
+            is not valid now.
+    """
+    for name, file in (("tls_certificate", certificate), ("tls_key", key)):
+        _require_readable(name, file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise TlsError(_why_not(certificate, key, error)) from None
+    _require_valid_now(context, certificate)
+    return context
+
+
+def _require_readable(name: str, file: Path) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        message = f"server.{name}: {file}: {error.strerror or error}"
+        raise TlsError(message) from None
+
+
+def _no_password() -> str:
+    """Refuse to ask for a password at the terminal, which is what OpenSSL does otherwise."""
+    message = f"server.tls_key is encrypted; {HOW_TO_DECRYPT}"
+    raise TlsError(message)
+
+
+def _why_not(certificate: Path, key: Path, error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"server.tls_key: {key} is not the key of the certificate {certificate}"
+    if not _has(certificate, "CERTIFICATE"):
+        return f"server.tls_certificate: {certificate} has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+    if not _has(key, "PRIVATE KEY"):
+        return f"server.tls_key: {key} has no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
+    return f"server.tls_certificate, server.tls_key: {certificate} and {key} can't be used: {error.reason or error}"
+
+
+def _has(file: Path, what: str) -> bool:
+    """Return whether a PEM file has such a part; a key may be an ``RSA PRIVATE KEY``, too."""
+    return any(line.startswith(b"-----BEGIN ") and what.encode() in line for line in file.read_bytes().splitlines())
+
+
+def _require_valid_now(context: ssl.SSLContext, certificate: Path) -> None:
+    """Let OpenSSL judge, in a handshake with ourselves, which trusts the certificate but for its dates."""
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ours.check_hostname = False
+    ours.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    ours.load_verify_locations(certificate)
+    try:
+        _shake_hands(context, ours)
+    except ssl.SSLCertVerificationError as error:
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        if error.verify_code == HAS_EXPIRED:
+            message = f"server.tls_certificate: {certificate} has expired (it is {now}); renew it"
+            raise TlsError(message) from None
+        if error.verify_code == NOT_YET_VALID:
+            message = f"server.tls_certificate: {certificate} is not valid yet (this machine's clock says {now})"
+            raise TlsError(message) from None
+        # Whether anybody trusts it otherwise is for the browsers to say: they know other issuers than this machine.
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """Do a handshake in memory; raise :class:`ssl.SSLError` as the client would."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    accepting = server.wrap_bio(to_server, to_client, server_side=True)
+    connecting = client.wrap_bio(to_client, to_server)
+    while not _is_done(connecting):
+        _is_done(accepting)
+
+
+def _is_done(side: ssl.SSLObject) -> bool:
+    try:
+        side.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""How fast a client may send: pure, times of arrival in, what to do with each message out.
+
+Sound may come faster than it is spoken for a while, because a network that stalled delivers at once what it held
+back. In the long run it may not, because it is analyzed no faster.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from typing import Final
+
+from stream.events import Error
+from stream.media import SAMPLES_PER_MS
+from stream.protocol import HEADER, SAMPLE_TYPES, Action, ErrorCode, Finish, MediaKind, Reject
+from stream.settings import ServerSettings
+
+TELL_S: Final = 1.0
+CALM_S: Final = 5.0  # so long without a message too many, and it is forgotten that there were some
+SHORTEST_SOUND_MS: Final = 5.0  # a message costs time whatever it holds
+PICTURES_BURST_S: Final = 10.0  # of pictures only the newest matter: a client should not have held back more
+MESSAGES_PER_S: Final = 10.0
+MESSAGES_BURST: Final = 200.0
+
+
+class TokenBucket:
+    """Lets through ``rate`` units a second in the long run, and up to ``capacity`` at once; it starts full.
+
+    In any stretch of time of ``t`` seconds it lets through at most ``capacity + rate * t``.
+    """
+
+    def __init__(self, rate: float, capacity: float) -> None:
+        self._rate = rate
+        self._capacity = capacity
+        self._level = capacity
+        self._at_s: float | None = None
+
+    def take(self, amount: float, now_s: float) -> bool:
+        """Return whether ``amount`` units may pass at a time of any clock; if not, nothing was taken."""
+        last_s = now_s if self._at_s is None else self._at_s
+        self._at_s = max(now_s, last_s)
+        self._level = min(self._capacity, self._level + self._rate * (self._at_s - last_s))
+        if amount > self._level:
+            return False
+        self._level -= amount
+        return True
+
+
+class Verdict(IntEnum):
+    """What to do with a message."""
+
+    PASS = auto()
+    DROP = auto()
+    DROP_AND_TELL = auto()
+    CLOSE = auto()
+
+
+class RateLimit:
+    """Drops what is too much, says so once a second, and gives up on a sender who does not slow down.
+
+    Args:
+        patience_s: how long messages may be dropped, without a pause of :data:`CALM_S`, before it is enough.
+    """
+
+    def __init__(self, bucket: TokenBucket, patience_s: float) -> None:
+        self.dropped = 0
+        self._bucket = bucket
+        self._patience_s = patience_s
+        self._over_since_s = self._dropped_at_s = self._told_at_s = float("-inf")
+
+    def check(self, amount: float, now_s: float) -> Verdict:
+        """Return what to do with a message of so many units that comes at this time of any clock."""
+        if self._bucket.take(amount, now_s):
+            return Verdict.PASS
+        self.dropped += 1
+        if now_s - self._dropped_at_s > CALM_S:
+            self._over_since_s = now_s
+        self._dropped_at_s = now_s
+        if now_s - self._over_since_s >= self._patience_s:
+            return Verdict.CLOSE
+        if now_s - self._told_at_s < TELL_S:
+            return Verdict.DROP
+        self._told_at_s = now_s
+        return Verdict.DROP_AND_TELL
+
+
+@dataclass(frozen=True)
+class _Lane:
+    """One kind of message with its limit, and what is said of too many of them."""
+
+    limit: RateLimit
+    code: ErrorCode
+    what: str
+    allowed: str
+
+
+class InputLimits:
+    """All that limits how fast the client of one session may send."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        patience_s = settings.rate_patience_s
+        rate, burst_s = settings.max_rate, settings.rate_burst_s
+        pictures = settings.max_pictures_per_s
+        self._closed = False
+        self._sound = _Lane(
+            RateLimit(TokenBucket(1000 * rate, 1000 * burst_s), patience_s),
+            ErrorCode.RATE_EXCEEDED,
+            "pieces of sound",
+            f"sound may come {rate:g} times as fast as it is spoken, and {burst_s:g} s of it at once",
+        )
+        self._pictures = _Lane(
+            RateLimit(TokenBucket(pictures, pictures * PICTURES_BURST_S), patience_s),
+            ErrorCode.PICTURES_TOO_MANY,
+            "pictures",
+            f"send at most {pictures:g} a second (server.max_pictures_per_s)",
+        )
+        self._others = _Lane(
+            RateLimit(TokenBucket(MESSAGES_PER_S, MESSAGES_BURST), patience_s),
+            ErrorCode.MESSAGES_TOO_MANY,
+            "messages that are no media",
+            f"send at most {MESSAGES_PER_S:g} a second",
+        )
+
+    def check(self, message: str | bytes, now_s: float) -> Sequence[Action] | None:
+        """Return None if the message may be taken; otherwise what to do instead."""
+        if self._closed:
+            return []
+        lane, amount = self._weigh(message)
+        match lane.limit.check(amount, now_s):
+            case Verdict.PASS:
+                return None
+            case Verdict.DROP:
+                return []
+            case Verdict.DROP_AND_TELL:
+                text = f"{lane.limit.dropped} {lane.what} were dropped so far: {lane.allowed}"
+                return [Reject(Error(code=lane.code, message=text, fatal=False))]
+            case Verdict.CLOSE:
+                self._closed = True
+                text = f"{lane.limit.dropped} {lane.what} too many, without an end: {lane.allowed}"
+                return [Reject(Error(code=lane.code, message=text, fatal=True)), Finish("rate")]
+
+    def _weigh(self, message: str | bytes) -> tuple[_Lane, float]:
+        """Return what a message counts as, and how much, by its first byte and its length: it is not parsed yet."""
+        if isinstance(message, str) or not message or message[0] not in set(MediaKind):
+            return self._others, 1
+        kind = MediaKind(message[0])
+        if kind is MediaKind.JPEG:
+            return self._pictures, 1
+        samples = (len(message) - HEADER.size) / SAMPLE_TYPES[kind].itemsize
+        return self._sound, max(samples / SAMPLES_PER_MS, SHORTEST_SOUND_MS)

@@ -1,0 +1,148 @@
+"""TLS with real certificates, made here by openssl."""
+
+import asyncio
+import json
+import shutil
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from running_server import event, running
+from websockets.asyncio.client import connect
+
+from serving.tls import TlsError, server_context
+from stream.settings import ServerSettings
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+
+Make = Callable[[str, str], tuple[Path, Path]]
+
+NOW = ("20200101000000Z", "20990101000000Z")
+
+
+AUTHORITY = """
+[ca]
+default_ca = own
+[own]
+database = index.txt
+rand_serial = yes
+new_certs_dir = .
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = DNS:localhost,IP:127.0.0.1
+[req]
+distinguished_name = any
+"""
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Return what makes a certificate of localhost and its key."""
+
+    def certificate(start: str, end: str) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp("tls")
+        (folder / "ca.cnf").write_text(AUTHORITY)
+        (folder / "index.txt").touch()
+        new_key = "req -new -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout key.pem -out request.pem"
+        sign = f"ca -selfsign -batch -keyfile key.pem -in request.pem -startdate {start} -enddate {end} -out signed.pem"
+        for command in (f"{new_key} -subj /CN=localhost -config ca.cnf", f"{sign} -notext -config ca.cnf"):
+            subprocess.run(["openssl", *command.split()], check=True, capture_output=True, cwd=folder)
+        return folder / "signed.pem", folder / "key.pem"
+
+    return certificate
+
+
+@pytest.fixture(scope="module")
+def good(make: Make) -> tuple[Path, Path]:
+    return make(*NOW)
+
+
+async def test_the_server_speaks_tls(good: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=good[0])
+    async with running(tls_certificate=str(good[0]), tls_key=str(good[1])) as run:
+        async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=trusting) as client:
+            assert (await event(client))["type"] == "session.created"
+        reader, writer = await asyncio.open_connection("localhost", run.port, ssl=trusting)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert json.loads((await reader.read()).partition(b"\r\n\r\n")[2])["status"] == "ok"
+        writer.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_both_versions_are_spoken(good: tuple[Path, Path], version: ssl.TLSVersion) -> None:
+    trusting = ssl.create_default_context(cafile=good[0])
+    trusting.minimum_version = trusting.maximum_version = version
+    async with running(tls_certificate=str(good[0]), tls_key=str(good[1])) as run:
+        _, writer = await asyncio.open_connection("localhost", run.port, ssl=trusting)
+        writer.close()
+
+
+def test_older_ones_are_not(good: tuple[Path, Path]) -> None:
+    assert server_context(*good).minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+async def test_who_speaks_no_tls_ends_nobody_else(good: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=good[0])
+    async with running(tls_certificate=str(good[0]), tls_key=str(good[1])) as run:
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP" not in await reader.read()
+        writer.close()
+        async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=trusting) as client:
+            assert (await event(client))["type"] == "session.created"
+
+
+class TestWhatIsWrong:
+    def test_a_file_that_is_missing_or_a_folder(self, good: tuple[Path, Path], tmp_path: Path) -> None:
+        with pytest.raises(TlsError, match=r"server\.tls_certificate: .*none\.pem: No such file"):
+            server_context(tmp_path / "none.pem", good[1])
+        with pytest.raises(TlsError, match=r"server\.tls_key: .*: Is a directory"):
+            server_context(good[0], tmp_path)
+
+    def test_a_file_of_something_else(self, good: tuple[Path, Path], tmp_path: Path) -> None:
+        other = tmp_path / "other.pem"
+        other.write_text("no certificate\n")
+        with pytest.raises(TlsError, match=r"server\.tls_certificate: .* has no certificate in PEM form"):
+            server_context(other, good[1])
+        with pytest.raises(TlsError, match=r"server\.tls_key: .* has no private key in PEM form"):
+            server_context(good[0], other)
+        with pytest.raises(TlsError, match=r"server\.tls_certificate: .* has no certificate in PEM form"):
+            server_context(good[1], good[1])
+
+    def test_a_damaged_one(self, good: tuple[Path, Path], tmp_path: Path) -> None:
+        damaged = tmp_path / "damaged.pem"
+        damaged.write_text(good[0].read_text().replace("MII", "AAA", 1))
+        with pytest.raises(TlsError, match="can't be used"):
+            server_context(damaged, good[1])
+
+    def test_a_key_of_another_certificate(self, good: tuple[Path, Path], make: Make) -> None:
+        with pytest.raises(TlsError, match=r"server\.tls_key: .* is not the key of the certificate"):
+            server_context(good[0], make(*NOW)[1])
+
+    def test_a_key_with_a_password_is_not_asked_for_it(self, good: tuple[Path, Path], tmp_path: Path) -> None:
+        locked = tmp_path / "locked.pem"
+        command = ["openssl", "pkey", "-in", good[1], "-aes256", "-passout", "pass:x", "-out", locked]
+        subprocess.run(command, check=True, capture_output=True)
+        with pytest.raises(TlsError, match=r"server\.tls_key is encrypted"):
+            server_context(good[0], locked)
+
+    def test_one_that_has_expired(self, make: Make) -> None:
+        old = make("20200101000000Z", "20210101000000Z")
+        with pytest.raises(TlsError, match=r"server\.tls_certificate: .* has expired \(it is .* UTC\); renew it"):
+            server_context(*old)
+
+    def test_one_that_is_not_valid_yet(self, make: Make) -> None:
+        early = make("20700101000000Z", "20710101000000Z")
+        with pytest.raises(TlsError, match=r"server\.tls_certificate: .* is not valid yet"):
+            server_context(*early)
+
+    def test_one_without_the_other(self) -> None:
+        with pytest.raises(ValidationError, match="belong together"):
+            ServerSettings(tls_certificate=Path("certificate.pem"))
