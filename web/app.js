@@ -63,6 +63,7 @@ function showFacts() {
   byId("speaker").textContent = selected?.speaker ?? "";
   byId("status").textContent = selected === null ? "" : selected.open ? "live" : `ended: ${selected.reason || "closed"}`;
   byId("status").dataset.open = selected?.open ?? false;
+  byId("recording").hidden = !(selected?.open && selected.recording);
   byId("engine").textContent = selected?.engine ? `${selected.engine} · ${selected.bundle}` : "";
   byId("placeholder-text").textContent = placeholderText();
   showCounts();

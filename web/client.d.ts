@@ -71,6 +71,7 @@ export interface SessionCreated extends EventBase {
   speaker: string;
   engine: string;
   bundle: string;
+  recording: boolean;
 }
 
 export interface SessionUpdated extends EventBase {

@@ -31,6 +31,7 @@ function newSession(id, dialog) {
     speaker: "",
     engine: "",
     bundle: "",
+    recording: false,
     open: true,
     reason: "",
     totals: null,
@@ -135,8 +136,9 @@ export class Store {
   }
 
   #handlers = {
-    "session.created": (change, { number, speaker, engine, bundle }) => {
-      Object.assign(change.session, { number, speaker, engine, bundle, open: true, reason: "", totals: null });
+    "session.created": (change, { number, speaker, engine, bundle, recording = false }) => {
+      const opened = { open: true, reason: "", totals: null };
+      Object.assign(change.session, { number, speaker, engine, bundle, recording, ...opened });
       change.sessionChanged = true;
     },
     "session.updated": (change, { speaker }) => {

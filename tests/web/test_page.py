@@ -181,6 +181,16 @@ def test_timeline_leads_to_the_row_by_mouse_and_keyboard(scripted: ScriptedServe
     expect(scripted.page.locator("#dialog li[data-utterance='3']")).to_be_in_viewport()
 
 
+def test_session_that_is_recorded_says_so(scripted: ScriptedServer) -> None:
+    scripted.session("Ada")
+    expect(scripted.page.locator("#recording")).to_be_hidden()
+    created = events.SessionCreated(labels=list(LABELS), speaker="Ada", engine="e", bundle="b", recording=True)
+    scripted.tell(created)
+    expect(scripted.page.locator("#recording")).to_have_text("● being recorded")
+    scripted.tell(events.SessionClosed(reason="client", totals=events.Totals()))
+    expect(scripted.page.locator("#recording")).to_be_hidden()
+
+
 def test_notices_are_counted_and_dismissed(scripted: ScriptedServer) -> None:
     for _ in range(3):
         scripted.tell(events.Warning(code="video.dropped", message="too slow"), session="")
