@@ -1,0 +1,76 @@
+"""The pages under the real server's headers: they do all they should without breaking a rule, and know the token."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from running_server import running
+
+from serving.pages import PAGES
+
+pytestmark = pytest.mark.browser
+
+SECRET = "a-token-that-nobody-guesses"  # noqa: S105 - of a server that lives for a test
+WATCH = "document.addEventListener('securitypolicyviolation', (event) => console.error(`refused ${event.blockedURI}`))"
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Run a server with a token in a thread of its own."""
+    ready: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        async with running(token=SECRET) as run:
+            leave = asyncio.Event()
+            ready.set_result((run.port, asyncio.get_running_loop(), leave))
+            await leave.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    found, loop, leave = ready.result(60)
+    yield found
+    loop.call_soon_threadsafe(leave.set)
+    thread.join(60)
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    context = browser.new_context()
+    context.add_init_script(WATCH)
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_breaks_a_rule(page: Page, port: int, path: str, complaints: list[str]) -> None:
+    page.goto(f"http://localhost:{port}{path}#token={SECRET}", wait_until="networkidle")
+    assert complaints == []
+
+
+def test_the_page_connects_with_the_token_and_hides_it(page: Page, port: int) -> None:
+    page.goto(f"http://localhost:{port}/#token={SECRET}")
+    expect(page.locator("#connection .text")).to_have_text("Connected")
+    assert SECRET not in page.url
+
+
+def test_a_page_without_the_token_is_told_so(page: Page, port: int) -> None:
+    page.goto(f"http://localhost:{port}/#token=another-token-than-the-right-one")
+    expect(page.locator("#connection")).to_contain_text("Closed")
+
+
+def test_what_does_not_belong_to_the_page_is_refused(page: Page, port: int, complaints: list[str]) -> None:
+    page.goto(f"http://localhost:{port}/")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'broken = 1'}))")
+    assert page.evaluate("typeof broken") == "undefined"
+    assert any("refused inline" in complaint for complaint in complaints)
