@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import functools
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from serving.guarded_connection import MAX_UNREAD_BYTES
 from stream.protocol import HEADER, MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, encode_media
 
 Message = dict[str, Any]
-Hostile = Callable[[Running], Awaitable[None]]
+Hostile = Callable[[Running], Coroutine[Any, Any, None]]
 
 PIECE = bytes(2 * 1_600)  # 100 ms
 PIECES = 10

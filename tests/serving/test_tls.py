@@ -128,7 +128,7 @@ class TestWhatIsWrong:
 
     def test_a_key_with_a_password_is_not_asked_for_it(self, good: tuple[Path, Path], tmp_path: Path) -> None:
         locked = tmp_path / "locked.pem"
-        command = ["openssl", "pkey", "-in", good[1], "-aes256", "-passout", "pass:x", "-out", locked]
+        command = ["openssl", "pkey", "-in", str(good[1]), "-aes256", "-passout", "pass:x", "-out", str(locked)]
         subprocess.run(command, check=True, capture_output=True)
         with pytest.raises(TlsError, match=r"server\.tls_key is encrypted"):
             server_context(good[0], locked)

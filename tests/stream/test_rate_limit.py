@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.protocol import HEADER, ErrorCode, Finish, MediaKind, MediaMessage, Reject, encode_media
+from stream.protocol import HEADER, Action, ErrorCode, Finish, MediaKind, MediaMessage, Reject, encode_media
 from stream.rate_limit import CALM_S, TELL_S, InputLimits, RateLimit, TokenBucket, Verdict
 from stream.settings import ServerSettings
 
@@ -87,7 +87,8 @@ class TestInputLimits:
             assert limits.check(PICTURE, tenth / 10) is None
 
     def test_sound_100_times_as_fast_is_dropped_and_then_closed(self) -> None:
-        limits, passed_ms, told, now_s = InputLimits(LIMITS), 0, [], 0.0
+        limits, passed_ms, now_s = InputLimits(LIMITS), 0, 0.0
+        told: list[Action] = []
         while not any(isinstance(action, Finish) for action in told):
             now_s += 0.001
             answer = limits.check(PIECE, now_s)
