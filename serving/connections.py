@@ -17,7 +17,7 @@ from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
 from stream.events import Error, Event, SessionClosed, Totals
 from stream.idleness import IdleWatch
-from stream.media import AudioChunk
+from stream.media import AudioChunk, Media, VideoFrame
 from stream.protocol import (
     EVENTS,
     MAX_ERRORS_IN_A_ROW,
@@ -36,6 +36,7 @@ from stream.protocol import (
 from stream.rate_limit import InputLimits
 from stream.settings import ClientSettings
 from stream.sources.remote import RemoteSource
+from stream.tap import TappedSource
 from stream.worker import SessionWorker
 
 FLUSH_S: Final = 2.0
@@ -191,7 +192,7 @@ class Client(Connection):
         self._protocol = ClientProtocol(hub.settings, self._name)
         self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
         self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
-        self._shown = PictureRelay(self._channel, hub.settings.server.preview_fps)
+        self._relay = PictureRelay(self._channel, hub.settings.server.preview_fps)
         self._worker: SessionWorker | None = None
         self._now = asyncio.get_running_loop().time
         self._limits = InputLimits(hub.settings.server)
@@ -280,36 +281,34 @@ class Client(Connection):
                 self._tell(action.error)
             case Finish():
                 self.end(action.reason)
-        if self._member is not None and isinstance(action, AudioChunk | Picture):
-            self._shown.show(action)
 
     def _start_session(self) -> None:
         if self._worker is None:
-            self._worker = self.hub.start(self._source, self._channel, self._configured, self._member)
+            source = TappedSource(self._source, self._relay.show) if self._member else self._source
+            self._worker = self.hub.start(source, self._channel, self._configured, self._member)
             # The source ends when the connection does: a session that is done before that has broken.
             self._worker.done.add_done_callback(lambda _: self.hub.in_loop(partial(self.end, "failed")))
 
 
 class PictureRelay:
-    """Shows the others of a room a participant's pictures as they come, at most ``fps`` a second, none at 0."""
+    """Shows the others of a room a participant's pictures as they came, at most ``fps`` a second, none at 0.
+
+    Only those that could be decoded: nobody's browser gets what was too costly for the server.
+    """
 
     def __init__(self, channel: Channel, fps: float) -> None:
         self._channel = channel
         self._fps = fps
-        self._first_ms: float | None = None
         self._last_ms = float("-inf")
 
-    def show(self, media: AudioChunk | Picture) -> None:
-        """Pass on a picture if it is due; the session's time begins with the first media of any kind."""
-        if self._first_ms is None:
-            self._first_ms = media.time_ms
-        if not isinstance(media, Picture) or not self._fps:
+    def show(self, media: Media) -> None:
+        """Pass on a picture if it is due; called in the session's thread."""
+        if not isinstance(media, VideoFrame) or media.jpeg is None or not self._fps:
             return
-        # A time before the last one is that of a sender that started again.
-        if self._last_ms <= media.time_ms < self._last_ms + EARLY_ENOUGH * 1000 / self._fps:
+        if media.time_ms < self._last_ms + EARLY_ENOUGH * 1000 / self._fps:
             return
         self._last_ms = media.time_ms
-        self._channel.preview(MediaKind.JPEG, media.time_ms - self._first_ms, media.data)
+        self._channel.preview(MediaKind.JPEG, media.time_ms, media.jpeg)
 
 
 class Watcher(Connection):

@@ -5,7 +5,7 @@ from typing import Any
 from running_server import closing, control, event, kinds, picture, running, sound, until
 from websockets.asyncio.client import ClientConnection
 
-from stream.protocol import decode_media
+from stream.protocol import JPEG_START, MediaKind, MediaMessage, decode_media, encode_media
 
 Message = dict[str, Any]
 
@@ -209,11 +209,12 @@ async def test_pictures_are_shown_to_the_others_and_not_to_oneself() -> None:
         bo = await run.open("/v1/stream?room=call&name=Bo&media=video")
         await joined(bo)
         plain = await run.open("/v1/events?room=call")
-        await ana.send(picture(500))
+        await ana.send(encode_media(MediaMessage(MediaKind.JPEG, 400, JPEG_START + b"no picture")))
+        await ana.send(picture(900))
         await ana.send(control("session.close"))
         shown_picture = decode_media(await first_picture(bo))
         number = next(each["number"] for each in (await event(plain))["participants"] if each["name"] == "Ana")
-        assert (shown_picture.number, shown_picture.time_ms) == (number, 0)
+        assert (shown_picture.number, shown_picture.payload) == (number, decode_media(picture()).payload)
         own, _, _ = await closing(ana)  # fails where a binary message is among them
         assert own[-1]["type"] == "session.closed"
 
