@@ -30,6 +30,7 @@ from serving.journal import Journal
 from serving.loop_lag import LoopWatch
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.pages import Answer, Pages, answer, as_json, plain
+from serving.rooms import Member
 from serving.status import server_status
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import Event, SessionClosed
@@ -258,13 +259,22 @@ class LiveServer:
             await self._watched.wait()
         if self._stopping:
             return
-        member = self._hub.rooms.join(JoinRequest(room), lambda _: None) if room is not None else None
+        try:
+            member = self._hub.rooms.join(JoinRequest(room), lambda _: None) if room is not None else None
+        except ProtocolError as why:
+            log.error("a source of this machine can't join the room: %s", why, extra={"event": why.code})  # noqa: TRY400 - no fault of ours to trace
+            return
+        await self._play(source, member)
+
+    async def _play(self, source: Source, member: Member | None) -> None:
+        """Be the session of a source of this machine: in a room, or one of its own."""
         channel = member.channel if member else self._hub.broadcast.open()
+        name = member.name if member else speaker_of(channel)
         if member is not None:
             self._hub.rooms.announce(member)
-        self._hub.announce(channel)
+        self._hub.announce(channel, name)
         configured = Configure(ClientSettings(), self._settings)
-        channel.publish(configured.event(speaker_of(channel)))
+        channel.publish(configured.event(name))
         previewer = Previewer(channel, self._settings.server.preview_fps, self._encoder)
         shown = TappedSource(source, previewer.show)
         outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured, member).done)

@@ -589,6 +589,18 @@ class TestLocalSources:
                 "file.ended"
             ) == 1
 
+    async def test_sources_of_a_room_are_its_participants_as_many_as_it_may_have(
+        self, wav: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        plan = Plan(local(wav, wav, wav), room="call", wait_for_watcher=True)
+        async with running(plan=plan, max_participants=2) as run:
+            watcher = await run.open("/v1/events?room=call")
+            got = await until(watcher, "session.closed") + await until(watcher, "session.closed")
+            speakers = {message["speaker"] for message in got if message["type"] == "emotion"}
+            assert speakers == {message["speaker"] for message in got if message["type"] == "session.created"}
+            assert len(speakers) == 2
+            assert "can't join the room: the room has 2 participants already" in caplog.text
+
     async def test_a_source_nobody_came_for_does_not_hold_the_server(self, wav: Path) -> None:
         async with running(plan=Plan(local(wav), wait_for_watcher=True)) as run:
             run.stop.set()
