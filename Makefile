@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # To be changed on the command line: make demo DEMO_ARGS=--exit-when-done, make test TEST_ARGS='-k dialog -x'
 DEMO_ARGS ?= --wait-for-watcher --open
 TEST_ARGS ?=
+# Files of tests that run at a time. The browser's mostly wait; more than two want more memory than many machines have.
+TEST_JOBS ?= 2
 BENCH_ARGS ?=
 
 # What pytest leaves out by default is run here too, as far as this machine has what it takes.
@@ -24,7 +26,7 @@ demo: $(READY) ## analyze the demo clip live; open the address it prints in a br
 
 test: $(READY) ## run the tests
 	@$(if $(HAS_BROWSER),,echo "no Chromium found: the browser tests are left out" >&2)
-	$(BIN)/python -m pytest -m "$(MARKED)" $(TEST_ARGS)
+	$(BIN)/python -m pytest -m "$(MARKED)" -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
 
 lint: $(READY) ## check style, format and types
 	$(BIN)/ruff check .
