@@ -152,7 +152,7 @@ def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_tensorrt_says_goes_to_our_log(rtx: object, caplog: pytest.LogCaptureFixture) -> None:
     logger = make_logger(rtx)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="models.runtime.tensorrt_build"):  # whatever else set their levels
         logger.log(rtx.ILogger.Severity.WARNING, "slow")  # type: ignore[attr-defined]  # the library has no types
         logger.log(rtx.ILogger.Severity.ERROR, "out of\nmemory")  # type: ignore[attr-defined]  # as above
     assert "tensorrt_rtx: slow" in caplog.text

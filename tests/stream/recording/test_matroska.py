@@ -67,8 +67,9 @@ blocks = st.builds(
 
 @given(st.lists(st.lists(blocks, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_what_is_written_is_read_byte_for_byte(batches: list[list[Block]]) -> None:
-    flat = [block for batch in batches for block in batch]
-    assert read(whole(batches)) == expected(flat)
+    # Not the times: FFmpeg moves sound that claims to begin before the sound before it has ended.
+    flat = [(block.track, block.data) for batch in batches for block in batch]
+    assert [(track, data) for track, _, data in read(whole(batches))] == flat
 
 
 def test_a_file_that_goes_on_holds_all_that_was_written() -> None:
