@@ -447,7 +447,7 @@ class TestStop:
 
         Stubborn.released.clear()
         try:
-            async with running(hangs_if_ann, stop_timeout_s=1.0) as run:  # type: ignore[arg-type] # as above
+            async with running(hangs_if_ann, stop_timeout_s=5.0) as run:  # type: ignore[arg-type] # as above
                 watchers = [await run.open("/v1/events"), await run.open("/v1/events?room=R")]
                 for name in ("Ann", "Bob"):
                     client = await run.open(f"/v1/stream?room=R&name={name}")

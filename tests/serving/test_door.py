@@ -290,7 +290,7 @@ async def test_a_watcher_that_is_let_in_and_then_talks_is_told_to_be_quiet() -> 
 
 
 async def test_a_handshake_that_is_never_finished_is_cut_off() -> None:
-    async with running(handshake_timeout_s=0.1) as run:
+    async with running(handshake_timeout_s=1.0) as run:
         reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
         writer.write(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n")
         await reader.read()
