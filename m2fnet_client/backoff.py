@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stream.sources.backoff import Backoff as Waits
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -25,15 +27,14 @@ class Backoff:
 
     def __init__(self, retry: Retry, chance: Callable[[], float] = random.random) -> None:
         self.attempt = 0
-        self._retry = retry
+        self._waits = Waits(retry.first_s, longest_s=retry.longest_s, tries=retry.attempts)
         self._chance = chance
 
     def next_s(self) -> float | None:
         """Return how many seconds to wait before the next try; None: give up."""
-        if self._retry.attempts is not None and self.attempt >= self._retry.attempts:
+        longest = self._waits.delay(self.attempt + 1)
+        if longest is None:
             return None
-        # The exponent is bounded: no float is large enough for days of tries.
-        longest = min(self._retry.longest_s, self._retry.first_s * 2.0 ** min(self.attempt, 64))
         self.attempt += 1
         return longest * (1 - self._chance() / 2)
 

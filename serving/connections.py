@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from serving.hub import Hub, speaker_of
+from serving.rooms import Member
 from stream import events
 from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
@@ -211,7 +212,7 @@ class Client(Connection):
         """Serve the connection, see that media comes, and in a room measure how far away it is."""
         beside = [asyncio.create_task(self._mind_idleness())]
         if self._member is not None:
-            beside.append(asyncio.create_task(self._measure()))
+            beside.append(asyncio.create_task(self._measure(self._member)))
         try:
             await super().run()
         finally:
@@ -236,12 +237,12 @@ class Client(Connection):
             return Interest(session=self._channel.id)
         return Interest(room=request.room, media=request.media, own=self._channel.id, key=self._member.key)
 
-    async def _measure(self) -> None:
+    async def _measure(self, member: Member) -> None:
         """Keep the round trip of the connection up to date: by a ping at once, then by those that keep it alive."""
         with suppress(ConnectionClosed):
             await (await self.socket.ping())
-        while self._member is not None:
-            self._member.round_trip_ms = self.socket.latency * 1000
+        while True:
+            member.round_trip_ms = self.socket.latency * 1000
             await asyncio.sleep(ROUND_TRIP_EVERY_S)
 
     async def _mind_idleness(self) -> None:

@@ -14,6 +14,11 @@ Probabilities = dict[str, float]
 UtteranceKey = tuple[str, int]  # its session and its number there
 
 
+def likeliest(probabilities: Probabilities) -> str:
+    """Return the label with the highest probability, the first of equals."""
+    return max(probabilities, key=lambda label: probabilities[label])
+
+
 class EventBase(BaseModel):
     """What all events share; clients ignore fields they don't know."""
 

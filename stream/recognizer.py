@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
 from stream.dialog import Dialog, DialogUtterance
-from stream.events import Modality, Probabilities, UtteranceKey
+from stream.events import Modality, Probabilities, UtteranceKey, likeliest
 from stream.shared_dialog import SharedDialog
 
 Floats = npt.NDArray[np.float32]
@@ -79,7 +79,7 @@ class Recognizer:
         end = self._clock()
         spent = (middle - start) * 1000, (end - middle) * 1000
         named = self._named(row)
-        return Recognition(heard, _before(dialog, heard), _likeliest(named), named, *spent)
+        return Recognition(heard, _before(dialog, heard), likeliest(named), named, *spent)
 
     def keep(self, recognition: Recognition) -> None:
         """Commit an utterance that has ended to the dialog."""
@@ -104,7 +104,7 @@ class Recognizer:
         spent = (self._clock() - start) * 1000
         found = [(said, self._named(row)) for said, row in zip(dialog.utterances, rows, strict=True)]
         return [
-            Recognition(said, _before(dialog, said), _likeliest(named), named, 0.0, spent)
+            Recognition(said, _before(dialog, said), likeliest(named), named, 0.0, spent)
             for said, named in self._shared.news(found, _CHANGED)
         ]
 
@@ -131,7 +131,3 @@ class Recognizer:
 
 def _before(dialog: Dialog, utterance: DialogUtterance) -> tuple[UtteranceKey, ...]:
     return tuple(item.key for item in dialog.utterances[: dialog.index(utterance)])
-
-
-def _likeliest(named: Probabilities) -> str:
-    return max(named, key=lambda label: named[label])

@@ -69,7 +69,7 @@ class Transcriber:
     """Transcribes what sessions submit, final stretches before partial ones.
 
     When ``queue`` jobs wait, the oldest partial one is dropped: its future is cancelled and
-    :attr:`dropped_partials` counts it. Others are never dropped: when only such wait, ``submit`` waits for room,
+    :attr:`figures` count it. Others are never dropped: when only such wait, ``submit`` waits for room,
     so that whoever produces faster than the machine recognizes is slowed down.
 
     Raises:
@@ -89,11 +89,6 @@ class Transcriber:
     def name(self) -> str:
         """Return the model and where it runs, for people."""
         return self._whisper.name
-
-    @property
-    def dropped_partials(self) -> int:
-        """Return how many partial jobs were dropped because more urgent ones filled the line."""
-        return self._jobs.dropped
 
     @property
     def figures(self) -> AsrFigures:

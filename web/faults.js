@@ -11,9 +11,7 @@ const WORDS = {
   "auth.late": "The token was not sent in time. Try again.",
   "address.full": "As many people as may have come from your network already. Try again when one of them has left.",
   "media.idle": "Nothing was sent for so long that the server let go. Join again; who only wants to see the call can watch it.",
-  idle: "Nothing was sent for so long that the server let go. Join again; who only wants to see the call can watch it.",
   "rate.exceeded": "This page sent more than a microphone and a camera give. Join again; close other pages that use them.",
-  rate: "This page sent more than a microphone and a camera give. Join again; close other pages that use them.",
   too_large: "This page sent a message that is larger than the server takes. Join again.",
   "pictures.too_many": "This page sent more pictures than the server takes. Join again.",
   "messages.too_many": "This page sent more messages than the server takes. Join again.",
@@ -24,11 +22,13 @@ const WORDS = {
   internal: "Something broke on the server while it analyzed this. Join again; whoever runs the server finds the cause in its log.",
   too_slow: "The connection is too slow to keep up with the call. Join again, or watch it without pictures.",
   failed: "The analysis broke on the server. Join again; whoever runs the server finds the cause in its log.",
-  errors: "The server did not understand this page. Reload it; they may be of different versions.",
   "server.stopped": "The server was stopped.",
   replaced: "You have joined this room again in another tab or after a reload, so this page has left it.",
   unreachable: "The server can't be reached. Check that it runs and that this device is connected to it, then join again.",
 };
+
+/** Reasons of an end that come of an error, by its code. */
+const COME_OF = { idle: "media.idle", rate: "rate.exceeded", errors: "errors.too_many" };
 
 /** The field of the form that a code is about, if any. */
 export const FIELD_OF = Object.freeze({
@@ -43,5 +43,5 @@ export const FIELD_OF = Object.freeze({
 
 /** Return the sentence for an error's `code`; one that is not known is told in the server's own words. */
 export function describeFault({ code, message = "" }) {
-  return WORDS[code] ?? (message || `The server refused this (${code}).`);
+  return WORDS[COME_OF[code] ?? code] ?? (message || `The server refused this (${code}).`);
 }

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream import events
-from stream.events import Event, Probabilities
+from stream.events import Event, Probabilities, likeliest
 from stream.overlay.view import Row, ShownFace, View
 
 ROWS: Final = 2
@@ -74,7 +74,10 @@ class OverlayState:
         )
         told = next((line for line in reversed(shown) if line.label is not None), None)
         bars = tuple(told.probabilities.items()) if told else ()
-        faces = tuple(ShownFace(box, _likeliest(face.expression)) for face, box in self._places(now_ms))
+        faces = tuple(
+            ShownFace(box, likeliest(face.expression) if face.expression else None)
+            for face, box in self._places(now_ms)
+        )
         return View(rows, bars, faces)
 
     def _in_order(self) -> list[_Line]:
@@ -124,7 +127,3 @@ class OverlayState:
 def _between(start: _Place, end: _Place, share: float) -> _Place:
     left, top, right, bottom = (a + (b - a) * share for a, b in zip(start, end, strict=True))
     return left, top, right, bottom
-
-
-def _likeliest(probabilities: Probabilities) -> str | None:
-    return max(probabilities, key=lambda label: probabilities[label]) if probabilities else None

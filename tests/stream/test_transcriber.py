@@ -103,8 +103,8 @@ def test_partial_jobs_are_dropped_and_counted_when_too_many_wait() -> None:
     final = transcriber.submit(samples, 0.0)
     assert final.result().rejected
     transcriber.close()
-    assert transcriber.dropped_partials >= 1
-    assert sum(job.cancelled() for job in jobs) == transcriber.dropped_partials
+    assert transcriber.figures.dropped_partials >= 1
+    assert sum(job.cancelled() for job in jobs) == transcriber.figures.dropped_partials
 
 
 def test_closing_cancels_what_waits_and_takes_no_more() -> None:
