@@ -7,26 +7,34 @@ SHELL := /bin/bash
 # To be changed on the command line: make demo DEMO_ARGS=--exit-when-done, make test TEST_ARGS='-k dialog -x'
 DEMO_ARGS ?= --wait-for-watcher --open
 TEST_ARGS ?=
-# Files of tests that run at a time. The browser's mostly wait; more than two want more memory than many machines have.
+# Tests that run at a time; more than two want more memory than many machines have.
 TEST_JOBS ?= 2
 BENCH_ARGS ?=
 
-# What pytest leaves out by default is run here too, as far as this machine has what it takes.
+# The tests that pytest, and so make test, leaves out by default, as far as this machine has what they take. A whole
+# model or a browser may take minutes on a machine that is busy with something else.
 HAS_BROWSER = $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
-MARKED = $(if $(HAS_BROWSER),not gpu,not gpu and not browser)
+SLOW_ONES = $(if $(HAS_BROWSER),(slow or browser),slow and not browser) and not gpu
+SLOW_TIMEOUT_S = 1200
+PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS)
 CODE_BESIDE = scripts demo examples $(wildcard benchmarks)
 
-.PHONY: demo test lint bench pins clean help
+.PHONY: demo test test-slow test-all lint bench pins clean help
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(READY) ## analyze the demo clip live; open the address it prints in a browser
 	@$(BIN)/m2fnet serve --source demo/clip.mp4 $(DEMO_ARGS)
 
-test: $(READY) ## run the tests
+test: $(READY) ## run the quick tests, which is most of them: six minutes on two cores
+	$(PYTEST) --dist worksteal $(TEST_ARGS)
+
+test-slow: $(READY) ## run the others: whole models, the program as it is started, a browser
 	@$(if $(HAS_BROWSER),,echo "no Chromium found: the browser tests are left out" >&2)
-	$(BIN)/python -m pytest -m "$(MARKED)" -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
+	$(PYTEST) --dist loadfile -m "$(SLOW_ONES)" --timeout $(SLOW_TIMEOUT_S) $(TEST_ARGS)
+
+test-all: test test-slow ## run all tests but those that need a GPU, as continuous integration does
 
 lint: $(READY) ## check style, format and types
 	$(BIN)/ruff check .

@@ -2,15 +2,20 @@
 
 import re
 import runpy
+import subprocess
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 from typer.testing import CliRunner
 
 import cli
 
 ROOT = Path(cli.__file__).parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, MAKEFILE, PYPROJECT = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile", "pyproject.toml")
+)
 
 
 def test_settings_table_is_that_of_now() -> None:
@@ -33,7 +38,29 @@ def test_commands_take_the_options_shown(line: str) -> None:
         assert option in result.stdout
 
 
-@pytest.mark.parametrize("target", re.findall(r"^make (\w+)$|`make (\w+)`", README, re.MULTILINE))
+@pytest.mark.parametrize("target", re.findall(r"^make ([\w-]+)$|`make ([\w-]+)`", README, re.MULTILINE))
 def test_make_targets_exist(target: tuple[str, str]) -> None:
     name = "".join(target)
-    assert re.search(rf"^{name}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(rf"^{name}:", MAKEFILE, re.MULTILINE)
+
+
+def marked(target: str) -> str:
+    """Return what a target of the tests asks pytest for: its own expression, or that of the configuration."""
+    done = subprocess.run(
+        ["make", "-n", target, "HAS_BROWSER=yes"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = re.findall(r' -m "([^"]+)"', done.stdout)
+    return found[0] if found else re.findall(r"-m '([^']+)'", PYPROJECT)[0]
+
+
+@pytest.mark.parametrize("marks", [{*marks} for size in range(3) for marks in combinations(("slow", "browser"), size)])
+def test_each_test_is_of_the_quick_or_of_the_slow_ones(marks: set[str]) -> None:
+    def selects(target: str) -> bool:
+        return Expression.compile(marked(target)).evaluate(lambda name, **_: name in marks)
+
+    assert selects("test") != selects("test-slow")
+
+
+def test_all_of_them_are_what_continuous_integration_runs() -> None:
+    assert re.search(r"^test-all: test test-slow ", MAKEFILE, re.MULTILINE)
+    assert re.search(r"^make test-all .*--durations=25$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
