@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 from PIL import Image as Pillow
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.bundle import audio_front
+from models.containers import open_media
 from models.face_image import crop_face, face_input
 from models.geometry import Box
 from models.scene_image import scene_input, shrink_scene
@@ -32,7 +32,7 @@ FACE = Box(220, 80, 420, 300)
 
 def first_picture(path: Path) -> bytes:
     """Return a clip's first picture as a browser sends it."""
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
     encoded = io.BytesIO()
     Pillow.fromarray(frame).resize((640, 360)).save(encoded, "JPEG", quality=80)

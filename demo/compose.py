@@ -20,6 +20,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from scipy.signal import butter, sosfiltfilt
 
+from models.containers import create_media, open_media
+
 Sound = npt.NDArray[np.float32]
 
 WIDTH, HEIGHT, FPS, RATE = 640, 360, 25, 48_000
@@ -61,7 +63,7 @@ CALL: Final = (6.5, 21.8)  # seconds of two_speakers.wav: from the first hello t
 def read_sound(path: Path) -> Sound:
     """Return the whole sound of a file, mono at ``RATE``."""
     resampler = av.AudioResampler("flt", "mono", RATE)
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
     frames += resampler.resample(None)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])
@@ -70,7 +72,7 @@ def read_sound(path: Path) -> Sound:
 def read_pictures(path: Path) -> list[Image.Image]:
     """Return the pictures of a file at ``FPS``: of each moment the last one that has begun."""
     pictures: list[Image.Image] = []
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         for frame in container.decode(video=0):
             moment = round((frame.time or 0) * FPS)
             picture = fitted(Image.fromarray(frame.to_ndarray(format="rgb24")))
@@ -164,7 +166,7 @@ def moments(clip: list[Scene]) -> Iterator[tuple[av.VideoFrame, av.AudioFrame]]:
 
 def write(clip: list[Scene], output: Path) -> None:
     """Write the scenes one after the other as H.264 and AAC."""
-    with av.open(str(output), "w", options={"movflags": "+faststart"}) as container:
+    with create_media(output, {"movflags": "+faststart"}) as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "24", "preset": "slow"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=RATE, layout="mono")

@@ -1,16 +1,19 @@
 """What an open PyAV container holds: which streams to use, when a frame is, and its picture upright."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 
 Image = npt.NDArray[np.uint8]
+
+# Old files have titles that are not UTF-8, and broken ones anything: what is read of them, nobody needs.
+_METADATA_ERRORS: Final = "ignore"
 
 
 def open_media(path: Path) -> InputContainer:
@@ -19,8 +22,38 @@ def open_media(path: Path) -> InputContainer:
     Raises:
         av.FFmpegError: it is missing, or no media.
     """
-    # Absolute, so that no name can be taken for an FFmpeg protocol; old files have titles that are not UTF-8.
-    return av.open(str(path.absolute()), metadata_errors="ignore")
+    # Absolute, so that no name can be taken for an FFmpeg protocol.
+    return av.open(str(path.absolute()), metadata_errors=_METADATA_ERRORS)
+
+
+def open_address(url: str, *, options: Mapping[str, str], open_s: float, read_s: float) -> InputContainer:
+    """Open media at a network address.
+
+    Args:
+        url: of a protocol that FFmpeg knows.
+        options: the protocol's own.
+        open_s: seconds without an answer after which it can't be opened.
+        read_s: the same for each later read.
+
+    Raises:
+        av.FFmpegError: it can't be reached, or is no media.
+        OSError: the connection failed.
+    """
+    return av.open(url, options=dict(options), timeout=(open_s, read_s), metadata_errors=_METADATA_ERRORS)
+
+
+def create_media(path: Path, options: Mapping[str, str] | None = None) -> OutputContainer:
+    """Open a file for writing media, in the container that its ending names.
+
+    Args:
+        path: what is there already is replaced.
+        options: the container's own.
+
+    Raises:
+        av.FFmpegError: it can't be written.
+        ValueError: its name has no ending of media.
+    """
+    return av.open(str(path.absolute()), "w", options=dict(options or {}))
 
 
 def audio_stream(container: InputContainer) -> av.AudioStream | None:

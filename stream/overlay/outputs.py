@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import av
 import numpy as np
 
+from models.containers import create_media
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, VideoFrame
 from stream.overlay.drawing import fitted
 
@@ -140,7 +141,7 @@ class VideoFile:
         self._path, self._fps = path, fps
         try:
             with path.open("wb"):  # PyAV would find out only with the first picture
-                self._container = av.open(str(path), "w")
+                self._container = create_media(path)
         except (av.FFmpegError, ValueError, OSError) as error:
             why = getattr(error, "strerror", None) or str(error)
             message = f"{path} can't be written: {why}; give a name that ends in .mp4 or .mkv in a folder that exists"

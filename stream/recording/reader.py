@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 
+from models.containers import open_media
 from stream.events import Event
 from stream.recording.format import (
     EVENT,
@@ -102,7 +103,7 @@ class Recording:
 def read_media(path: Path) -> Generator[Piece]:
     """Yield the blocks of a media file in the order they were written, up to where it was cut off."""
     try:
-        with av.open(str(path.absolute())) as container:
+        with open_media(path) as container:
             for packet in container.demux():
                 if packet.is_corrupt:
                     return

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 import av
 from av.container import InputContainer
 
+from models.containers import open_media
 from stream.media import Media, SourceStatus
 from stream.sources.base import Source
 from stream.sources.decode import Decoder
@@ -62,8 +63,7 @@ class FileSource(Source):
 
     def _open(self) -> InputContainer:
         try:
-            # Absolute, so that no name can be taken for an FFmpeg protocol.
-            return av.open(str(self.path.absolute()))
+            return open_media(self.path)
         except av.FFmpegError as error:
             message = f"{self.name} is not a media file, or is cut off before its index ({error.strerror})"
             self._fail("not_media", message)

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, NoReturn
 import av
 from av.container import InputContainer
 
+from models.containers import open_address
 from stream.media import AudioChunk, Media, SourceStatus
 from stream.sources.backoff import Backoff
 from stream.sources.base import Source
@@ -110,7 +111,7 @@ class NetworkSource(Source):
 
     def _open(self) -> InputContainer:
         options = {"rtsp_transport": "tcp"} if self._url.lower().startswith("rtsp") else {}
-        return av.open(self._url, options=options, timeout=(self._timeouts.open_s, self._timeouts.read_s))
+        return open_address(self._url, options=options, open_s=self._timeouts.open_s, read_s=self._timeouts.read_s)
 
     def _received(self, container: InputContainer) -> Generator[Media]:
         recorded = self._scheme in RECORDED and container.duration is not None

@@ -17,6 +17,7 @@ from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.base import Source
 
 WIDTH, HEIGHT, FPS = 160, 120, 25
+_CODECS = {".wav": "pcm_s16le", ".mp3": "libmp3lame", ".ogg": "libopus", ".webm": "libopus", ".flac": "flac"}
 
 
 def tone(seconds: float, rate: int) -> np.ndarray:
@@ -62,6 +63,29 @@ def _add_pictures(output: OutputContainer, video: av.VideoStream, count: int, st
         frame.time_base, frame.pts = Fraction(1, FPS), number + round(start_s * FPS)
         output.mux(video.encode(frame))
     output.mux(video.encode(None))
+
+
+def make_titled(path: Path, title: bytes) -> Path:
+    """Write a second of sound into a container of any kind; ``title`` is that of the file, its stream and its chapter.
+
+    ``title`` is of 12 bytes, which need not be text.
+    """
+    standin = "Title to be."
+    with av.open(str(path), "w") as output:
+        audio = output.add_stream(_CODECS.get(path.suffix, "aac"), rate=48_000, layout="mono")
+        output.metadata["title"] = audio.metadata["title"] = standin
+        output.set_chapters(
+            [{"id": 1, "start": 0, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": standin}}]
+        )
+        frame = av.AudioFrame.from_ndarray(tone(1.0, 48_000)[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = 48_000, Fraction(1, 48_000), 0
+        converter = av.AudioResampler(audio.format.name, "mono", 48_000, audio.frame_size or None)
+        for piece in [*converter.resample(frame), *converter.resample(None)]:
+            output.mux(audio.encode(piece))
+        output.mux(audio.encode(None))
+    assert standin.encode() in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(standin.encode(), title))
+    return path
 
 
 def make_wav(path: Path, seconds: float = 1.5, rate: int = 8_000, channels: int = 2) -> Path:

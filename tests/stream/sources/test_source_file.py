@@ -11,6 +11,7 @@ from source_clips import (
     drain,
     is_seamless,
     make_clip,
+    make_titled,
     make_wav,
     packets,
     pictures,
@@ -20,6 +21,7 @@ from source_clips import (
     turned,
 )
 
+from models.sound import read_sound
 from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.file import FileSource
 from stream.sources.interleave import interleave
@@ -51,6 +53,15 @@ def test_sound_and_pictures_in_the_order_of_their_times(clip: Path) -> None:
     assert frames[0].time_ms == pytest.approx(0, abs=30)
     times = [item.time_ms for item in media if not isinstance(item, SourceStatus)]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("ending", ["wav", "mkv", "webm", "avi", "mp4", "mov", "mp3", "flac", "nut"])
+def test_titles_may_be_any_bytes(tmp_path: Path, ending: str) -> None:
+    path = make_titled(tmp_path / f"titled.{ending}", b"Caf\xe9 \xff\xfe\xc3(xyz")
+    media = drain(FileSource(path))
+    assert [code for code in codes(media) if code != "file.truncated"] == ["file.opened", "file.ended"]
+    assert sound(media)[-1].end_ms == pytest.approx(1000, abs=80)
+    assert len(read_sound(path)) == pytest.approx(16_000, abs=1_600)
 
 
 def test_pictures_are_upright_rgb(clip: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from source_clips import codes, drain, is_seamless, make_clip, pictures, rest, sound, statuses
+from source_clips import codes, drain, is_seamless, make_clip, make_titled, pictures, rest, sound, statuses
 
 from stream.media import Media, SourceStatus
 from stream.sources.backoff import Backoff
@@ -98,6 +98,13 @@ def test_a_recording_is_read_to_its_end(clip: bytes) -> None:
     assert codes(media) == ["network.opened", "network.ended"]
     assert_whole(media)
     assert is_seamless(sound(media))
+
+
+def test_titles_may_be_any_bytes(tmp_path: Path) -> None:
+    path = make_titled(tmp_path / "titled.mkv", b"Caf\xe9 \xff\xfe\xc3(xyz")
+    with served(Site(path.read_bytes())) as url:
+        media = drain(NetworkSource(url, realtime=False))
+    assert codes(media) == ["network.opened", "network.ended"]
 
 
 def test_a_recording_goes_on_where_its_server_died(clip: bytes) -> None:
