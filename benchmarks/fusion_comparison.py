@@ -33,6 +33,7 @@ from tqdm import tqdm
 from models.bundle import Bundle, find_bundle, load_bundle
 from models.calibration import fit_temperature
 from models.labels import LABELS
+from models.whole_file import whole_file
 from trainer.baselines import BASELINES, majority_predictions
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
@@ -53,9 +54,9 @@ from trainer.metrics import Ints
 from trainer.outputs import Floats
 from trainer.pairing import PairingSettings, pair_dialog
 from trainer.speech_emotion import Sounds
+from trainer.tensor_files import save_tensors
 from trainer.text_stage import examples, text_outputs
 from trainer.visual import face_outputs
-from trainer.whole_file import save_tensors, whole_file
 
 Split = Literal["train", "dev"]
 _SPLITS: Final[tuple[Split, ...]] = get_args(Split)

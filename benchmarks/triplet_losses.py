@@ -28,6 +28,7 @@ from tqdm import tqdm
 from models.bundle import load_bundle
 from models.extractor import EmotionExtractor
 from models.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
+from models.whole_file import whole_file
 from trainer.checkpoint import load_checkpoint
 from trainer.data.faces import FaceSet
 from trainer.extractor_stage import TripletMining
@@ -37,7 +38,6 @@ from trainer.probes import Embedded, knn_predictions, linear_predictions, pair_d
 from trainer.speech_emotion import AudioSettings, AudioStage, Sounds, speech_outputs
 from trainer.starter_data import StarterData
 from trainer.visual import VisualSettings, VisualStage, face_outputs
-from trainer.whole_file import whole_file
 
 NONE: Final = "none"
 FORMS: Final = (NONE, *TRIPLET_FORMS)

@@ -21,6 +21,7 @@ KNOWN_ERRORS: Final = {
     "models.bundle": "BundleError",
     "models.config_file": "ConfigError",
     "models.runtime.engine": "EngineError",
+    "models.whole_file": "FileError",
     "server": "ServeError",
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
@@ -39,7 +40,6 @@ KNOWN_ERRORS: Final = {
     "trainer.mining": "MiningError",
     "trainer.probes": "ProbeError",
     "trainer.text_stage": "EncoderError",
-    "trainer.whole_file": "FileError",
 }
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
+from models.whole_file import whole_file
+
 STDOUT: Final = Path("-")
 
 Root = Annotated[
@@ -51,7 +53,5 @@ def write_text(path: Path | None, text: str) -> None:
     if path == STDOUT:
         typer.echo(text, nl=False)
     elif path is not None:
-        from trainer.whole_file import whole_file  # noqa: PLC0415 - loads torch, which the help must not wait for
-
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8")

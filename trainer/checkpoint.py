@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from trainer.whole_file import FileError, whole_file
+from models.whole_file import FileError, whole_file
 
 State = dict[str, Any]
 

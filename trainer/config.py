@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 
 from models.bundle import MAX_FILE_BYTES
 from models.config_file import Section, load_config
+from models.whole_file import whole_file
 from trainer.data.names import ClipCorpus, ConversationCorpus, FaceCorpus
 from trainer.dialog_features import Modality
 from trainer.features.extract import FeatureSettings
@@ -23,7 +24,6 @@ from trainer.scene_stage import SceneSettings
 from trainer.speech_emotion import AudioSettings
 from trainer.text_stage import TextSettings
 from trainer.visual import VisualSettings
-from trainer.whole_file import whole_file
 
 DATA_VARIABLE: Final = "M2FNET_DATA"
 LEARNED: Final = ("text", "audio", "visual", "scene", "fusion")

@@ -21,7 +21,7 @@ from trainer.features.extract import FeatureSettings, split_folder
 from trainer.features.media import Limits, Media, MediaFault, Part, tally
 from trainer.scene_stage import Scenes
 from trainer.speech_emotion import Sounds, trim
-from trainer.whole_file import save_tensors
+from trainer.tensor_files import save_tensors
 
 Kept = npt.NDArray[Any]
 

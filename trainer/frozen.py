@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from models.text import TokenBatch
 from trainer.loop import half_precision
-from trainer.whole_file import save_tensors
+from trainer.tensor_files import save_tensors
 
 _BATCH: Final = 64
 AnyModule = TypeVar("AnyModule", bound=nn.Module)

@@ -28,9 +28,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from models.whole_file import whole_file
 from trainer.checkpoint import State, check_settings, check_shapes, load_checkpoint, save_checkpoint
 from trainer.devices import channels_last, half_precision, processes, to_device
-from trainer.whole_file import whole_file
 
 __all__ = ["FitSettings", "Metrics", "Stage", "TrainingError", "channels_last", "fit", "half_precision", "one_group"]
 

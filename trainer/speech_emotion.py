@@ -21,6 +21,7 @@ from models.extractor import EmotionExtractor
 from models.labels import LABELS
 from models.sound import Samples, read_sound
 from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
+from models.whole_file import whole_file
 from trainer.data.errors import DatasetError
 from trainer.data.speech import SpeechClip
 from trainer.devices import device_of
@@ -29,7 +30,6 @@ from trainer.loop import FitSettings, Metrics
 from trainer.metrics import Ints, macro_f1, unweighted_accuracy
 from trainer.outputs import BranchOutput, Floats
 from trainer.probes import ProbeSettings
-from trainer.whole_file import whole_file
 
 _FAR: Final = -1e4  # added to the logits of labels a corpus does not have
 _QUIET: Final = 0.02  # of the peak: below it the ends of a clip are silence

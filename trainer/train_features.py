@@ -23,9 +23,9 @@ from trainer.feature_bank import FeatureBank
 from trainer.features.cache import digest, network_digest
 from trainer.outputs import Floats
 from trainer.starter_data import StarterData
+from trainer.tensor_files import save_tensors
 from trainer.visual import augment
 from trainer.voice_stage import head_outputs, statistics
-from trainer.whole_file import save_tensors
 
 _FACE_VIEWS: Final = 3
 _FACES_PER_LABEL: Final = 800

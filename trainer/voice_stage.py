@@ -24,7 +24,7 @@ from trainer.devices import device_of, half_precision
 from trainer.loop import FitSettings, Metrics, one_group
 from trainer.outputs import BranchOutput
 from trainer.speech_emotion import Sounds, corpus_masks, corpus_metrics, sampling_weights
-from trainer.whole_file import save_tensors
+from trainer.tensor_files import save_tensors
 
 _BATCH: Final = 32
 _STEP: Final = SAMPLE_RATE // 10  # lengths are cut to tenths of a second, so that clips can be heard together

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.whole_file import FileError
 from trainer.checkpoint import CheckpointError, save_checkpoint
 from trainer.devices import to_device
 from trainer.loop import FitSettings, Metrics, TrainingError, fit, one_group
-from trainer.whole_file import FileError
 
 
 class Line:

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.whole_file import whole_file
 from trainer.evaluation.reliability import ReliabilityBin
 from trainer.evaluation.render import percent, title
 from trainer.evaluation.report import Report
-from trainer.whole_file import whole_file
 
 _DOTS_PER_INCH: Final = 150
 _DARK: Final = 0.5  # of a cell: white figures are read better on it

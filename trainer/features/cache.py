@@ -17,10 +17,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from models.whole_file import whole_file
 from trainer.data.conversation import Clip, Utterance
 from trainer.features.media import MediaFault, Part, media_file
 from trainer.outputs import Floats
-from trainer.whole_file import save_tensors, whole_file
+from trainer.tensor_files import save_tensors
 
 CODE_VERSION: Final = 1
 """To be raised when decoding, or the way from media to features, changes what comes out."""

@@ -15,12 +15,12 @@ import torch
 from small_media import Loudness, conversations, ears, tone, utterance
 from torch import nn
 
+from models.whole_file import FileError
 from trainer.data.conversation import Conversations
 from trainer.features import blocks
 from trainer.features.cache import Block, Row, load_rows, load_words, network_digest, save_rows, save_words
 from trainer.features.extract import Extraction, FeatureSettings, extract_features
 from trainer.features.media import MediaFault
-from trainer.whole_file import FileError
 
 COUNT = 7
 
