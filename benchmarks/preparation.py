@@ -19,6 +19,7 @@ from rich.table import Table
 
 from models.bundle import audio_front
 from models.containers import open_media
+from models.display import Display
 from models.face_image import crop_face, face_input
 from models.geometry import Box
 from models.scene_image import scene_input, shrink_scene
@@ -33,7 +34,8 @@ FACE = Box(220, 80, 420, 300)
 def first_picture(path: Path) -> bytes:
     """Return a clip's first picture as a browser sends it."""
     with open_media(path) as container:
-        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        display = Display(container.streams.video[0])
+        frame = display.rgb(next(container.decode(video=0)))
     encoded = io.BytesIO()
     Pillow.fromarray(frame).resize((640, 360)).save(encoded, "JPEG", quality=80)
     return encoded.getvalue()

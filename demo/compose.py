@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.signal import butter, sosfiltfilt
 
 from models.containers import create_media, open_media
+from models.display import Display
 
 Sound = npt.NDArray[np.float32]
 
@@ -73,9 +74,10 @@ def read_pictures(path: Path) -> list[Image.Image]:
     """Return the pictures of a file at ``FPS``: of each moment the last one that has begun."""
     pictures: list[Image.Image] = []
     with open_media(path) as container:
+        display = Display(container.streams.video[0])
         for frame in container.decode(video=0):
             moment = round((frame.time or 0) * FPS)
-            picture = fitted(Image.fromarray(frame.to_ndarray(format="rgb24")))
+            picture = fitted(Image.fromarray(display.rgb(frame)))
             pictures += [picture] * (moment + 1 - len(pictures))
     return pictures
 

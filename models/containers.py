@@ -1,4 +1,4 @@
-"""What an open PyAV container holds: which streams to use, when a frame is, and its picture upright."""
+"""Opening media, the one door to it; which streams of a PyAV container to use, and when a frame is."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -6,11 +6,7 @@ from pathlib import Path
 from typing import Any, Final, overload
 
 import av
-import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer, OutputContainer
-
-Image = npt.NDArray[np.uint8]
 
 # Old files have titles that are not UTF-8, and broken ones anything: what is read of them, nobody needs.
 _METADATA_ERRORS: Final = "ignore"
@@ -129,10 +125,3 @@ def decoded(
         yield from frames
     if damage is not None and not any_good:
         raise damage
-
-
-def rgb(frame: av.VideoFrame) -> Image:
-    """Return ``(height, width, 3)`` uint8, turned upright as the container asks."""
-    image = frame.to_ndarray(format="rgb24")
-    quarters = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters)).astype(np.uint8, copy=False)

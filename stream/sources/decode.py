@@ -8,7 +8,8 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from models.containers import audio_stream, rgb, stamp_ms, video_stream
+from models.containers import audio_stream, stamp_ms, video_stream
+from models.display import Display
 from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.limiter import FrameLimiter
 from stream.sources.resample import Resampler
@@ -58,6 +59,7 @@ class VideoDecoder:
         self._interval_ms = 1000 / float(stream.average_rate) if stream.average_rate else DEFAULT_INTERVAL_MS
         self._track = VideoTrack(timeline, self._interval_ms)
         self._limiter = FrameLimiter(max_fps)
+        self._display = Display(stream)
 
     @property
     def position_ms(self) -> float:
@@ -73,7 +75,7 @@ class VideoDecoder:
         for frame in self.stream.codec_context.decode(packet):
             time_ms = self._track.place(stamp_ms(frame))
             if self._limiter.keep(time_ms):
-                yield VideoFrame(time_ms, rgb(frame))
+                yield VideoFrame(time_ms, self._display.rgb(frame))
 
 
 class Decoder:

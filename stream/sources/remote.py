@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from stream.media import AudioChunk, DropCounts, Image, Media, Samples, SourceStatus, VideoFrame
 from stream.sources.base import Source
@@ -22,6 +23,7 @@ BACKWARD_MS: Final = 1000.0  # less is a wrong stamp now and then, not a clock t
 
 # There is a limit of ours below Pillow's, and who exceeds it is told.
 warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
+warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # how a picture lies is all that is read of it
 
 
 class RemoteSource(Source):
@@ -120,12 +122,20 @@ class RemoteSource(Source):
 
 
 def decode_jpeg(data: bytes) -> Image | None:
-    """Return ``(height, width, 3)`` RGB, or None if ``data`` is no whole JPEG, or too costly."""
+    """Return ``(height, width, 3)`` RGB, upright as its EXIF says, or None if it is no whole JPEG, or too costly."""
     try:
         with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            return None if _exceeds(picture, data) else np.asarray(picture.convert("RGB"))
+            return None if _exceeds(picture, data) else np.asarray(_upright(picture).convert("RGB"))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
+
+
+def _upright(picture: Pillow.Image) -> Pillow.Image:
+    """Return a picture turned and mirrored as browsers show it; as it is where its EXIF is broken."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
+        return picture
 
 
 def is_too_costly(data: bytes) -> bool:

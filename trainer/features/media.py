@@ -11,7 +11,8 @@ from typing import Final, Literal, TypeVar
 import av
 from av.container import InputContainer
 
-from models.containers import Image, decoded, length_ms, open_media, origin_ms, rgb, seek, stamp_ms, video_stream
+from models.containers import decoded, length_ms, open_media, origin_ms, seek, stamp_ms, video_stream
+from models.display import Display, Image
 from models.faces import FRAMES_PER_UTTERANCE, evenly_spaced
 from models.sound import NoSoundError, Samples, read_sound
 from models.spectrogram import SAMPLE_RATE
@@ -126,8 +127,9 @@ def _frames(clip: Clip, limits: Limits) -> tuple[Image, ...]:
             why = f"{clip.video} has no pictures"
             raise _UnusableError(why, kind="no pictures")
         stream.codec_context.thread_count = 1  # other clips keep the other cores busy
+        display = Display(stream)
         seek(container, times[0] - _LEAD_MS)
-        frames = tuple(_half(rgb(frame), clip.half) for frame in _on_screen(_timed(container, stream), times))
+        frames = tuple(_half(display.rgb(frame), clip.half) for frame in _on_screen(_timed(container, stream), times))
     if not frames:
         why = f"{clip.video} has no pictures at {times[0] / 1000:.1f} to {times[-1] / 1000:.1f} s"
         raise _UnusableError(why, kind="no pictures")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.containers import Image
+from models.display import Image
 from models.extractor import EmotionExtractor
 from models.face_image import crop_face, face_input
 from models.faces import FaceDetector, over_frames, weighted_faces

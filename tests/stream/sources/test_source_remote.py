@@ -33,6 +33,32 @@ def test_pushed_media_comes_out_in_its_order_from_zero() -> None:
     assert image[20, 80, 1:].max() < 60
 
 
+@pytest.mark.parametrize(
+    ("lies", "red"), [(1, (0, 0)), (2, (0, 1)), (3, (1, 1)), (4, (1, 0)), (6, (0, 1)), (8, (1, 0))]
+)
+def test_a_photograph_is_upright_as_its_exif_says(lies: int, red: tuple[int, int]) -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:24, :32, 0] = 220
+    picture, data = Image.fromarray(image), io.BytesIO()
+    exif = picture.getexif()
+    exif[0x0112] = lies
+    picture.save(data, "JPEG", exif=exif)
+    shown = decode_jpeg(data.getvalue())
+    assert shown is not None
+    height, width = shown.shape[:2]
+    assert (height > width) == (lies > 4)
+    corners = shown[height // 4 :: height // 2, width // 4 :: width // 2, 0] > 110
+    assert [tuple(at) for at in np.argwhere(corners)] == [red]
+
+
+def test_a_picture_with_broken_exif_is_taken_as_it_is() -> None:
+    data = io.BytesIO()
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(data, "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    shown = decode_jpeg(data.getvalue())
+    assert shown is not None
+    assert shown.shape == (48, 64, 3)
+
+
 @pytest.mark.parametrize("data", [b"", b"no picture", jpeg()[:400], b"\x89PNG\r\n\x1a\n" + bytes(50)])
 def test_a_bad_picture_is_a_warning_and_the_source_goes_on(data: bytes) -> None:
     with RemoteSource("Ann") as source:
