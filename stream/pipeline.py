@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -51,6 +52,9 @@ class Drivable(Protocol):
     def finish(self) -> Totals:
         """Tell all that is left and return the totals."""
 
+    def close(self) -> None:
+        """Take back what is not done and end its threads, however it ended; more calls do nothing."""
+
 
 @dataclass(frozen=True)
 class SessionOutcome:
@@ -64,16 +68,12 @@ class SessionOutcome:
 def run_session(source: Readable, session: Drivable, stop: threading.Event) -> SessionOutcome:
     """Read ``source`` until it ends or ``stop`` is set, then finish the session.
 
-    Statuses of the source become ``warning`` events; a failure becomes an ``error`` that ends the session.
+    Statuses of the source become ``warning`` events; a failure becomes an ``error`` that ends the session. Whatever
+    breaks, source and session are closed.
     """
-    source.start()
-    last: SourceStatus | None = None
-    try:
-        while last is None and not stop.is_set():
-            last = _step(source, session)
-    finally:
-        source.stop()
-    totals = session.finish()
+    with closing(session):
+        last = _read(source, session, stop)
+        totals = session.finish()
     dropped = source.dropped
     totals = totals.model_copy(
         update={
@@ -83,6 +83,18 @@ def run_session(source: Readable, session: Drivable, stop: threading.Event) -> S
     )
     failure = last if last is not None and last.kind == "failed" else None
     return SessionOutcome(totals, last.code if last is not None else "stopped", failure)
+
+
+def _read(source: Readable, session: Drivable, stop: threading.Event) -> SourceStatus | None:
+    """Read until the source's final status, which is returned, or until ``stop`` is set."""
+    last: SourceStatus | None = None
+    try:
+        source.start()
+        while last is None and not stop.is_set():
+            last = _step(source, session)
+    finally:
+        source.stop()
+    return last
 
 
 def _step(source: Readable, session: Drivable) -> SourceStatus | None:

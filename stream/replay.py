@@ -6,7 +6,7 @@ Voice, faces, text and the dialog go through the networks again; what was heard,
 import logging
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from models.runtime.names import EngineName
@@ -97,16 +97,16 @@ def _computed(recording: Recording, runtime: Runtime) -> Iterator[Event]:
     sessions: dict[str, ReplayedSession] = {}
     entries = {entry.id: entry for entry in recording.about.sessions}
     dialog: SharedDialog | None = None
-    for taken in recording.steps():
-        entry = entries[taken.step.session]
-        if entry.id not in sessions:
-            dialog = dialog or SharedDialog(entry.settings.dialog.window)
-            sessions[entry.id] = ReplayedSession(entry, runtime, dialog, told.append)
-        sessions[entry.id].take(taken)
-        yield from (_of(event, entry) for event in told if is_computed(event) and wanted(event, entry.client))
-        told.clear()
-    for session in sessions.values():
-        session.close()
+    with ExitStack() as opened:
+        for taken in recording.steps():
+            entry = entries[taken.step.session]
+            if entry.id not in sessions:
+                dialog = dialog or SharedDialog(entry.settings.dialog.window)
+                session = ReplayedSession(entry, runtime, dialog, told.append)
+                sessions[entry.id] = opened.enter_context(closing(session))
+            sessions[entry.id].take(taken)
+            yield from (_of(event, entry) for event in told if is_computed(event) and wanted(event, entry.client))
+            told.clear()
     if strayed := sum(session.strayed for session in sessions.values()):
         log.warning("speech was cut elsewhere than in the recording: %d of its transcripts belong to nothing", strayed)
 

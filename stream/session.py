@@ -141,11 +141,24 @@ class Session:
         """End the utterance in progress, tell all that is left and return the totals; later calls only return them."""
         if not self._finished:
             self._finished = True
-            self.end()
-            self._conclude(wait=True)
-            self._vision.close()
-            self._tell_engine()
+            try:
+                self.end()
+                self._conclude(wait=True)
+                self._vision.close()
+                self._tell_engine()
+            finally:
+                self.close()
         return self.totals
+
+    def close(self) -> None:
+        """Take back what is not done and end the vision thread, however the session ended; more calls do nothing."""
+        self._finished = True
+        self._drop_partial()
+        while self._pending:
+            left = self._pending.pop()
+            left.transcript.cancel()
+            left.audio.cancel()
+        self._vision.stop()
 
     @property
     def totals(self) -> Totals:
@@ -284,8 +297,8 @@ class Session:
         utterance, future = self._partial
         if not future.done() and self._live:
             return
-        self._partial = None
         transcript = _result(future)
+        self._partial = None
         if transcript is None:
             self._skipped_partials += 1
         elif transcript.text:
@@ -442,7 +455,7 @@ def _result(future: Future[Transcript]) -> Transcript | None:
     """Return a partial transcript, or None where it was dropped for more urgent work or failed."""
     try:
         return future.result()
-    except BaseException:  # noqa: BLE001 - cancellation is no Exception; the final transcript reports failures
+    except Exception:  # noqa: BLE001 - CancelledError is one; the final transcript reports failures
         return None
 
 

@@ -183,6 +183,9 @@ class Sight(Protocol):
     def close(self) -> None:
         """Finish what waits and stop."""
 
+    def stop(self) -> None:
+        """Stop without what waits; what is closed already stays so."""
+
 
 class MakeSight(Protocol):
     """Gives a session its eyes."""
@@ -201,6 +204,8 @@ class MakeSight(Protocol):
 
 class Vision:
     """One thread analyzes a session's pictures; sound never waits for it.
+
+    Where that thread breaks, :meth:`push` and :meth:`between` raise what broke it.
 
     Live, the newest picture replaces one that still waits, and one that waits for longer than its deadline is
     dropped; both are counted. What the analysis itself takes is no waiting: a slow machine sees fewer pictures,
@@ -230,6 +235,7 @@ class Vision:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, VideoFrame]] = deque()
         self._busy = self._closed = False
+        self._broken: Exception | None = None
         self._began = 0.0  # when the analysis that is going on did, while busy
         self._counts = VisionCounts()
         self._thread = threading.Thread(target=self._work, name="vision", daemon=True)
@@ -237,6 +243,7 @@ class Vision:
 
     def push(self, frame: VideoFrame) -> None:
         """Offer the next picture; whether it is looked at depends on how long ago the last was."""
+        self._require_unbroken()
         with self._changed:
             running_ms = (self._clock() - self._began) * 1000 if self._busy else 0.0
             if self._closed or not self._rate.admits(frame.time_ms, running_ms):
@@ -254,6 +261,7 @@ class Vision:
         if not self._live:
             with self._changed:
                 self._changed.wait_for(lambda: not self._waiting and not self._busy)
+        self._require_unbroken()
         return self._analyzer.between(start_ms, end_ms)
 
     @property
@@ -269,7 +277,26 @@ class Vision:
             self._changed.notify_all()
         self._thread.join(_STOP_TIMEOUT_S)
 
+    def stop(self) -> None:
+        """Stop without what waits; the picture under way is waited for, a few seconds at most."""
+        with self._changed:
+            self._count(skipped=len(self._waiting))
+            self._waiting.clear()
+        self.close()
+
     def _work(self) -> None:
+        """Analyze until there is nothing more to do; what ends this otherwise is raised in the session's thread."""
+        try:
+            self._analyze()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session must not wait for a thread that is gone
+            self._broken = error
+        finally:
+            with self._changed:
+                self._busy, self._closed = False, True
+                self._waiting.clear()
+                self._changed.notify_all()
+
+    def _analyze(self) -> None:
         while (waited := self._next()) is not None:
             since, frame = waited
             start = self._clock()
@@ -286,6 +313,10 @@ class Vision:
                 with self._witness.unseen(frame, error):
                     self._failed(error)
             self._done((self._clock() - start) * 1000)
+
+    def _require_unbroken(self) -> None:
+        if self._broken is not None:
+            raise self._broken
 
     def _is_late(self, waited_ms: float) -> bool:
         deadline_ms = self._analyzer.deadline_ms

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
+from typing import Final
 
 from stream import events
 from stream.broadcast import Channel
@@ -15,6 +16,8 @@ from stream.settings import ClientSettings
 log = logging.getLogger("m2fnet.session")
 
 Emit = Callable[[Event], None]
+
+BROKEN: Final = "something broke in this session, so it has ended; the server's log says what. Start another one"
 
 
 class SessionWorker:
@@ -54,14 +57,23 @@ class SessionWorker:
             log.warning("session %d did not finish in time", self._channel.number, extra=extra)
 
     def _run(self) -> None:
+        outcome: SessionOutcome | None = None
+        try:
+            outcome = self._outcome()
+        except Exception:  # whatever broke ends this session and no other
+            number = self._channel.number
+            log.exception("session %d broke", number, extra={"event": "session.broken", "session": number})
+            self._emit(events.Error(code=ErrorCode.INTERNAL, message=BROKEN, fatal=True))
+        finally:
+            self._settle(outcome or SessionOutcome(self.totals, reason="failed"))
+
+    def _outcome(self) -> SessionOutcome:
         try:
             self._session = self._make(self._emit)
-            outcome = run_session(self.source, self._session, self._stop)
-        except Exception as error:  # whatever broke ends this session and no other
-            log.debug("session %d broke", self._channel.number, exc_info=True, extra={"session": self._channel.number})
-            self._emit(events.Error(code=ErrorCode.INTERNAL, message=f"the session broke: {error!r}", fatal=True))
-            outcome = SessionOutcome(totals=Totals(), reason="failed")
-        self._settle(outcome)
+        except Exception:
+            self.source.stop()
+            raise
+        return run_session(self.source, self._session, self._stop)
 
     def _settle(self, outcome: SessionOutcome) -> bool:
         try:

@@ -104,6 +104,9 @@ class EverySound:
     def finish(self) -> Totals:
         return self.totals
 
+    def close(self) -> None:
+        pass
+
 
 @dataclass
 class Running:

@@ -1,14 +1,17 @@
 """A source whose pictures are seen the moment they come, whatever the session that reads it is busy with."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Final
 
-from stream.media import DropCounts, Media
+from stream.media import DropCounts, Media, SourceStatus
 from stream.pipeline import Readable
 from stream.sources.media_queue import MediaQueue
 
 _STOP_SECONDS: Final = 2.0
+
+log = logging.getLogger("m2fnet.overlay")
 
 
 class RelayedSource:
@@ -48,6 +51,11 @@ class RelayedSource:
         self._thread.join(_STOP_SECONDS)
 
     def _work(self) -> None:
-        while (media := self._source.read()) is not None:
-            self._tap(media)
-            self._queue.put(media)
+        try:
+            while (media := self._source.read()) is not None:
+                self._tap(media)
+                self._queue.put(media)
+        except Exception:
+            log.exception("the relay of %s broke", self.name)
+            message = f"{self.name} can't be shown any more; the log has the details"
+            self._queue.put(SourceStatus("failed", "relay.error", message))

@@ -84,7 +84,7 @@ class OverlayScreen:
             self._fail(error)
         except Exception as error:
             log.exception("the overlay broke")
-            self._fail(OverlayError(f"the overlay broke: {error!r}"))
+            self._fail(OverlayError(f"drawing the overlay broke ({type(error).__name__}); the log has the details"))
 
     def _pass_on(self, media: AudioChunk | VideoFrame) -> None:
         if isinstance(media, AudioChunk):

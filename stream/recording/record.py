@@ -137,8 +137,9 @@ class Record:
         try:
             self._flush(free_bytes)
         except Exception as error:  # whatever is wrong with a recording must not end the others
-            log.debug("a recording broke", exc_info=True)
-            self._stop(str(error.strerror or error) if isinstance(error, OSError) else repr(error))
+            foreseen = isinstance(error, OSError | RecordingError)
+            log.log(logging.DEBUG if foreseen else logging.ERROR, "a recording broke", exc_info=True)
+            self._stop(_why(error))
 
     def _noting(self, size: int) -> bool:
         if self._trouble is not None or self._closed:
@@ -209,7 +210,7 @@ class Record:
         if files is not None:
             try:
                 files.describe(about)
-            except OSError:
+            except Exception:
                 log.debug("recording.json stays as it is", exc_info=True)
             finally:
                 files.close()
@@ -306,6 +307,13 @@ def _free_bytes(folder: Path) -> int:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _why(error: Exception) -> str:
+    """Return what participants are told of what ended a recording."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, RecordingError) else f"writing it broke ({type(error).__name__})"
 
 
 def _plain(name: str) -> str:

@@ -103,6 +103,9 @@ class RecordedSight:
     def close(self) -> None:
         """Wait for nothing."""
 
+    def stop(self) -> None:
+        """Wait for nothing."""
+
     def seen(self, step: SeenStep) -> None:
         """Analyze a picture."""
         analyzed = self._analyzer.analyze(self._waiting.pop(step.picture))
@@ -201,6 +204,7 @@ class ReplayedSession:
     def close(self) -> None:
         """Let go of what still waits."""
         self._transcripts.close()
+        self._session.close()
 
     def _take_picture(self, step: PictureStep, data: bytes) -> None:
         if data:

@@ -179,6 +179,10 @@ class RecordedSession:
             self.poll()
         return self._session.finish()
 
+    def close(self) -> None:
+        """Take back what is not done, however the session ended; more calls do nothing."""
+        self._session.close()
+
     @contextmanager
     def seen(self, frame: VideoFrame, interval_ms: int) -> Iterator[None]:
         """Note that a picture was analyzed, as the session's :class:`~stream.vision.Witness`."""

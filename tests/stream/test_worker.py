@@ -23,6 +23,7 @@ class Counting:
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
         self.sounds = 0
+        self.closed = False
 
     def push(self, _: AudioChunk | VideoFrame) -> None:
         self.sounds += 1
@@ -32,6 +33,13 @@ class Counting:
         pass
 
     def finish(self) -> Totals:
+        return self.totals
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def totals(self) -> Totals:
         return Totals(audio_chunks=self.sounds)
 
 

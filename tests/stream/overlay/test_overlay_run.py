@@ -57,6 +57,9 @@ class OneFace:
     def finish(self) -> Totals:
         return Totals()
 
+    def close(self) -> None:
+        pass
+
 
 class Kept:
     """An output that keeps what it gets; ``broken``: takes nothing."""
@@ -126,6 +129,24 @@ def test_source_without_pictures_is_told() -> None:
 def test_output_that_breaks_ends_it() -> None:
     with pytest.raises(OverlayError, match="full"):
         show(Given(picture(0), *(sound(n) for n in range(3))), Kept(broken=True))
+
+
+class Torn(Given):
+    """A source that breaks where nobody foresaw it."""
+
+    def read(self, timeout: float | None = None) -> Media | None:
+        media = super().read(timeout)
+        if media is None:
+            message = "no more bytes"
+            raise ValueError(message)
+        return media
+
+
+def test_source_that_breaks_ends_it_with_a_reason() -> None:
+    output = Kept()
+    with pytest.raises(OverlayError, match="given can't be shown any more"):
+        show(Torn(picture(0)), output)
+    assert output.closed
 
 
 def test_being_stopped_is_no_error() -> None:

@@ -123,6 +123,21 @@ def test_a_folder_that_vanishes_ends_the_recording(tmp_path: Path, told: list[ev
     assert "No such file" in str(told[0])
 
 
+def test_what_nobody_foresaw_ends_the_recording_and_is_for_the_log(
+    record: Record, told: list[events.Event], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        message = "what Ana said"
+        raise ValueError(message)
+
+    monkeypatch.setattr(record, "_write", broken)
+    record.flush(PLENTY)
+    assert codes(told) == ["recording.failed"]
+    assert "Ana" not in str(told[0])
+    assert "writing it broke (ValueError)" in str(told[0])
+    assert [entry.exc_info is not None for entry in caplog.records if entry.levelname == "ERROR"] == [True]
+
+
 def test_who_has_left_is_not_told(record: Record, told: list[events.Event]) -> None:
     here: list[events.Event] = []
     record.session(entry("b"), here.append)
