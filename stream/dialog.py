@@ -1,6 +1,7 @@
 """The rolling dialog: pure bookkeeping of utterances, their features and what is absent."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,31 @@ from stream.events import UtteranceKey
 Floats = npt.NDArray[np.float32]
 
 
+class Reach(NamedTuple):
+    """How many turns before and after an utterance its words are read beside."""
+
+    past: int
+    future: int
+
+
+ALONE = Reach(0, 0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The turns that words are read among, and which of them they are."""
+
+    turns: tuple[Turn, ...]
+    index: int
+
+
 @dataclass(frozen=True, eq=False)
 class DialogUtterance:
     """One utterance with the features it has; None is an absent modality.
 
     ``start_ms`` and ``end_ms`` are its session's media time, ``room_start_ms`` the conversation's, by which the
-    utterances of several sessions are in order.
+    utterances of several sessions are in order. ``reading`` is what its words are to be read among, ``read`` what they
+    were when ``text`` was made: whoever is added beside it changes the one and not the other.
     """
 
     id: int
@@ -31,6 +51,13 @@ class DialogUtterance:
     audio: Floats | None = None
     face: Floats | None = None
     scene: Floats | None = None
+    reading: Reading | None = None
+    read: Reading | None = None
+
+    @property
+    def unread(self) -> bool:
+        """Return whether its words must be read, for the first time or again."""
+        return bool(self.words) and self.read != self.reading
 
     @property
     def key(self) -> UtteranceKey:
@@ -50,20 +77,33 @@ class DialogUtterance:
 
 @dataclass(frozen=True, eq=False)
 class Dialog:
-    """The last utterances in the order of their start; immutable, so that an early one can be tried and dropped."""
+    """The last utterances in the order of their start; immutable, so that an early one can be tried and dropped.
+
+    ``version`` counts the utterances that were kept: of two dialogs of a conversation it tells which is newer.
+    """
 
     size: int
     utterances: tuple[DialogUtterance, ...] = ()
+    version: int = 0
 
-    def with_utterance(self, utterance: DialogUtterance) -> "Dialog":
+    def with_utterance(self, utterance: DialogUtterance, reach: Reach = ALONE) -> "Dialog":
         """Return the dialog with an utterance tried in it: one older than all that fit pushes out the newest."""
         ordered = self._ordered(utterance)
         first = min(ordered.index(utterance), max(0, len(ordered) - self.size))
-        return replace(self, utterances=tuple(ordered[first : first + self.size]))
+        return replace(self, utterances=_placed(ordered[first : first + self.size], utterance, reach))
 
-    def keeping(self, utterance: DialogUtterance) -> "Dialog":
+    def keeping(self, utterance: DialogUtterance, reach: Reach = ALONE) -> "Dialog":
         """Return the dialog that goes on: the newest utterances, this one among them unless it is older than all."""
-        return replace(self, utterances=tuple(self._ordered(utterance)[-self.size :]))
+        kept = _placed(self._ordered(utterance)[-self.size :], utterance, reach)
+        return replace(self, utterances=kept, version=self.version + 1)
+
+    def reading(self, key: UtteranceKey, read: Reading, text: Floats) -> "Dialog":
+        """Return the dialog with the words of an utterance read, unless by now they are to be read among others."""
+        taken = (
+            replace(item, text=text, read=read) if item.key == key and item.reading == read else item
+            for item in self.utterances
+        )
+        return replace(self, utterances=tuple(taken))
 
     def _ordered(self, utterance: DialogUtterance) -> list[DialogUtterance]:
         others = [item for item in self.utterances if item.key != utterance.key]
@@ -81,10 +121,6 @@ class Dialog:
         """
         return [item.key for item in self.utterances].index(utterance.key)
 
-    def turns(self) -> list[Turn]:
-        """Return who said what, oldest first."""
-        return [utterance.turn for utterance in self.utterances]
-
     def window(self) -> Window:
         """Return the features as the fusion takes them."""
         return Window(
@@ -93,3 +129,19 @@ class Dialog:
             face=[utterance.face for utterance in self.utterances],
             scene=[utterance.scene for utterance in self.utterances],
         )
+
+
+def _placed(ordered: list[DialogUtterance], new: DialogUtterance, reach: Reach) -> tuple[DialogUtterance, ...]:
+    """Return the utterances with what they are read among, for the new one and for those it stands beside."""
+    if new not in ordered:
+        return tuple(ordered)
+    place = ordered.index(new)
+    return tuple(
+        replace(said, reading=_around(ordered, index, reach)) if -reach.future <= index - place <= reach.past else said
+        for index, said in enumerate(ordered)
+    )
+
+
+def _around(ordered: list[DialogUtterance], index: int, reach: Reach) -> Reading:
+    first = max(0, index - reach.past)
+    return Reading(tuple(said.turn for said in ordered[first : index + 1 + reach.future]), index - first)

@@ -81,9 +81,16 @@ class History:
 
     def _conclude(self, key: UtteranceKey, published: Published) -> None:
         self._open.pop(key, None)
+        known = self._emotions.get(key)
+        if known is not None and _revision(known) > _revision(published):  # of another thread
+            return
         self._emotions.pop(key, None)  # so that the newest revision is also the newest in the order
         self._emotions[key] = published
         self.forgotten += _keep_last(self._emotions, self._kept_emotions)
+
+
+def _revision(published: Published) -> int:
+    return published.event.revision if isinstance(published.event, events.Emotion) else -1
 
 
 def _keep_last(kept: dict[Kept, Value], count: int) -> int:

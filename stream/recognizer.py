@@ -1,7 +1,7 @@
 """From one utterance and its dialog to an emotion: the last steps, which need every feature at hand."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
-from stream.dialog import Dialog, DialogUtterance
+from stream.dialog import Dialog, DialogUtterance, Reach, Reading
 from stream.events import Modality, Probabilities, UtteranceKey, likeliest
 from stream.shared_dialog import SharedDialog
 
@@ -18,12 +18,15 @@ Floats = npt.NDArray[np.float32]
 _CHANGED: Final = 0.005  # a revision that moves no probability by more says nothing new
 
 
+Context = tuple[tuple[UtteranceKey, Reading | None], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Recognition:
-    """The emotion of one utterance; ``context`` names those before it in the dialog it was read in."""
+    """The emotion of one utterance; ``context`` is what it rests on: utterances, each with what it was read among."""
 
     utterance: DialogUtterance
-    context: tuple[UtteranceKey, ...]
+    context: Context
     label: str
     probabilities: Probabilities
     features_ms: float
@@ -33,6 +36,15 @@ class Recognition:
     def modalities(self) -> list[Modality]:
         """Return what the emotion rests on."""
         return present(self.utterance)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """An utterance that is part of the conversation now: the dialog with it, and which revision tells it."""
+
+    recognition: Recognition
+    dialog: Dialog
+    revision: int
 
 
 def present(utterance: DialogUtterance) -> list[Modality]:
@@ -58,6 +70,7 @@ class Recognizer:
         session: str = "",
     ) -> None:
         self._runtime, self._session = runtime, session
+        self._reach = Reach(runtime.past_context, runtime.future_context)
         self._clock = clock
         self._shared = dialog
 
@@ -70,64 +83,79 @@ class Recognizer:
         """
         start = self._clock()
         heard = replace(utterance, audio=None if audio is None else audio.embedding)
-        dialog = self._shared.now.with_utterance(heard)
-        if heard.words:
-            heard = self._read(dialog, heard)
-            dialog = dialog.with_utterance(heard)
+        dialog = self._shared.now.with_utterance(heard, self._reach)
+        place = dialog.index(heard)
+        dialog = self._read(dialog, self._rests_on(dialog, place))
         middle = self._clock()
-        row = self._runtime.fuse(dialog.window(), session=self._session).result()[dialog.index(heard)]
+        row = self._runtime.fuse(dialog.window(), session=self._session).result()[place]
         end = self._clock()
         spent = (middle - start) * 1000, (end - middle) * 1000
-        named = self._named(row)
-        return Recognition(heard, _before(dialog, heard), likeliest(named), named, *spent)
+        return self._recognition(dialog, place, row, *spent)
 
-    def keep(self, recognition: Recognition) -> None:
+    def early(self, recognition: Recognition) -> int:
+        """Return the number of the revision that tells what may still be taken back."""
+        return self._shared.early(recognition.utterance.key)
+
+    def keep(self, recognition: Recognition) -> Kept:
         """Commit an utterance that has ended to the dialog."""
-        self._shared.keep(recognition.utterance, recognition.probabilities)
+        found = recognition.utterance, recognition.probabilities
+        return Kept(recognition, *self._shared.keep(*found, self._reach))
 
-    def revisions(self, recognition: Recognition) -> list[Recognition]:
-        """Return the utterances whose emotion is another now that this one was kept, those of other sessions too.
+    def revisions(self, kept: Kept) -> list[tuple[int, Recognition]]:
+        """Return the utterances whose emotion is another now that this one was kept, numbered; others' too.
 
         With a causal bundle that reads no future turns these are the ones that came after it, of participants who began
-        later and were done sooner, and itself where such a one was kept since it was recognized.
+        later and were done sooner, and itself where such a one was kept since it was recognized. They are named in the
+        dialog as it was when this one was kept: what others keep meanwhile is for them to see to, and what they have
+        told by then of a newer dialog is not told again.
         """
-        new, dialog = recognition.utterance, self._shared.now
-        if not dialog.holds(new.key):
-            return []
-        stale = recognition.context != _before(dialog, new)
-        if not (stale or self._reaches(dialog, dialog.index(new))):
+        dialog, new = kept.dialog, kept.recognition.utterance
+        forgotten = not dialog.holds(new.key)
+        if forgotten:  # it began before all that are remembered
+            dialog = dialog.with_utterance(new, self._reach)
+        place = dialog.index(new)
+        stale = kept.recognition.context != _context(self._rests_on(dialog, place))
+        reached = [place] if forgotten else self._reached(dialog, place)
+        if not stale and reached == [place]:
             return []
         start = self._clock()
-        self._read_again(dialog, dialog.index(new), itself=stale)
-        dialog = self._shared.now
+        dialog = self._read(dialog, dialog.utterances)
         rows = self._runtime.fuse(dialog.window(), session=self._session).result()
         spent = (self._clock() - start) * 1000
-        found = [(said, self._named(row)) for said, row in zip(dialog.utterances, rows, strict=True)]
-        return [
-            Recognition(said, _before(dialog, said), likeliest(named), named, 0.0, spent)
-            for said, named in self._shared.news(found, _CHANGED)
+        found = [self._recognition(dialog, index, rows[index], 0.0, spent) for index in reached]
+        told = {each.utterance.key: each for each in found}
+        named = [(key, each.probabilities) for key, each in told.items()]
+        return [(number, told[key]) for key, number in self._shared.news(named, dialog.version, _CHANGED).items()]
+
+    def _rests_on(self, dialog: Dialog, place: int) -> tuple[DialogUtterance, ...]:
+        """Return the utterances that the emotion of the one at ``place`` depends on, itself among them."""
+        return dialog.utterances[: place + 1] if self._runtime.causal else dialog.utterances
+
+    def _reached(self, dialog: Dialog, place: int) -> list[int]:
+        """Return the places of the utterances that the one at ``place`` can change, its own among them."""
+        first = max(0, place - self._reach.future) if self._runtime.causal else 0
+        return list(range(first, len(dialog.utterances)))
+
+    def _read(self, dialog: Dialog, needed: Iterable[DialogUtterance]) -> Dialog:
+        """Return a dialog with the words read that are not, or were among other turns; all may use what is found."""
+        asked = [
+            (said.key, said.reading, self._runtime.text(said.reading.turns, said.reading.index, session=self._session))
+            for said in needed
+            if said.unread and said.reading is not None
         ]
+        for key, reading, future in asked:
+            text = future.result().embedding
+            self._shared.read(key, reading, text)
+            dialog = dialog.reading(key, reading, text)
+        return dialog
 
-    def _reaches(self, dialog: Dialog, index: int) -> bool:
-        """Return whether the utterance at ``index`` can change any other."""
-        both_ways = bool(self._runtime.future_context) or not self._runtime.causal
-        return len(dialog.utterances) > 1 if both_ways else index < len(dialog.utterances) - 1
-
-    def _read_again(self, dialog: Dialog, index: int, *, itself: bool) -> None:
-        """Embed again the texts in whose context the utterance at ``index`` now stands."""
-        last = min(len(dialog.utterances) - 1, index + self._runtime.past_context)
-        for other in range(max(0, index - self._runtime.future_context), last + 1):
-            said = dialog.utterances[other]
-            if said.words and (itself or other != index):
-                self._shared.read_again(self._read(dialog, said))
-
-    def _read(self, dialog: Dialog, said: DialogUtterance) -> DialogUtterance:
-        branch = self._runtime.text(dialog.turns(), dialog.index(said), session=self._session).result()
-        return replace(said, text=branch.embedding)
-
-    def _named(self, row: Floats) -> Probabilities:
-        return dict(zip(self._runtime.labels, map(float, row), strict=True))
+    def _recognition(
+        self, dialog: Dialog, place: int, row: Floats, features_ms: float, fusion_ms: float
+    ) -> Recognition:
+        named = dict(zip(self._runtime.labels, map(float, row), strict=True))
+        context = _context(self._rests_on(dialog, place))
+        return Recognition(dialog.utterances[place], context, likeliest(named), named, features_ms, fusion_ms)
 
 
-def _before(dialog: Dialog, utterance: DialogUtterance) -> tuple[UtteranceKey, ...]:
-    return tuple(item.key for item in dialog.utterances[: dialog.index(utterance)])
+def _context(utterances: Iterable[DialogUtterance]) -> Context:
+    return tuple((said.key, said.reading) for said in utterances)

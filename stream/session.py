@@ -363,7 +363,7 @@ class Session:
         )
         pending.recognition = self._recognizer.recognize(utterance, pending.audio.result())
         if not pending.final:
-            self._tell(pending, pending.recognition)
+            self._tell(pending, pending.recognition, self._recognizer.early(pending.recognition))
 
     def _heard(self, pending: _Pending) -> Transcript:
         """Return the transcript; one that failed is an absent modality, and said so."""
@@ -382,16 +382,17 @@ class Session:
             self.emit(events.UtteranceDiscarded(utterance=pending.segment.utterance, reason=reason))
             return
         self._utterances += 1
-        self._recognizer.keep(pending.recognition)
-        self._tell(pending, pending.recognition)
-        for revision in self._recognizer.revisions(pending.recognition):
-            self._send(revision, final=True, latency=_no_latency(revision))
+        kept = self._recognizer.keep(pending.recognition)
+        self._tell(pending, pending.recognition, kept.revision)
+        for number, revised in self._recognizer.revisions(kept):
+            self._send(revised, number, final=True, latency=_no_latency(revised))
 
-    def _tell(self, pending: _Pending, recognition: Recognition) -> None:
+    def _tell(self, pending: _Pending, recognition: Recognition, revision: int) -> None:
         pending.emitted += 1
         now = time.perf_counter()
         self._send(
             recognition,
+            revision,
             final=pending.final,
             latency=Latency(
                 endpoint_ms=pending.endpoint_ms,
@@ -402,13 +403,13 @@ class Session:
             ),
         )
 
-    def _send(self, recognition: Recognition, *, final: bool, latency: Latency) -> None:
+    def _send(self, recognition: Recognition, revision: int, *, final: bool, latency: Latency) -> None:
         utterance = recognition.utterance
         self.emit(
             events.Emotion(
                 session=utterance.session,
                 utterance=utterance.id,
-                revision=self._seat.dialog.next_revision(utterance.key),
+                revision=revision,
                 final=final,
                 speaker=utterance.speaker,
                 start_ms=round(utterance.start_ms),

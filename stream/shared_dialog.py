@@ -2,12 +2,10 @@
 
 import threading
 from collections.abc import Iterable
-from typing import Final
 
-from stream.dialog import Dialog, DialogUtterance
+from stream.dialog import Dialog, DialogUtterance, Floats, Reach, Reading
 from stream.events import Probabilities, UtteranceKey
-
-_COUNTED: Final = 1_024  # utterances whose revisions are remembered, far more than any window holds
+from stream.telling import Telling
 
 
 class SharedDialog:
@@ -20,8 +18,7 @@ class SharedDialog:
     def __init__(self, window: int) -> None:
         self._lock = threading.Lock()
         self._dialog = Dialog(window)
-        self._told: dict[UtteranceKey, Probabilities] = {}
-        self._revisions: dict[UtteranceKey, int] = {}
+        self._telling = Telling()
 
     @property
     def now(self) -> Dialog:
@@ -29,37 +26,32 @@ class SharedDialog:
         with self._lock:
             return self._dialog
 
-    def keep(self, utterance: DialogUtterance, probabilities: Probabilities) -> None:
-        """Add an utterance that has ended, with what was told of it."""
+    def early(self, key: UtteranceKey) -> int:
+        """Return the number of a revision of an utterance that may go on, from 0."""
         with self._lock:
-            self._dialog = self._dialog.keeping(utterance)
-            self._told[utterance.key] = probabilities
-            self._told = {key: told for key, told in self._told.items() if self._dialog.holds(key)}
+            return self._telling.early(key)
 
-    def read_again(self, utterance: DialogUtterance) -> None:
-        """Take the text features of an utterance that was read in a new context, unless it is remembered no more."""
+    def keep(self, utterance: DialogUtterance, probabilities: Probabilities, reach: Reach) -> tuple[Dialog, int]:
+        """Add an utterance that has ended; return the dialog with it, and the number of the revision that tells it.
+
+        Both at once: whoever finds out anything of the utterance later has a newer dialog, and tells it later.
+        """
         with self._lock:
-            if self._dialog.holds(utterance.key):
-                self._dialog = self._dialog.keeping(utterance)
+            self._dialog = self._dialog.keeping(utterance, reach)
+            return self._dialog, self._telling.kept(utterance.key, self._dialog.version, probabilities)
+
+    def read(self, key: UtteranceKey, reading: Reading, text: Floats) -> None:
+        """Take the text features of an utterance, unless it is forgotten or stands in another context by now."""
+        with self._lock:
+            self._dialog = self._dialog.reading(key, reading, text)
 
     def news(
-        self, found: Iterable[tuple[DialogUtterance, Probabilities]], least: float
-    ) -> list[tuple[DialogUtterance, Probabilities]]:
-        """Return, and note as told, what has changed by more than ``least`` since it was told last."""
-        with self._lock:
-            changed = [(said, now) for said, now in found if self._moved(said.key, now) > least]
-            self._told |= {said.key: now for said, now in changed}
-            return changed
+        self, found: Iterable[tuple[UtteranceKey, Probabilities]], version: int, least: float
+    ) -> dict[UtteranceKey, int]:
+        """Return the revisions to be told of what was found in a version of the dialog; they count as told.
 
-    def next_revision(self, key: UtteranceKey) -> int:
-        """Return the number of the next revision of an utterance, from 0."""
+        That is what has changed by more than ``least`` since it was told last, and was told in no newer version.
+        """
         with self._lock:
-            revision = self._revisions.pop(key, 0)
-            self._revisions[key] = revision + 1  # so that those told last are forgotten last
-            if len(self._revisions) > _COUNTED:
-                del self._revisions[next(iter(self._revisions))]
-            return revision
-
-    def _moved(self, key: UtteranceKey, now: Probabilities) -> float:
-        told = self._told.get(key)
-        return 0.0 if told is None else max(abs(now[label] - told[label]) for label in now)
+            numbered = {key: self._telling.newer(key, version, now, least) for key, now in found}
+        return {key: revision for key, revision in numbered.items() if revision is not None}

@@ -220,6 +220,9 @@ class TestHistory:
             [created(), started(), partial(), emotion(final=False), emotion(revision=1), emotion(revision=2)]
         ) == [("session.created", 1), ("emotion", 6)]
 
+    def test_an_older_revision_that_comes_late_does_not_replace_a_newer_one(self) -> None:
+        assert self.replayed([emotion(revision=2), emotion(revision=1)]) == [("emotion", 1)]
+
     def test_the_open_utterance_is_told_as_it_stands(self) -> None:
         assert self.replayed([created(), started(), partial(text="so"), partial(text="so it"), faces()]) == [
             ("session.created", 1), ("speech.started", 2), ("transcript.partial", 4),

@@ -64,8 +64,7 @@ def test_an_utterance_kept_is_context_of_the_next(runtime: Runtime) -> None:
 def kept(recognizer: Recognizer, utterance: DialogUtterance, seed: int) -> list[Recognition]:
     """Recognize and keep an utterance and return what it changed."""
     found = recognizer.recognize(utterance, recognizer._runtime.audio(sound(seed)).result())
-    recognizer.keep(found)
-    return recognizer.revisions(found)
+    return [revised for _, revised in recognizer.revisions(recognizer.keep(found))]
 
 
 def test_a_causal_bundle_revises_nothing_earlier(recognizer: Recognizer) -> None:
@@ -95,8 +94,7 @@ def test_an_early_result_is_told_anew_where_somebody_was_heard_meanwhile(runtime
     ann, bob = Recognizer(runtime, dialog), Recognizer(runtime, dialog)
     early = ann.recognize(in_room("ann", 1000, "so it is"), runtime.audio(sound(0)).result())
     kept(bob, in_room("bob", 500, "no never again"), 9)
-    ann.keep(early)
-    assert [item.utterance.session for item in ann.revisions(early)] == ["ann"]
+    assert [(number, item.utterance.session) for number, item in ann.revisions(ann.keep(early))] == [(1, "ann")]
 
 
 def test_a_bundle_that_attends_to_the_future_revises_earlier_utterances(bundle: Bundle) -> None:
@@ -115,9 +113,9 @@ def test_a_bundle_that_attends_to_the_future_revises_earlier_utterances(bundle: 
         recognizer = Recognizer(runtime, SharedDialog(4))
         assert kept(recognizer, said(0), 0) == []
         found = recognizer.recognize(said(1, words="no never again"), runtime.audio(sound(9)).result())
-        recognizer.keep(found)
-        assert [item.utterance.id for item in recognizer.revisions(found)] == [0]
-        assert recognizer.revisions(found) == [], "the same revision is not told twice"
+        now = recognizer.keep(found)
+        assert [item.utterance.id for _, item in recognizer.revisions(now)] == [0]
+        assert recognizer.revisions(now) == [], "the same revision is not told twice"
 
 
 def test_the_window_forgets_the_oldest(runtime: Runtime) -> None:
