@@ -23,6 +23,7 @@ from running_server import (
     tone,
     until,
 )
+from waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import server
@@ -59,7 +60,7 @@ class Stubborn(EverySound):
     released = threading.Event()
 
     def finish(self) -> Totals:
-        self.released.wait(60)
+        self.released.wait(PATIENCE_S)
         return super().finish()
 
 
@@ -473,11 +474,10 @@ class TestStop:
             await run.until(lambda health: health["watchers"] == 1)
             await client.send(sound())
             await until(client, "emotion")
-            begun = asyncio.get_running_loop().time()
             run.stop.set()
-            await run.ended
-            assert asyncio.get_running_loop().time() - begun < limits["watcher_patience_s"] / 2
-            await stuck.close()
+            await run.ended  # long before the watcher's patience ends, and the test's
+            for connection in (stuck, client):
+                connection.transport.abort()  # nobody is there any more to part from
 
     async def test_what_is_being_said_is_finished(self) -> None:
         class Late(EverySound):

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor, nn
+from waiting import PATIENCE_S
 
 from models.bundle import Bundle
 from models.runtime import select, tensorrt_build, tensorrt_engine
@@ -125,7 +126,7 @@ def test_an_operator_that_an_engine_lacks_is_named_and_serving_goes_on(
     with pytest.raises(EngineError, match=r"aten::linalg_eigvals.*: set runtime\.engine to torch") as told:
         select.choose_engine(name, odd)
     engine = select.choose_live_engine(name, odd, reload=lambda: odd)
-    engine._thread.join(120)
+    engine._thread.join(PATIENCE_S)
     assert engine.state == EngineState("torch-cpu")
     assert engine.fallbacks == [Fallback(name, str(told.value))]
     assert len(str(told.value)) < 200

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import PATIENCE_S
 
 from models.runtime.engine import INPUT_NAMES, Array, ServedName
 from models.runtime.schedule import DeadlineExceededError, Schedule
 from models.runtime.worker import Item, Outputs, Worker, join, split
-
-_WAIT_S = 30.0
 
 
 def face(value: float, rows: int = 1, session: str = "", deadline_ms: float | None = None) -> Item:
@@ -43,7 +42,7 @@ class GatedEngine:
 
     def run(self, network: ServedName, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
         self.entered.release()
-        assert self.turns.acquire(timeout=_WAIT_S)
+        assert self.turns.acquire(timeout=PATIENCE_S)
         if self.errors:
             raise self.errors.pop()
         images = np.asarray(inputs["images"], np.float32).reshape(len(inputs["images"]), -1)
@@ -57,7 +56,7 @@ class GatedEngine:
         self.turns.release(runs)
 
     def wait_until_running(self) -> None:
-        assert self.entered.acquire(timeout=_WAIT_S)
+        assert self.entered.acquire(timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def worker(engine: GatedEngine) -> Iterator[Worker]:
 
 
 def result(future: "Future[float]") -> float:
-    return future.result(_WAIT_S)
+    return future.result(PATIENCE_S)
 
 
 def test_what_waits_while_the_device_is_busy_is_run_together(worker: Worker, engine: GatedEngine) -> None:
@@ -94,7 +93,7 @@ def test_what_was_run_and_what_waits_is_counted(worker: Worker, engine: GatedEng
     assert worker.waiting == {"utterance": 1, "frame": 2}
     engine.let(3)
     for future in (first, *others):
-        future.result(_WAIT_S)
+        future.result(PATIENCE_S)
     assert worker.waiting == {"utterance": 0, "frame": 0}
     computed = worker.computed
     assert {network: figures.sizes for network, figures in computed.items()} == {"face": {1: 1, 2: 1}, "audio": {1: 1}}
@@ -112,7 +111,7 @@ def test_an_error_reaches_exactly_the_futures_of_its_batch(worker: Worker, engin
     for future in failing:
         with pytest.raises(OSError, match="face failed"):
             result(future)
-    assert apart.result(_WAIT_S)[0, 0] == 6
+    assert apart.result(PATIENCE_S)[0, 0] == 6
     engine.let(1)
     assert result(worker.submit(face(5))) == 10
 
@@ -166,7 +165,7 @@ def test_a_callback_that_breaks_costs_nobody_a_result(worker: Worker, engine: Ga
         future.add_done_callback(broken_callback)
     engine.let(3)
     assert [result(future) for future in (busy, *failing)] == [0, 2, 4]
-    assert good.result(_WAIT_S)[0, 0] == 8
+    assert good.result(PATIENCE_S)[0, 0] == 8
     assert worker.dropped == {}
 
 
@@ -270,9 +269,9 @@ def test_submitting_waits_while_the_queue_is_full(worker: Worker, engine: GatedE
     assert len(worker._waiting) == 6
     assert not submitted.is_set()
     engine.let(1)
-    assert submitted.wait(_WAIT_S)
+    assert submitted.wait(PATIENCE_S)
     engine.let(10)
-    thread.join(_WAIT_S)
+    thread.join(PATIENCE_S)
 
 
 def test_a_callback_may_submit_although_the_queue_is_full(worker: Worker, engine: GatedEngine) -> None:
@@ -284,7 +283,7 @@ def test_a_callback_may_submit_although_the_queue_is_full(worker: Worker, engine
         worker.submit(audio(3))
     worker._limit = 0
     engine.let(10)
-    assert result(followed.result(_WAIT_S)) == 14
+    assert result(followed.result(PATIENCE_S)) == 14
 
 
 def test_closing_finishes_the_batch_under_way_and_cancels_the_rest(worker: Worker, engine: GatedEngine) -> None:
@@ -317,15 +316,15 @@ def test_closing_wakes_who_waits_for_room(worker: Worker, engine: GatedEngine) -
     thread.start()
     last.add_done_callback(lambda _: engine.let(1))
     worker.close()
-    refused.result(_WAIT_S)
-    thread.join(_WAIT_S)
+    refused.result(PATIENCE_S)
+    thread.join(PATIENCE_S)
 
 
 def test_a_worker_can_be_closed_from_a_callback(worker: Worker, engine: GatedEngine) -> None:
     future = worker.submit(face(1))
     future.add_done_callback(lambda _: worker.close())
     engine.let(1)
-    worker._thread.join(_WAIT_S)
+    worker._thread.join(PATIENCE_S)
     assert not worker._thread.is_alive()
 
 
@@ -358,7 +357,7 @@ def test_what_ends_an_utterance_is_run_before_pictures(worker: Worker, engine: G
     others = [worker.submit(face(2)), worker.submit(audio(1, 3.0))]
     engine.let(3)
     for future in (first, *others):
-        future.result(_WAIT_S)
+        future.result(PATIENCE_S)
     assert engine.batches == [[1], [3], [2]]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 import torch
+from waiting import PATIENCE_S
 
 from models.bundle import Bundle
 from models.runtime.engine import Array, EngineError, EngineInfo, Outputs, ServedName
@@ -81,7 +82,7 @@ def test_a_batch_that_kills_its_engine_is_computed_by_the_next(
 def test_nothing_that_waits_is_lost(bundle: Bundle, reload: Callable[[], Bundle]) -> None:
     with Runtime(bundle, FallbackEngine([dying(2), TORCH], bundle, reload), max_batch=1) as runtime:
         waiting = [runtime.audio(SOUND) for _ in range(6)]
-        heard = [future.result(60.0) for future in waiting]
+        heard = [future.result(PATIENCE_S) for future in waiting]
         assert runtime.engine_name == "torch-cpu"
     for branch in heard:
         np.testing.assert_array_equal(branch.embedding, heard[0].embedding)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from models.bundle import Bundle
 from models.runtime.engine import Array, EngineError, Outputs, ServedName
@@ -42,7 +43,7 @@ def test_it_is_loaded_warmed_up_and_run_in_one_thread_that_ends_with_it(bundle: 
     assert thread is not threading.current_thread()
     del engine, runtime
     gc.collect()
-    thread.join(60.0)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

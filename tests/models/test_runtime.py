@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from waiting import PATIENCE_S
 
 from models.bundle import Bundle, BundleError
 from models.calibration import probabilities
@@ -15,7 +16,6 @@ from models.runtime.torch_engine import TorchEngine
 from models.spectrogram import LogMelImage
 from models.text import TextPair, Turn, as_tensors, tokenize
 
-_WAIT_S = 60.0
 TURNS = [
     Turn("Anna", "i am so happy"),
     Turn("Ben", "what"),
@@ -53,7 +53,7 @@ def expect(branch: Branch, outputs: tuple[torch.Tensor, torch.Tensor], temperatu
 def test_a_text_is_read_in_the_bundles_context_and_calibrated_by_its_temperature(
     runtime: Runtime, bundle: Bundle
 ) -> None:
-    branch = runtime.text(TURNS, 2).result(_WAIT_S)
+    branch = runtime.text(TURNS, 2).result(PATIENCE_S)
     pair = TextPair("Anna: i am so happy [SEP] Ben: what", "Anna: no, never again!")
     with torch.no_grad():
         outputs = bundle.text(*as_tensors(tokenize(bundle.tokenizer, [pair], 64)))
@@ -61,7 +61,7 @@ def test_a_text_is_read_in_the_bundles_context_and_calibrated_by_its_temperature
 
 
 def test_what_is_said_later_does_not_change_how_a_text_is_read(runtime: Runtime) -> None:
-    now, later = runtime.text(TURNS[:2], 1).result(_WAIT_S), runtime.text(TURNS, 1).result(_WAIT_S)
+    now, later = runtime.text(TURNS[:2], 1).result(PATIENCE_S), runtime.text(TURNS, 1).result(PATIENCE_S)
     np.testing.assert_array_equal(now.probabilities, later.probabilities)
 
 
@@ -70,12 +70,12 @@ def test_a_sound_is_heard_as_its_log_mel_image(runtime: Runtime, bundle: Bundle,
     sound = vector(1, samples) / 10
     with torch.no_grad():
         outputs = bundle.audio(LogMelImage()(torch.from_numpy(sound)[None]))
-    expect(runtime.audio(sound).result(_WAIT_S), outputs, bundle.config.temperatures.audio)
+    expect(runtime.audio(sound).result(PATIENCE_S), outputs, bundle.config.temperatures.audio)
 
 
 def test_of_a_long_sound_the_last_15_seconds_are_heard(runtime: Runtime) -> None:
     long = vector(2, MAX_SAMPLES + 16_000) / 10
-    whole, end = runtime.audio(long).result(_WAIT_S), runtime.audio(long[-MAX_SAMPLES:]).result(_WAIT_S)
+    whole, end = runtime.audio(long).result(PATIENCE_S), runtime.audio(long[-MAX_SAMPLES:]).result(PATIENCE_S)
     np.testing.assert_array_equal(whole.probabilities, end.probabilities)
 
 
@@ -87,7 +87,7 @@ def test_what_is_no_sound_is_refused(runtime: Runtime, sound: np.ndarray) -> Non
 
 def test_each_face_is_seen_by_itself(runtime: Runtime, bundle: Bundle) -> None:
     crops = np.random.default_rng(3).integers(0, 256, (3, 48, 48), dtype=np.uint8)
-    branches = runtime.faces(crops).result(_WAIT_S)
+    branches = runtime.faces(crops).result(PATIENCE_S)
     assert len(branches) == 3
     for branch, crop in zip(branches, crops, strict=True):
         with torch.no_grad():
@@ -102,11 +102,11 @@ def test_faces_are_seen_as_large_as_the_bundle_says(bundle: Bundle) -> None:
         outputs = bundle.face(face_input(torch.from_numpy(crops), 64))
     small = replace(bundle, config=smaller)
     with Runtime(small, TorchEngine(small)) as runtime:
-        expect(runtime.faces(crops).result(_WAIT_S)[0], outputs, smaller.temperatures.face)
+        expect(runtime.faces(crops).result(PATIENCE_S)[0], outputs, smaller.temperatures.face)
 
 
 def test_no_faces_are_no_branches(runtime: Runtime) -> None:
-    assert runtime.faces(np.zeros((0, 48, 48), np.uint8)).result(_WAIT_S) == []
+    assert runtime.faces(np.zeros((0, 48, 48), np.uint8)).result(PATIENCE_S) == []
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (1, 96, 96), (1, 48, 48, 3)])
@@ -119,7 +119,7 @@ def test_crops_of_another_shape_are_refused(runtime: Runtime, shape: tuple[int, 
 def test_a_window_is_fused_to_calibrated_probabilities_of_every_utterance(
     runtime: Runtime, bundle: Bundle, count: int
 ) -> None:
-    fused = runtime.fuse(window(bundle, count)).result(_WAIT_S)
+    fused = runtime.fuse(window(bundle, count)).result(PATIENCE_S)
     inputs = fusion_inputs(window(bundle, count), bundle.config.fusion)
     order = ("text", "audio", "face", "scene")
     tensors = [torch.from_numpy(inputs[name][:, :count]) for name in (*order, *(f"{name}_present" for name in order))]
@@ -133,7 +133,7 @@ def test_an_absent_modality_is_masked_and_not_zeros_passed_off_as_data(runtime: 
     absent = window(bundle, 2)
     zeros = replace(absent, audio=[np.zeros(bundle.config.fusion.audio_dim, np.float32)] * 2)
     absent = replace(absent, audio=[None, None])
-    difference = runtime.fuse(absent).result(_WAIT_S) - runtime.fuse(zeros).result(_WAIT_S)
+    difference = runtime.fuse(absent).result(PATIENCE_S) - runtime.fuse(zeros).result(PATIENCE_S)
     assert np.abs(difference).max() > 1e-5
 
 
@@ -169,12 +169,12 @@ def test_many_callers_at_once_get_the_same_answers_as_one(runtime: Runtime, bund
         *[runtime.fuse(window(bundle, count)) for count in range(1, 6)],
     ]
     alone = [
-        *[runtime.text(TURNS, index % 4).result(_WAIT_S).probabilities for index in range(8)],
-        *[runtime.audio(sound).result(_WAIT_S).probabilities for sound in sounds],
-        *[runtime.fuse(window(bundle, count)).result(_WAIT_S) for count in range(1, 6)],
+        *[runtime.text(TURNS, index % 4).result(PATIENCE_S).probabilities for index in range(8)],
+        *[runtime.audio(sound).result(PATIENCE_S).probabilities for sound in sounds],
+        *[runtime.fuse(window(bundle, count)).result(PATIENCE_S) for count in range(1, 6)],
     ]
     for future, expected in zip(together, alone, strict=True):
-        answer = future.result(_WAIT_S)
+        answer = future.result(PATIENCE_S)
         actual = answer.probabilities if isinstance(answer, Branch) else answer
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
@@ -183,7 +183,7 @@ def test_a_runtime_is_loaded_from_a_folder_and_ends(bundle_folder: Path) -> None
     runtime = Runtime.load(bundle_folder, engine="torch", max_batch=2)
     assert (runtime.labels, runtime.bundle_name) == (LABELS, "tiny")
     assert runtime.engine_name == ("torch-cuda" if torch.cuda.is_available() else "torch-cpu")
-    assert runtime.audio(np.zeros(8_000, np.float32)).result(_WAIT_S).probabilities.shape == (7,)
+    assert runtime.audio(np.zeros(8_000, np.float32)).result(PATIENCE_S).probabilities.shape == (7,)
     runtime.close()
     with pytest.raises(RuntimeError, match="closed"):
         runtime.text(TURNS, 0)
@@ -200,16 +200,16 @@ def test_branches_that_a_bundle_lacks_say_nothing(bundle: Bundle) -> None:
     )
     with Runtime(words, TorchEngine(words)) as started:
         assert started.modalities == ("text",)
-        assert started.audio(np.zeros(16_000, np.float32)).result(_WAIT_S) is None
-        assert started.faces(np.zeros((2, 48, 48), np.uint8)).result(_WAIT_S) == []
-        assert started.scene(np.zeros((90, 160, 3), np.uint8)).result(_WAIT_S) is None
+        assert started.audio(np.zeros(16_000, np.float32)).result(PATIENCE_S) is None
+        assert started.faces(np.zeros((2, 48, 48), np.uint8)).result(PATIENCE_S) == []
+        assert started.scene(np.zeros((90, 160, 3), np.uint8)).result(PATIENCE_S) is None
 
 
 def test_a_scene_is_seen_where_the_bundle_has_that_branch(bundle: Bundle) -> None:
     networks = (*bundle.config.networks, "scene")
     seeing = replace(bundle, config=bundle.config.model_copy(update={"networks": networks}), scene=bundle.face)
     with Runtime(seeing, TorchEngine(seeing)) as started:
-        branch = started.scene(np.full((90, 160, 3), 7, np.uint8)).result(_WAIT_S)
+        branch = started.scene(np.full((90, 160, 3), 7, np.uint8)).result(PATIENCE_S)
     assert branch is not None
     assert branch.embedding.shape == (bundle.config.face.dim,)
 
@@ -220,7 +220,7 @@ def test_each_utterance_is_as_sure_as_what_it_rests_on_allows(bundle: Bundle) ->
     heard = window(bundle, 2)  # the first utterance has words alone, or words and a face
     heard = Window(heard.text, [None, heard.audio[1]], [None, None], [None, None])
     with Runtime(cooler, TorchEngine(cooler)) as started:
-        found = started.fuse(heard).result(_WAIT_S)
+        found = started.fuse(heard).result(PATIENCE_S)
     inputs = {name: torch.from_numpy(value) for name, value in fusion_inputs(heard, bundle.config.fusion).items()}
     with torch.no_grad():
         logits = bundle.fusion(**inputs)[0, :2].numpy()

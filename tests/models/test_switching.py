@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from waiting import PATIENCE_S
 
 from models.bundle import Bundle, load_bundle
 from models.runtime.engine import Array, EngineError, Outputs, ServedName
@@ -24,7 +25,6 @@ from models.runtime.select import choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.torch_engine import TorchEngine
 
-_WAIT_S = 120.0
 FACES = {"images": np.ones((2, 3, 96, 96), np.float32)}
 SOUND = np.random.default_rng(0).uniform(-0.3, 0.3, 8_000).astype(np.float32)
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="other engines are taken on a GPU")
@@ -55,7 +55,7 @@ class Held(TorchEngine):
         require_time("building it")
         if begun is not None:
             begun.set()
-        assert gate.wait(_WAIT_S)
+        assert gate.wait(PATIENCE_S)
         if error is not None:
             raise error
         super().__init__(bundle)
@@ -101,10 +101,10 @@ def all_of(runtime: Runtime) -> np.ndarray:
     """Return probabilities of every kind of request, in one array."""
     heard = runtime.audio(SOUND)
     seen = runtime.faces(np.arange(48 * 48, dtype=np.uint8).reshape(1, 48, 48))
-    branch = heard.result(_WAIT_S)
+    branch = heard.result(PATIENCE_S)
     assert isinstance(branch, Branch)
     fused = runtime.fuse(Window([None], [branch.embedding], [None], [None]))
-    return np.stack([branch.probabilities, seen.result(_WAIT_S)[0].probabilities, fused.result(_WAIT_S)[0]])
+    return np.stack([branch.probabilities, seen.result(PATIENCE_S)[0].probabilities, fused.result(PATIENCE_S)[0]])
 
 
 @no_gpu
@@ -155,13 +155,13 @@ def test_an_engine_whose_networks_are_in_the_cache_is_taken_at_once(
 def test_a_network_cut_short_in_the_cache_is_converted_again_while_another_engine_serves(
     words: Bundle, cache: Path, name: EngineName, weights: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    choose_live_engine(name, words, reload=lambda: words)._thread.join(_WAIT_S)
+    choose_live_engine(name, words, reload=lambda: words)._thread.join(PATIENCE_S)
     for file in cache.rglob(weights):
         file.write_bytes(file.read_bytes()[:-100])
     started = choose_live_engine(name, words, reload=lambda: words)
     assert started.state == EngineState("torch-cpu", name)
     assert "can't be read (its files are not what was written); it is converted again" in caplog.text
-    started._thread.join(_WAIT_S)
+    started._thread.join(PATIENCE_S)
     assert started.state == EngineState(f"{name}-cpu")
     assert choose_live_engine(name, words, reload=lambda: words).state == EngineState(f"{name}-cpu")
 
@@ -183,7 +183,7 @@ def test_the_switch_comes_between_two_batches(
         assert engine.state == EngineState("torch-cpu", "held")
         first = engine.run("face", FACES)
         gate.set()
-        engine._thread.join(_WAIT_S)
+        engine._thread.join(PATIENCE_S)
     assert engine.state == EngineState("held")
     np.testing.assert_array_equal(engine.run("face", FACES)["logits"], first["logits"])
     assert "held is being built; torch-cpu stands in until it is ready" in caplog.text
@@ -200,7 +200,7 @@ def test_an_engine_that_took_over_and_fails_gives_way_to_the_one_that_stood_in(
     engine = SwitchingEngine([Candidate("failing", load), TORCH], bundle, reload)
     expected = engine.run("face", FACES)
     gate.set()
-    engine._thread.join(_WAIT_S)
+    engine._thread.join(PATIENCE_S)
     np.testing.assert_array_equal(engine.run("face", FACES)["logits"], expected["logits"])
     assert engine.fallbacks == [Fallback("failing", "RuntimeError: out of order")]
 
@@ -215,7 +215,7 @@ def test_an_engine_that_stands_in_and_fails_gives_way_too(
     assert engine.state == EngineState("torch-cpu", "held")
     assert told == engine.fallbacks == [Fallback("failing", "RuntimeError: out of order")]
     gate.set()
-    engine._thread.join(_WAIT_S)
+    engine._thread.join(PATIENCE_S)
     assert engine.state == EngineState("held")
 
 
@@ -241,7 +241,7 @@ def test_an_engine_that_cannot_be_built_only_warns_and_the_next_is_built(
     engine = SwitchingEngine([held(gate, full), worse, TORCH], bundle, reload, required=True)
     next_gate.set()
     gate.set()
-    engine._thread.join(_WAIT_S)
+    engine._thread.join(PATIENCE_S)
     assert engine.state == EngineState("held")
     (fallback,) = engine.fallbacks
     assert (fallback.engine, "lower runtime.max_batch" in fallback.reason) == ("held", True)
@@ -256,7 +256,7 @@ def test_where_nothing_can_be_built_the_engine_that_stands_in_stays(
     ) as runtime:
         before = all_of(runtime)
         gate.set()
-        runtime._engine._thread.join(_WAIT_S)  # type: ignore[attr-defined] # it is a SwitchingEngine
+        runtime._engine._thread.join(PATIENCE_S)  # type: ignore[attr-defined] # it is a SwitchingEngine
         assert runtime.engine_state == EngineState("torch-cpu")
         assert runtime.fallbacks == [Fallback("held", "OSError: disk full")]
         np.testing.assert_array_equal(all_of(runtime), before)
@@ -268,7 +268,7 @@ def test_a_bundle_that_is_gone_when_it_is_needed_again_only_warns(bundle: Bundle
         raise EngineError(message)
 
     engine = SwitchingEngine([held(gate), TORCH], bundle, gone)
-    engine._thread.join(_WAIT_S)
+    engine._thread.join(PATIENCE_S)
     assert engine.state == EngineState("torch-cpu")
     assert engine.fallbacks == [Fallback("held", "no bundle in there")]
 
@@ -300,12 +300,12 @@ def test_closing_does_not_wait_for_what_is_being_built(
     begun = threading.Event()
     engine = SwitchingEngine([held(gate, begun=begun), TORCH], bundle, reload)
     runtime = Runtime(bundle, engine)
-    assert begun.wait(_WAIT_S), "or nothing would be built that could be thrown away"
+    assert begun.wait(PATIENCE_S), "or nothing would be built that could be thrown away"
     runtime.close()
     assert runtime.is_building
     assert engine._thread.daemon
     gate.set()
-    engine._thread.join(_WAIT_S)
+    engine._thread.join(PATIENCE_S)
     assert not runtime.is_building
     assert engine.name == "torch-cpu", "what was built is thrown away"
     assert engine.fallbacks == []
@@ -319,11 +319,11 @@ def test_after_closing_no_further_network_is_begun(bundle: Bundle, reload: Calla
             require_time("converting it")
             begun.append(network)
             entered.set()
-            assert gate.wait(_WAIT_S)
+            assert gate.wait(PATIENCE_S)
         return TorchEngine(loaded)
 
     engine = SwitchingEngine([Candidate("slow", two_networks), TORCH], bundle, reload)
-    assert entered.wait(_WAIT_S)
+    assert entered.wait(PATIENCE_S)
     engine._closed.set()
     gate.set()
     engine.close()

@@ -53,9 +53,10 @@ class TestTokenOfAWebSocket:
         async with running(token=SECRET) as run:
             stranger = await run.open(path)
             await is_served(run)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(stranger.recv(), 0.1)
             assert (await run.until(lambda health: "sessions" not in health))["status"] == "ok"
+            await stranger.send(control("auth", token=WRONG))
+            (refused,), _, _ = await closing(stranger)
+            assert refused["code"] == "auth.failed"
 
     @pytest.mark.parametrize("path", PATHS)
     @pytest.mark.parametrize(

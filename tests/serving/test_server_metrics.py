@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from running_server import EverySound, Running, closing, control, event, get, picture, running, sound, until
+from waiting import PATIENCE_S
 
 from serving.figures import why_not_ready
 from serving.status import ServerStatus
@@ -196,7 +197,7 @@ class TestReady:
 
         class Slow(EverySound):
             def finish(self) -> Totals:
-                asked.wait(60)
+                asked.wait(PATIENCE_S)
                 return super().finish()
 
         async with running(Slow, stop_timeout_s=60) as run:  # type: ignore[arg-type] # behaves as a session

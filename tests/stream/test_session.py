@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, noise, silence
+from waiting import PATIENCE_S
 
 from models.bundle import Bundle
 from models.runtime.engine import Array, Outputs, ServedName
@@ -60,7 +61,7 @@ class Talk:
         self.hear_until_likely_end(silence(0.5))
 
     def wait_for_early_result(self) -> None:
-        self.session._pending[-1].transcript.result(120)
+        self.session._pending[-1].transcript.result(PATIENCE_S)
         self.session.poll()
 
     def kinds(self) -> list[str]:
@@ -108,7 +109,7 @@ def test_a_session_goes_on_while_its_engine_is_built_and_is_told_how_that_ends(
 
     def build(loaded: Bundle) -> TorchEngine:
         require_time("building it")
-        assert gate.wait(120)
+        assert gate.wait(PATIENCE_S)
         if not works:
             message = "the disk is full"
             raise OSError(message)
@@ -119,7 +120,7 @@ def test_a_session_goes_on_while_its_engine_is_built_and_is_told_how_that_ends(
         talk = Talk(replace(models, runtime=runtime))
         talk.hear(np.concatenate([sentence, silence(1.0)]))
         gate.set()
-        engine._thread.join(120)
+        engine._thread.join(PATIENCE_S)
         talk.hear(np.concatenate([sentence, silence(1.0)]))
         totals = talk.session.finish()
     codes = [event.code for event in talk.told if isinstance(event, events.Warning)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from models.faces import Detection
 from models.geometry import Box
@@ -16,8 +17,6 @@ from stream.events import Faces
 from stream.media import Image, VideoFrame
 from stream.settings import VisionSettings
 from stream.vision import FaceAnalyzer, Vision, VisionCounts
-
-_WAIT_S = 30.0
 
 
 class Runtime:
@@ -54,11 +53,11 @@ class Detector:
 
     def detect(self, _: Image) -> list[Detection]:
         self.entered.release()
-        assert self.let.acquire(timeout=_WAIT_S)
+        assert self.let.acquire(timeout=PATIENCE_S)
         return [Detection(Box(4, 4, 24, 24), 1.0)]
 
     def wait_until_searching(self) -> None:
-        assert self.entered.acquire(timeout=_WAIT_S)
+        assert self.entered.acquire(timeout=PATIENCE_S)
 
 
 class Clock:

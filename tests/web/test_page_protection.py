@@ -8,6 +8,7 @@ from concurrent.futures import Future
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from running_server import running
+from waiting import PATIENCE_S
 
 from serving.pages import PAGES
 
@@ -30,10 +31,10 @@ def port() -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    found, loop, leave = ready.result(60)
+    found, loop, leave = ready.result(PATIENCE_S)
     yield found
     loop.call_soon_threadsafe(leave.set)
-    thread.join(60)
+    thread.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from noted_sounds import FACTS, entry, note, noted
 
 from stream import events
 from stream.published import Published
-from stream.recording.format import PollStep, RecordingError, SoundStep
+from stream.recording.format import EVENTS, PollStep, RecordingError, SoundStep
 from stream.recording.matroska import Block, Track
 from stream.recording.reader import Recording
 from stream.recording.record import (
@@ -190,11 +190,11 @@ def running(folder: Path, *limits: int) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
-    """A recording whose process was killed in the midst of it."""
+    """A recording whose process was killed in the midst of it, when some of it was on the disk."""
     with running(tmp_path) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) >= 150:
+        for _ in process.stdout:
+            if sum(file.read_bytes().count(b"\n") for file in tmp_path.glob(f"*/{EVENTS}")) > 50:
                 break
         process.kill()
         process.stdout.read()

@@ -5,6 +5,7 @@ from collections.abc import Generator
 import numpy as np
 import pytest
 from source_clips import codes, drain, rest, sound, statuses
+from waiting import PATIENCE_S
 
 from stream.media import AudioChunk, DropCounts, Media
 from stream.sources.base import Source
@@ -52,7 +53,7 @@ def test_all_media_then_the_last_word_then_nothing() -> None:
 
 def test_a_live_source_never_waits_for_its_reader() -> None:
     with Counting(100, live=True) as source:
-        assert source.closed.wait(10)
+        assert source.closed.wait(PATIENCE_S)
         media = rest(source)
     assert len(sound(media)) == 5
     assert source.dropped == DropCounts(audio_chunks=95)
@@ -93,7 +94,7 @@ def test_stopping_wakes_a_reader() -> None:
     reader = threading.Thread(target=lambda: read.extend(iter(source.read, None)))
     reader.start()
     source.stop()
-    reader.join(10)
+    reader.join(PATIENCE_S)
     assert codes([item for item in read if item]) == ["source.stopped"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from source_clips import codes, drain, make_clip, make_wav, pictures, rest, sound, statuses
+from waiting import PATIENCE_S
 
 from stream.media import SAMPLE_RATE, AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.backoff import Backoff
@@ -147,7 +148,7 @@ def virtual_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def read_until(source: Source, enough: Callable[[list[Media]], bool]) -> list[Media]:
     media: list[Media] = []
     while not enough(media):
-        item = source.read(30)
+        item = source.read(PATIENCE_S)
         assert item is not None
         media.append(item)
     return media

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from source_clips import codes, is_seamless, jpeg, pictures, rest, sound, statuses
+from waiting import PATIENCE_S
 
 from stream.media import Media
 from stream.sources.media_queue import Bounds
@@ -194,7 +195,7 @@ def test_stopping_wakes_a_source_that_waits_for_its_peer() -> None:
     reader = threading.Thread(target=lambda: media.extend(rest(source)))
     reader.start()
     source.stop()
-    reader.join(10)
+    reader.join(PATIENCE_S)
     assert codes(media)[-1] == "source.stopped"
     assert not source._thread.is_alive()
 

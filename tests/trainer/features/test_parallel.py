@@ -1,18 +1,23 @@
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
+from waiting import PATIENCE_S
 
 from trainer.features.parallel import in_parallel
 
 
 def test_results_keep_the_order_of_their_items() -> None:
-    def slow_first(item: int) -> int:
-        time.sleep(0.02 if item == 0 else 0)
+    second = threading.Event()
+
+    def first_last(item: int) -> int:
+        if item == 0:
+            second.wait(PATIENCE_S)
+        elif item == 1:
+            second.set()
         return item * item
 
-    assert list(in_parallel(slow_first, range(8), workers=3)) == [item * item for item in range(8)]
+    assert list(in_parallel(first_last, range(8), workers=3)) == [item * item for item in range(8)]
 
 
 def test_work_runs_ahead_but_not_far() -> None:
@@ -33,7 +38,7 @@ def test_work_runs_ahead_but_not_far() -> None:
 
 def test_several_run_at_once() -> None:
     meeting = threading.Barrier(3)
-    assert len(list(in_parallel(lambda _: meeting.wait(5), range(3), workers=3))) == 3
+    assert len(list(in_parallel(lambda _: meeting.wait(PATIENCE_S), range(3), workers=3))) == 3
 
 
 def test_an_error_comes_out_where_its_item_is_and_ends_the_threads() -> None:
