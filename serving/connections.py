@@ -190,7 +190,7 @@ class Client(Connection):
         self._channel = self._member.channel if self._member else hub.broadcast.open()
         self.subscription = hub.broadcast.subscribe(self.outbox.wake, self._interest(request), request.resume)
         self._name = self._member.name if self._member else None
-        self._protocol = ClientProtocol(hub.settings, self._name)
+        self._protocol = ClientProtocol(hub.settings, self._name, hub.models.check_language)
         self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
         self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
         self._relay = PictureRelay(self._channel, hub.settings.server.preview_fps)

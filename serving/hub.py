@@ -30,7 +30,7 @@ from stream.worker import Emit, SessionWorker
 
 
 class Models(Protocol):
-    """What is told about the models."""
+    """What a server asks of the models itself, and tells about them."""
 
     @property
     def labels(self) -> Sequence[str]:
@@ -47,6 +47,9 @@ class Models(Protocol):
     @property
     def asr_name(self) -> str:
         """The speech model."""
+
+    def check_language(self, language: str | None) -> None:
+        """Raise ValueError for a language that the speech model does not know."""
 
     @property
     def dropped_requests(self) -> Mapping[str, Mapping[str, int]]:

@@ -63,10 +63,14 @@ def analyze_file(
         progress: show a bar on standard error.
 
     Raises:
-        AnalysisError: the file can't be read.
+        AnalysisError: the file can't be read, or the speech model does not know the language of the settings.
     """
     chosen = settings or Settings()
     told: list[Event] = []
+    try:
+        models.check_language(chosen.transcriber.language)
+    except ValueError as error:
+        raise AnalysisError(str(error)) from None
     session = Session(models, chosen, told.append, speaker=speaker, live=False)
     source = FileSource(path, max_fps=2 * chosen.vision.max_fps)
     with closing(Progress(source.name, shown=progress)) as bar:

@@ -10,7 +10,7 @@ from models.runtime.figures import BatchFigures
 from models.runtime.runtime import Runtime
 from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
-from stream.settings import Settings, VisionSettings
+from stream.settings import RuntimeSettings, Settings, VisionSettings
 from stream.transcriber import AsrFigures, SpeechToText, Transcriber
 
 
@@ -29,22 +29,22 @@ class LiveModels:
         Raises:
             BundleError: the bundle is missing or damaged.
             EngineError: the engine named does not work here.
-            AsrModelError: no speech model is found.
+            AsrModelError: no speech model is found, or it does not know the language of the settings.
         """
-        runtime = settings.runtime
-        return cls(
-            Runtime.load(
-                runtime.bundle,
-                runtime.engine,
-                runtime.threads,
-                runtime.max_batch,
-                runtime.precision,
-                batch_window_ms=runtime.batch_window_ms,
-                build_in_background=build_in_background,
-            ),
-            Transcriber(settings.transcriber),
-            settings.vision,
-        )
+        runtime = _runtime(settings.runtime, build_in_background=build_in_background)
+        try:
+            return cls(runtime, Transcriber(settings.transcriber), settings.vision)
+        except BaseException:
+            runtime.close()
+            raise
+
+    def check_language(self, language: str | None) -> None:
+        """Do nothing when speech recognition knows the ISO 639-1 code; None is always known.
+
+        Raises:
+            ValueError: it does not; the message has those it knows.
+        """
+        self.transcriber.check_language(language)
 
     def detector(self, *, session: str = "", deadline_ms: float | None = None) -> FaceDetector:
         """Return a face detector whose networks run on the runtime's engine, in the name of a session."""
@@ -114,3 +114,15 @@ class LiveModels:
         """Stop the workers."""
         self.transcriber.close()
         self.runtime.close()
+
+
+def _runtime(settings: RuntimeSettings, *, build_in_background: bool) -> Runtime:
+    return Runtime.load(
+        settings.bundle,
+        settings.engine,
+        settings.threads,
+        settings.max_batch,
+        settings.precision,
+        batch_window_ms=settings.batch_window_ms,
+        build_in_background=build_in_background,
+    )

@@ -5,7 +5,7 @@ parsers, and :class:`ClientProtocol` turns that into an ``error`` event.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 from typing import Annotated, Final, Literal
@@ -29,6 +29,9 @@ MAX_TOKEN: Final = 512
 JPEG_START: Final = b"\xff\xd8\xff"
 MAX_SESSION_NUMBER: Final = 0xFFFF
 MAX_TIME_MS: Final = 0xFFFF_FFFF
+
+
+CheckLanguage = Callable[[str | None], None]
 
 
 class MediaKind(IntEnum):
@@ -229,10 +232,19 @@ def quote(text: str) -> str:
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"
 
 
-def client_settings(base: Settings, client: ClientSettings) -> Settings:
+def _any_language(_: str | None) -> None:
+    """Do nothing."""
+
+
+def client_settings(base: Settings, client: ClientSettings, check_language: CheckLanguage = _any_language) -> Settings:
     """Return the server's settings with what the client asked for; raise :class:`ProtocolError` on a contradiction.
 
     A client that sends one duration of the segmenter keeps the server's others, which may forbid it.
+
+    Args:
+        base: the server's.
+        client: what the client sent.
+        check_language: raises ValueError for a language that can't be spoken here.
     """
     asked = client.segmenter.model_dump(exclude_unset=True) if client.segmenter else {}
     try:
@@ -240,6 +252,10 @@ def client_settings(base: Settings, client: ClientSettings) -> Settings:
     except ValidationError as error:
         raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {quote(error.errors()[0]['msg'])}") from None
     language = client.language or base.transcriber.language
+    try:
+        check_language(language)
+    except ValueError as error:
+        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.language: {error}") from None
     transcriber = base.transcriber.model_copy(update={"language": language})
     return base.model_copy(update={"segmenter": segmenter, "transcriber": transcriber})
 
@@ -307,10 +323,14 @@ class ClientProtocol:
     Args:
         settings: the server's.
         name: the participant's in a room, which it can't change any more.
+        check_language: raises ValueError for a language that can't be spoken here.
     """
 
-    def __init__(self, settings: Settings, name: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, name: str | None = None, check_language: CheckLanguage = _any_language
+    ) -> None:
         self.state = State.CREATED
+        self._check_language = check_language
         self._settings = settings
         self._name = name
         self._errors_in_a_row = 0
@@ -347,7 +367,7 @@ class ClientProtocol:
             raise ProtocolError(ErrorCode.UPDATE_LATE, "session.update must come before the first media")
         if self._name is not None:
             client = self._named(client, self._name)
-        configured = Configure(client, client_settings(self._settings, client))
+        configured = Configure(client, client_settings(self._settings, client, self._check_language))
         self.state = State.CONFIGURED
         return configured
 

@@ -72,6 +72,9 @@ class Session:
         live: media comes at its own pace, so results are told early and pictures may be skipped.
         seat: its place in a conversation with others; without it the session is one of its own.
         see: makes what analyzes the pictures.
+
+    Raises:
+        ValueError: the speech model does not know the language of the settings.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Session:
         seat: Seat | None = None,
         see: MakeSight = Vision,
     ) -> None:
+        models.check_language(settings.transcriber.language)
         self._models, self._settings, self.emit = models, settings, emit
         self._speaker, self._live = speaker, live
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())

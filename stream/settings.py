@@ -212,7 +212,7 @@ class ClientSettings(Section):
 
     speaker: str | None = Field(None, min_length=1, max_length=64, description="the participant's name")
     segmenter: SegmenterSettings | None = None
-    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
     partial_transcripts: bool = True
     faces: bool = True
     consent: bool = Field(default=False, description="the participant was told that emotion is analyzed, and agreed")

@@ -56,6 +56,9 @@ class SpeechToText(Protocol):
     def figures(self) -> AsrFigures:
         """What was done so far, and what waits."""
 
+    def check_language(self, language: str | None) -> None:
+        """Do nothing when it knows the ISO 639-1 code, else raise ValueError; None is always known."""
+
     def submit(
         self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
     ) -> Future[Transcript]:
@@ -108,7 +111,7 @@ class Transcriber:
         """Do nothing when the model knows the ISO 639-1 code; None is always known.
 
         Raises:
-            ValueError: it does not; the message says what to do.
+            ValueError: it does not; the message has those it knows.
         """
         self._whisper.check_language(language)
 

@@ -72,13 +72,14 @@ class Whisper:
         """Do nothing when the model knows the language.
 
         Raises:
-            ValueError: it does not.
+            ValueError: it does not; the message has those it knows, and nothing that a client may not be told.
         """
-        if language is not None and language not in self._model.supported_languages:
-            only = " (it knows only English)" if not self._model.model.is_multilingual else ""
+        known = sorted(self._model.supported_languages)
+        if language is not None and language not in known:
+            which = ", ".join(known) if self._model.model.is_multilingual else "only English (en)"
             message = (
-                f"{self.name} does not know the language {language!r}{only}; set transcriber.language to one it "
-                "knows, or transcriber.model to a multilingual one such as base or small"
+                f"the speech model does not know the language {language!r}, it knows {which}; another model is chosen "
+                "with transcriber.model, a multilingual one such as base or small"
             )
             raise ValueError(message)
 

@@ -54,6 +54,11 @@ class Names:
     waiting_requests: Mapping[Priority, int] = field(default_factory=lambda: {"utterance": 1, "frame": 4})
     asr_figures: AsrFigures = field(default_factory=lambda: HEARD)
 
+    def check_language(self, language: str | None) -> None:
+        if language == "xx":
+            message = "the speech model does not know the language 'xx', it knows de, en"
+            raise ValueError(message)
+
 
 class EverySound:
     """A session for which each chunk of sound is an utterance; what the server does with it is what is tested."""

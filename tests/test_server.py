@@ -309,6 +309,18 @@ class TestStream:
             await other.send(sound())
             await until(other, "emotion")
 
+    async def test_a_language_that_the_speech_model_does_not_know_is_refused_and_the_session_goes_on(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            await client.send(control("session.update", settings={"language": "xx"}))
+            refused = (await until(client, "error"))[-1]
+            assert (refused["code"], refused["fatal"]) == ("field.invalid", False)
+            assert "it knows de, en" in refused["message"]
+            await client.send(control("session.update", settings={"language": "de"}))
+            assert (await until(client, "session.updated"))[-1]["settings"]["language"] == "de"
+            await client.send(sound())
+            await until(client, "emotion")
+
     async def test_one_session_too_many_is_told_so(self) -> None:
         async with running(max_sessions=1) as run:
             first = await run.open()

@@ -66,6 +66,10 @@ class DeferredTranscriber:
         """Return what was heard so far, of all sessions."""
         return self._transcriber.figures
 
+    def check_language(self, language: str | None) -> None:
+        """Do as :meth:`stream.transcriber.Transcriber.check_language`."""
+        self._transcriber.check_language(language)
+
     def submit(
         self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
     ) -> Future[Transcript]:

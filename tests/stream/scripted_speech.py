@@ -28,6 +28,11 @@ class ScriptedSpeech:
         self._make = make
         self._answer = answer or (lambda future, heard, _: future.set_result(heard))
 
+    def check_language(self, language: str | None) -> None:
+        if language not in {None, "en"}:
+            message = f"no {language}, only en"
+            raise ValueError(message)
+
     def submit(
         self,
         samples: Samples,

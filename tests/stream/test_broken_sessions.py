@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
 from stream import events
+from stream.analysis import AnalysisError, analyze_file
 from stream.broadcast import Broadcast
 from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.pipeline import run_session
 from stream.session import Session
-from stream.settings import ClientSettings, Settings
+from stream.settings import ClientSettings, Settings, TranscriberSettings
 from stream.transcript import Transcript
 from stream.worker import Emit, SessionWorker
 
@@ -129,6 +131,16 @@ def test_a_session_that_breaks_leaves_no_thread_and_no_work(
     assert source.stopped
     assert no_vision_is_left()
     assert not session._pending
+
+
+def test_a_session_in_a_language_that_is_not_known_does_not_begin(runtime: Runtime, tmp_path: Path) -> None:
+    models = LiveModels(runtime, ScriptedSpeech(), SETTINGS.vision)
+    settings = Settings(transcriber=TranscriberSettings(language="de"))
+    with pytest.raises(ValueError, match="no de, only en"):
+        Session(models, settings, lambda _: None, speaker="Ann", live=True)
+    with pytest.raises(AnalysisError, match="no de, only en"):
+        analyze_file(tmp_path / "any.wav", models=models, settings=settings)
+    assert not visions()
 
 
 def test_what_a_broken_session_had_asked_for_is_taken_back(runtime: Runtime) -> None:

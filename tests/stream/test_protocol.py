@@ -186,6 +186,17 @@ class TestClientSettings:
             client_settings(base, ClientSettings(segmenter=SegmenterSettings(confirmed_end_ms=400)))
         assert caught.value.code is ErrorCode.FIELD_INVALID
 
+    def test_a_language_that_is_not_known_here_is_refused_with_those_that_are(self) -> None:
+        def only_english(language: str | None) -> None:
+            if language not in {None, "en"}:
+                message = f"no {language}; there is en"
+                raise ValueError(message)
+
+        with pytest.raises(ProtocolError, match=r"settings\.language: no de; there is en") as caught:
+            client_settings(Settings(), ClientSettings(language="de"), only_english)
+        assert caught.value.code is ErrorCode.FIELD_INVALID
+        assert client_settings(Settings(), ClientSettings(language="en"), only_english).transcriber.language == "en"
+
     def test_only_what_the_client_wants_passes(self) -> None:
         partial = TranscriptPartial(utterance=1, speaker="A", start_ms=0, text="so")
         faces = Faces(time_ms=0, width=1, height=1, faces=[])

@@ -1,5 +1,7 @@
+import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, 
 
 from models.sound import read_sound
 from stream.asr_model import AsrModelError
+from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, Samples
-from stream.settings import TranscriberSettings
+from stream.settings import RuntimeSettings, Settings, TranscriberSettings
 from stream.transcriber import Transcriber
 
 
@@ -120,10 +123,22 @@ def test_closing_cancels_what_waits_and_takes_no_more() -> None:
 
 
 def test_a_language_the_model_does_not_know_is_refused(transcriber: Transcriber) -> None:
-    with pytest.raises(ValueError, match=r"'de' .*only English.*multilingual"):
-        transcriber.submit(silence(1), 0.0, language="de")
-    with pytest.raises(AsrModelError, match="only English"):
-        Transcriber(TranscriberSettings(device="cpu", language="de"))
+    for refuses in (transcriber.check_language, lambda code: transcriber.submit(silence(1), 0.0, language=code)):
+        with pytest.raises(ValueError, match=r"'de', it knows only English \(en\).*multilingual"):
+            refuses("de")
+    transcriber.check_language("en")
+    transcriber.check_language(None)
+
+
+def test_a_language_of_the_settings_is_refused_at_the_start_and_leaves_no_thread(bundle_folder: Path) -> None:
+    settings = Settings(
+        runtime=RuntimeSettings(bundle=bundle_folder, engine="torch"),
+        transcriber=TranscriberSettings(device="cpu", language="de"),
+    )
+    before = threading.active_count()
+    with pytest.raises(AsrModelError, match="'de', it knows only English"):
+        LiveModels.load(settings)
+    assert threading.active_count() == before
 
 
 def test_a_compute_type_that_is_none_is_refused() -> None:

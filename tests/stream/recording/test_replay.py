@@ -64,6 +64,9 @@ class OutOfStep:
         self._workers = ThreadPoolExecutor(3)
         self._pause = threading.Event()
 
+    def check_language(self, language: str | None) -> None:
+        pass
+
     def submit(
         self,
         samples: Samples,
