@@ -8,6 +8,8 @@ import os
 import sys
 import webbrowser
 from collections.abc import Sequence
+from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from commands.analyze import analyze
 from commands.common import Config, Set, Verbose, err, group, told
 from commands.evaluate import evaluate
 from commands.export import export
@@ -24,15 +27,32 @@ from commands.render import render
 from commands.replay import replay
 from commands.train import train
 from stream.config import load_settings
-from stream.formats import Format
 
-app = group("**M2FNet Live**: the emotion of every utterance of a conversation, live, from words, voice and face.")
+HELP: Final = "**M2FNet Live**: the emotion of every utterance of a conversation, live, from words, voice and face."
+
+app = group(HELP)
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
+app.command()(analyze)
 app.command()(export)
 app.command()(render)
 app.command()(overlay)
 app.command()(replay)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"m2fnet {version('m2fnet-live')}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def of_all_commands(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def show_address(address: str, *, open_browser: bool, quiet: bool = False) -> None:
@@ -118,46 +138,6 @@ def serve(
 
 
 @app.command()
-def analyze(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Media files of any kind.", show_default=False)],
-    format_: Annotated[Format, typer.Option("--format", "-f", help="Form of the results.")] = "text",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="File to write, or a folder for a file of each; standard output if not given.",
-        ),
-    ] = None,
-    config: Config = None,
-    set_: Set = None,
-    verbose: Verbose = False,
-) -> None:
-    """Analyze media files as fast as this machine can: the pipeline is the live one.
-
-    A file that can't be read gets its line on standard error, the others are still done; the exit code is then 1.
-
-    Examples:
-
-        m2fnet analyze talk.mp4
-
-        m2fnet analyze *.mp4 --format json -o results.json
-
-        m2fnet analyze talk.mp4 --format html -o talk.html
-
-        m2fnet analyze *.mp4 --format srt -o subtitles/
-
-        m2fnet analyze talk.wav --format vtt -o talk.vtt --set transcriber.model=small.en
-    """
-    with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
-        from stream.analysis import analyze_command  # noqa: PLC0415 - see the module's docstring
-
-        raise typer.Exit(analyze_command(files, format_, output, settings, progress=err.is_terminal))
-
-
-@app.command()
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     config: Config = None,
@@ -209,6 +189,9 @@ def findings_table(rows: Sequence[tuple[str, str, bool, str, str]]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments, those of the process if none; ends the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character must not cost a result
+            stream.reconfigure(errors="backslashreplace")
     app(args=arguments, prog_name="m2fnet")
 
 

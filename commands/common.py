@@ -2,21 +2,28 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
+from models.config_file import plain_reason
+from models.file_names import encodable
+from models.whole_file import FileError
 from stream.settings import Settings
 
 if TYPE_CHECKING:
     from trainer.features.transcripts import Transcribe
 
 INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
+TERMINATED: Final = 143  # and by SIGTERM
 KNOWN_ERRORS: Final = {
     "models.bundle": "BundleError",
     "models.config_file": "ConfigError",
@@ -26,8 +33,8 @@ KNOWN_ERRORS: Final = {
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
     "stream.asr_model": "AsrModelError",
-    "stream.output": "OutputError",
     "stream.saved": "SavedError",
+    "stream.standard_input": "InputError",
     "stream.overlay.outputs": "OverlayError",
     "stream.recording.format": "RecordingError",
     "trainer.checkpoint": "CheckpointError",
@@ -48,9 +55,33 @@ STARTER_RUNS: Final = Path("runs/starter")
 err = Console(stderr=True)
 
 
+class PlainGroup(TyperGroup):
+    """A group whose complaints about options have no words of the library that checks them."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the library has it
+        """Read the group's own arguments."""
+        with _plain_complaints():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
+        """Read the arguments of a command of the group and run it."""
+        with _plain_complaints():
+            return super().invoke(*args, **kwargs)
+
+
+@contextmanager
+def _plain_complaints() -> Iterator[None]:
+    try:
+        yield
+    except typer.BadParameter as complaint:
+        complaint.message = plain_reason(complaint.message)
+        raise
+
+
 def group(text: str) -> typer.Typer:
     """Return an empty group of commands."""
     return typer.Typer(
+        cls=PlainGroup,
         help=text,
         no_args_is_help=True,
         add_completion=False,
@@ -83,26 +114,73 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 @contextmanager
 def told(*, verbose: bool) -> Iterator[None]:
     """Turn errors into one line and an exit code; with ``verbose`` they keep their traceback."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if verbose else "%(message)s",
-    )
+    _configure_log(verbose=verbose)
     for library in ("httpx", "httpcore", "urllib3", "faster_whisper", "matplotlib", "numba"):
         logging.getLogger(library).setLevel(logging.INFO if verbose else logging.WARNING)
     try:
-        yield
+        with _terminated_like_interrupted():
+            yield
+            sys.stdout.flush()
     except (typer.Exit, typer.BadParameter):
         raise
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); Python must not try to flush into it again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(exit_code(interrupt)) from None
+    except BrokenPipeError:  # the reader of our output has gone (`| head`)
+        _forget_output()
         raise typer.Exit(1) from None
     except Exception as error:
+        if isinstance(error, OSError | FileError):
+            _forget_output()
         if verbose:
             raise
         fail(explanation(error))
+
+
+class _Lines(logging.Formatter):
+    """Log records as a command's user reads them: a line each, without where in the program it was."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the first line of the message."""
+        return encodable(record.getMessage().partition("\n")[0])
+
+
+def _configure_log(*, verbose: bool) -> None:
+    """Write the log to standard error: all of it, with tracebacks, or what users want to know."""
+    handler = logging.StreamHandler()
+    everything = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(everything if verbose else _Lines("%(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Have SIGTERM end the block as Ctrl-C does, so that it may finish what it must; a second one ends the process."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt(TERMINATED)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """Return what a shell expects of a program ended so."""
+    return TERMINATED if TERMINATED in interrupt.args else INTERRUPTED
+
+
+def _forget_output() -> None:
+    """Keep Python from flushing once more, at its end, what the standard output did not take."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explanation(error: Exception) -> str:
@@ -123,9 +201,14 @@ def known_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, name) for module, name in loaded if module is not None and hasattr(module, name))
 
 
+def tell(message: str) -> None:
+    """Print a message for a user on standard error."""
+    err.print(f"m2fnet: {encodable(message)}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
 def fail(message: str) -> None:
     """Print a message for a user on standard error and exit with 1."""
-    err.print(f"m2fnet: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    tell(message)
     raise typer.Exit(1)
 
 

@@ -1,12 +1,14 @@
-"""What the evaluating commands share: corpora by name, and results written to a file or printed."""
+"""What commands share that write results: their forms, where they go, and corpora by name."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from models.whole_file import whole_file
+from models.whole_file import require_folder, whole_file
+from stream.formats import FORMS, Format, find_format
 
 STDOUT: Final = Path("-")
 
@@ -16,6 +18,53 @@ Root = Annotated[
         file_okay=False, help="The corpus's folder; the one of its name in the folder that M2FNET_DATA names if unset."
     ),
 ]
+
+
+def parse_format(text: str) -> Format:
+    """Return the form of a name, such as txt or srt.
+
+    Raises:
+        typer.BadParameter: there is none of this name.
+    """
+    form = find_format(text)
+    if form is None:
+        message = f"{text!r} is no form of results; there are {', '.join(FORMS)}"
+        raise typer.BadParameter(message)
+    return form
+
+
+FormOption = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        "-f",
+        parser=parse_format,
+        metavar="|".join(FORMS),
+        help="Form of the results; what the ending of --output says if not given, else text.",
+    ),
+]
+ResultOutput = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="File to write, or a folder for a file of each; standard output if not given, or -.",
+    ),
+]
+
+
+def destination(output: str | None) -> Path | None:
+    """Return where results go, None for the standard output; a name that ends in a slash is a folder, which is made.
+
+    Raises:
+        FileError: it can't be made.
+    """
+    if output is None or output == str(STDOUT):
+        return None
+    if output.endswith(tuple(filter(None, (os.sep, os.altsep)))):
+        require_folder(Path(output))
+    return Path(output)
 
 
 def listed(given: Sequence[str] | None) -> list[str]:

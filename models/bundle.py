@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from models.config_file import plain_reason
 from models.extractor import EMBEDDING_DIM, EmotionExtractor
 from models.face_image import INPUT_SIZE, MIN_SIZE
 from models.fusion import FusionConfig, M2FNet
@@ -348,7 +349,9 @@ def _read_config(folder: Path, name: str = _CONFIG) -> BundleConfig:
 def _reasons(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors())
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc'])) or 'config'}: {plain_reason(item['msg'])}" for item in error.errors()
+    )
 
 
 def _check_files(folder: Path, config: BundleConfig) -> None:

@@ -129,6 +129,11 @@ def is_null(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.lower() in NULLS)
 
 
+def plain_reason(message: str) -> str:
+    """Return why a value is refused as who refuses it says it, without pydantic's word for that."""
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return one line for each problem: which key, what is wrong, what is allowed."""
     return [
@@ -145,7 +150,7 @@ def _line(kind: str, path: tuple[int | str, ...], message: str, given: object, m
         case "missing":
             return f"{where}: is missing"
         case "value_error":
-            return message.removeprefix("Value error, ")
+            return plain_reason(message)
         case "model_type" | "model_attributes_type" | "dict_type" | "dataclass_type":
             return f"{where}: is a section and needs keys under it, not {given!r}"
         case _:

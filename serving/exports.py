@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from stream.addresses import clean_name, query_fields
 from stream.broadcast import Past
 from stream.events import Event
-from stream.formats import FORMS, Format, render
+from stream.formats import FORMS, Format, encoded, find_format
 from stream.from_events import dialog_from_events, shortened
 from stream.protocol import ErrorCode, ProtocolError
 
@@ -80,8 +80,7 @@ def export_response(told: Sequence[Event], form: Format, name: str, *, forgotten
     """Return the dialog that the events tell of, in a form; ``forgotten`` utterances are missing from them."""
     dialog = shortened(dialog_from_events(told, name), forgotten)
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "dialog"
-    body = render([dialog], form, several=False).encode()
-    return Export(FORMS[form].content_type, f"{stem}{FORMS[form].suffix}", body)
+    return Export(FORMS[form].content_type, f"{stem}{FORMS[form].suffix}", encoded([dialog], form, several=False))
 
 
 def parse_export(target: str) -> ExportRequest:
@@ -108,7 +107,7 @@ def parse_export(target: str) -> ExportRequest:
 
 
 def _form(text: str) -> Format:
-    form = next((form for form in FORMS if form == text), None)
+    form = find_format(text)
     if form is None:
         raise ExportError(HTTPStatus.BAD_REQUEST, f"format may be one of {', '.join(FORMS)}")
     return form

@@ -1,20 +1,18 @@
-"""Files analyzed by the live pipeline, as fast as the machine can: ``m2fnet analyze`` and its Python call."""
+"""A file analyzed by the live pipeline, as fast as the machine can."""
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from tqdm import tqdm
 
+from models.file_names import shown
 from stream.events import Event, SessionClosed
-from stream.formats import Format
 from stream.from_events import dialog_from_events
 from stream.live_models import LiveModels
 from stream.media import Media, SourceStatus
-from stream.output import require_output, write_results
 from stream.pipeline import run_session
 from stream.results import AnalysisResult
 from stream.session import Session
@@ -78,34 +76,4 @@ def analyze_file(
     if outcome.failure is not None:
         raise AnalysisError(outcome.failure.message)
     told.append(SessionClosed(reason=outcome.reason, totals=outcome.totals))
-    return dialog_from_events(told, str(path))
-
-
-def analyze_command(
-    files: Sequence[Path], form: Format, output: Path | None, settings: Settings, *, progress: bool
-) -> int:
-    """Analyze files, write what was found and return the exit code: 1 if any file could not be read.
-
-    Raises:
-        OutputError: the output can't be written.
-    """
-    require_output(output)
-    models = LiveModels.load(settings)
-    try:
-        results = list(_readable(files, models, settings, progress=progress))
-    finally:
-        models.close()
-    if results:
-        write_results(results, form, output, several=len(files) > 1)
-    return 0 if len(results) == len(files) else 1
-
-
-def _readable(
-    files: Sequence[Path], models: LiveModels, settings: Settings, *, progress: bool
-) -> Iterator[AnalysisResult]:
-    """Yield the results of the files that can be read; each other one gets a line on standard error."""
-    for path in files:
-        try:
-            yield analyze_file(path, models=models, settings=settings, progress=progress)
-        except AnalysisError as error:
-            print(f"m2fnet: {error}", file=sys.stderr)  # noqa: T201 - the command's own report
+    return dialog_from_events(told, shown(path))

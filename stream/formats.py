@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final, Literal
 
 from stream.captions import as_srt, as_vtt, clock
@@ -15,21 +16,35 @@ Format = Literal["json", "csv", "vtt", "srt", "html", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a form is called in file names and on the web."""
+    """How a form is called in file names and on the web, and how it is encoded there."""
 
     suffix: str
     content_type: str
+    encoding: str = "utf-8"
 
 
 FORMS: Final[dict[Format, Form]] = {
     "json": Form(".json", "application/json"),
-    "csv": Form(".csv", "text/csv; charset=utf-8"),
+    "csv": Form(".csv", "text/csv; charset=utf-8", "utf-8-sig"),  # without the mark Excel reads another encoding
     "vtt": Form(".vtt", "text/vtt; charset=utf-8"),
     "srt": Form(".srt", "application/x-subrip; charset=utf-8"),
     "html": Form(".html", "text/html; charset=utf-8"),
     "text": Form(".txt", "text/plain; charset=utf-8"),
 }
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+ALIASES: Final[dict[str, Format]] = {"txt": "text", "webvtt": "vtt", "subrip": "srt", "htm": "html"}
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, the wide signs of Chinese and Japanese keyboards too."""
+
+
+def find_format(name: str) -> Format | None:
+    """Return the form of a name, or of the ending of a file, None if there is none."""
+    plain = name.lower().removeprefix(".")
+    return next((form for form in FORMS if form == plain), ALIASES.get(plain))
+
+
+def format_of(output: PurePath | None) -> Format:
+    """Return the form that the name of an output asks for: text where it says nothing."""
+    return (find_format(output.suffix) if output is not None else None) or "text"
 
 
 def as_json(results: Sequence[AnalysisResult], *, several: bool) -> str:
@@ -43,12 +58,13 @@ def as_csv(results: Sequence[AnalysisResult]) -> str:
     labels = labels_of(results)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["file", "id", "speaker", "start_ms", "end_ms", "text", "label", *labels, "modalities"])
+    columns = ["file", "id", "speaker", "start_ms", "end_ms", "text", "label", *map(_cell, labels), "modalities"]
+    writer.writerow(columns)
     for result in results:
         for said in result.utterances:
             probabilities = [f"{said.probabilities.get(label, 0.0):.4f}" for label in labels]
             who, what = _cell(said.speaker), _cell(said.text)
-            row = [_cell(result.file), said.id, who, said.start_ms, said.end_ms, what, said.label]
+            row = [_cell(result.file), said.id, who, said.start_ms, said.end_ms, what, _cell(said.label)]
             writer.writerow([*row, *probabilities, " ".join(said.modalities)])
     return out.getvalue()
 
@@ -81,3 +97,8 @@ WRITERS: Final = {"csv": as_csv, "vtt": as_vtt, "srt": as_srt, "html": as_html, 
 def render(results: Sequence[AnalysisResult], form: Format, *, several: bool) -> str:
     """Return the results in a format; ``several`` says whether more than one file was asked for."""
     return as_json(results, several=several) if form == "json" else WRITERS[form](results)
+
+
+def encoded(results: Sequence[AnalysisResult], form: Format, *, several: bool) -> bytes:
+    """Return the results as a file of this form holds them."""
+    return render(results, form, several=several).encode(FORMS[form].encoding)

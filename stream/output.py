@@ -1,62 +1,111 @@
 """Where results are written: the standard output, a file, or a folder with a file for each."""
 
+import os
+import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+from typing import Final
 
-from stream.formats import FORMS, Format, render
+from models.output_checks import require_apart, require_no_binary
+from models.whole_file import FileError, require_file, require_folder, whole_file
+from stream.formats import FORMS, Format, encoded, render
 from stream.results import AnalysisResult
 
-
-class OutputError(Exception):
-    """The results can't be written; the message says why and what to do."""
-
-
-def require_output(output: Path | None) -> None:
-    """Refuse at once what can't be written in the end.
-
-    Raises:
-        OutputError: the folder of the file does not exist.
-    """
-    if output is not None and not output.is_dir() and not output.parent.is_dir():
-        message = f"can't write {output}: the folder {output.parent} does not exist; make it first"
-        raise OutputError(message)
+STDOUT: Final = Path("-")
+_NOT_IN_NAMES: Final = re.compile(r'[\x00-\x1f<>:"/\\|?*]' if os.name == "nt" else r"[\x00-\x1f/]")
 
 
-def write_results(results: Sequence[AnalysisResult], form: Format, output: Path | None, *, several: bool) -> None:
-    """Write results in a form; ``several`` says whether more than one was asked for.
+class ResultWriter:
+    """Writes results in one form: in a folder each to a file of its own, at once; else all of them at the end.
 
     Args:
-        results: at least one.
         form: the form.
-        output: a file; or a folder, where each result gets a file of its own name; the standard output if None.
+        output: a folder that is there; or a file; the standard output for None and ``-``.
+        stems: what the files in a folder are called, without their endings: of each result that may come.
+        inputs: what is read, and must not be replaced.
         several: says that a single result is still one of a list.
 
     Raises:
-        OutputError: the file can't be written.
+        FileError: something can't be written, or would replace an input or what is no text.
     """
-    if output is None:
-        sys.stdout.write(render(results, form, several=several))
-    elif output.is_dir():
-        for result, name in zip(results, file_names(results, form), strict=True):
-            _write(render([result], form, several=False), output / name)
-    else:
-        _write(render(results, form, several=several), output)
+
+    def __init__(
+        self, form: Format, output: Path | None, stems: Sequence[str], *, inputs: Iterable[Path], several: bool
+    ) -> None:
+        self._form, self._several = form, several
+        self._output = None if output == STDOUT else output
+        self._files: list[Path] = []
+        self._kept: list[AnalysisResult] = []
+        if self._output is not None and self._output.is_dir():
+            self._files = [self._output / name for name in file_names(stems, form)]
+            require_folder(self._output)
+        targets = self._files or [self._output] if self._output is not None else []
+        require_apart(targets, inputs)
+        for target in targets:
+            require_no_binary(target)
+            require_file(target)
+
+    def add(self, position: int, result: AnalysisResult) -> None:
+        """Take the result of the ``position``-th of the stems.
+
+        Raises:
+            FileError: it can't be written.
+        """
+        if self._files:
+            self._write([result], self._files[position], several=False)
+        else:
+            self._kept.append(result)
+
+    def close(self) -> None:
+        """Write what there is so far, if it has not been; to be called once.
+
+        Raises:
+            FileError: it can't be written.
+        """
+        if not self._kept:
+            return
+        if self._output is None:
+            _print(render(self._kept, self._form, several=self._several))
+        else:
+            self._write(self._kept, self._output, several=self._several)
+
+    def _write(self, results: Sequence[AnalysisResult], path: Path, *, several: bool) -> None:
+        with whole_file(path) as partial:
+            partial.write_bytes(encoded(results, self._form, several=several))
 
 
-def file_names(results: Sequence[AnalysisResult], form: Format) -> list[str]:
-    """Return a name for each result: its file's with the form's ending, and a number where that is taken."""
+def stem_of(name: str) -> str:
+    """Return what the file of a result is called without its ending, by the name of the result."""
+    return _NOT_IN_NAMES.sub("_", PurePath(name).stem) or "dialog"
+
+
+def file_names(stems: Sequence[str], form: Format) -> list[str]:
+    """Return a name for each stem with the form's ending, and a number where that is taken.
+
+    Names are taken for the same that differ in capital letters or in how accents are encoded: some disks do.
+    """
     names: list[str] = []
-    for result in results:
-        stem = Path(result.file).stem or "dialog"
-        tried = [stem, *(f"{stem}-{number}" for number in range(2, len(results) + 1))]
-        names.append(next(name for name in (f"{stem}{FORMS[form].suffix}" for stem in tried) if name not in names))
+    taken: set[str] = set()
+    for stem in stems:
+        tried = (f"{stem}{number}{FORMS[form].suffix}" for number in ("", *(f"-{n}" for n in range(2, len(stems) + 2))))
+        name = next(name for name in tried if _folded(name) not in taken)
+        taken.add(_folded(name))
+        names.append(name)
     return names
 
 
-def _write(text: str, path: Path) -> None:
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _print(text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        message = f"can't write {path}: {error.strerror}"
-        raise OutputError(message) from error
+        message = f"the standard output can't be written ({error.strerror or error})"
+        raise FileError(message) from error

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from models.config_file import Section
+from models.config_file import Section, plain_reason
 from stream.events import Error, Event, Faces, SessionUpdated, TranscriptPartial
 from stream.media import AudioChunk, Samples
 from stream.settings import ClientSettings, SegmenterSettings, Settings
@@ -224,7 +224,7 @@ def _explain(error: ValidationError) -> ProtocolError:
         case "extra_forbidden":
             return ProtocolError(ErrorCode.FIELD_UNKNOWN, f"unknown field {field}")
         case _:
-            return ProtocolError(ErrorCode.FIELD_INVALID, f"{field}: {quote(first['msg'])}")
+            return ProtocolError(ErrorCode.FIELD_INVALID, f"{field}: {quote(plain_reason(first['msg']))}")
 
 
 def quote(text: str) -> str:
@@ -250,7 +250,8 @@ def client_settings(base: Settings, client: ClientSettings, check_language: Chec
     try:
         segmenter = SegmenterSettings.model_validate(base.segmenter.model_dump() | asked)
     except ValidationError as error:
-        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {quote(error.errors()[0]['msg'])}") from None
+        why = plain_reason(error.errors()[0]["msg"])
+        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {quote(why)}") from None
     language = client.language or base.transcriber.language
     try:
         check_language(language)

@@ -7,6 +7,8 @@ from typing import Final, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from models.config_file import plain_reason
+from models.file_names import shown
 from stream import events
 from stream.events import Event
 from stream.from_events import conversations, dialog_from_events
@@ -21,27 +23,28 @@ class SavedError(Exception):
     """A file holds no dialog; the message names it and says what to give instead."""
 
 
-def read_dialogs(path: Path) -> list[AnalysisResult]:
+def read_dialogs(path: Path, name: str = "") -> list[AnalysisResult]:
     """Return the dialogs that a file holds: one for each room, and for each session that is in none.
 
     Args:
         path: JSON lines with an event in each; the folder of a recording, where they are in ``events.jsonl``; or the
             JSON of analyzed files.
+        name: what errors call it; its path if none is given.
 
     Raises:
         SavedError: it can't be read, or holds something else.
     """
-    file = path / EVENTS_FILE if path.is_dir() else path
+    place = path / EVENTS_FILE if path.is_dir() else path
+    file = name or shown(place)
     try:
-        with file.open(encoding="utf-8") as lines:
+        # Windows' editors put a mark in front; a crash may have cut a character in two.
+        with place.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
             first = next((line for line in lines if line.strip()), "")
             lines.seek(0)
             return _told(file, lines) if _is_event(first) else _analyzed(file, lines.read())
     except OSError as error:
         message = f"can't read {file}: {error.strerror}; give the {EVENTS_FILE} of a recording, or analyzed JSON"
         raise SavedError(message) from error
-    except UnicodeDecodeError as error:
-        raise _neither(file) from error
 
 
 def _is_event(line: str) -> bool:
@@ -52,7 +55,7 @@ def _is_event(line: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get("type"), str)
 
 
-def _analyzed(file: Path, text: str) -> list[AnalysisResult]:
+def _analyzed(file: str, text: str) -> list[AnalysisResult]:
     try:
         found = ANALYSIS.validate_json(text)
     except ValidationError as error:
@@ -64,14 +67,14 @@ def _analyzed(file: Path, text: str) -> list[AnalysisResult]:
     return results
 
 
-def _neither(file: Path) -> SavedError:
+def _neither(file: str) -> SavedError:
     return SavedError(
         f"{file} is neither a recording's events (JSON lines) nor what `m2fnet analyze --format json` writes; "
         "give one of these"
     )
 
 
-def _told(file: Path, lines: Iterable[str]) -> list[AnalysisResult]:
+def _told(file: str, lines: Iterable[str]) -> list[AnalysisResult]:
     torn: list[int] = []
     found = conversations(_events(file, lines, torn))
     if not found:
@@ -81,7 +84,7 @@ def _told(file: Path, lines: Iterable[str]) -> list[AnalysisResult]:
     return [_with_end_lost(result) for result in results] if torn else results
 
 
-def _events(file: Path, lines: Iterable[str], torn: list[int]) -> Iterator[Event]:
+def _events(file: str, lines: Iterable[str], torn: list[int]) -> Iterator[Event]:
     """Yield the events of the types that are known; the number of a last line that was cut off goes to ``torn``."""
     for number, line in enumerate(lines, 1):
         try:
@@ -89,7 +92,7 @@ def _events(file: Path, lines: Iterable[str], torn: list[int]) -> Iterator[Event
             if not isinstance(value, dict):
                 raise _no_event(file, number, "no JSON object")
             if value.get("type") in _TYPES:
-                yield _EVENT.validate_python(value)
+                yield _EVENT.validate_json(line)  # more exact than the value: half a character is an error
         except ValidationError as error:
             raise _no_event(file, number, _reason(error)) from None
         except ValueError:
@@ -98,14 +101,15 @@ def _events(file: Path, lines: Iterable[str], torn: list[int]) -> Iterator[Event
             torn.append(number)
 
 
-def _no_event(file: Path, number: int, why: str) -> SavedError:
+def _no_event(file: str, number: int, why: str) -> SavedError:
     return SavedError(f"{file}, line {number}: this is no event of docs/protocol.md ({why}); take the line out")
 
 
 def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"][1:])
-    return f"{field}: {first['msg']}" if field else first["msg"]
+    why = plain_reason(first["msg"])
+    return f"{field}: {why}" if field else why
 
 
 def _with_end_lost(result: AnalysisResult) -> AnalysisResult:

@@ -1,12 +1,15 @@
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer
-from exported_dialog import room_of_two
+from exported_dialog import emotion, room_of_two
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -42,6 +45,21 @@ def test_every_command_has_examples_and_every_option_its_help(command: list[str]
         return
     assert f"m2fnet {' '.join(command)}" in (found.help or "")
     assert all(getattr(option, "help", None) for option in found.params)
+
+
+def test_the_version_is_said() -> None:
+    result = runner.invoke(cli.app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"m2fnet {version('m2fnet-live')}\n")
+
+
+def test_a_terminal_that_lacks_characters_costs_no_result(tmp_path: Path) -> None:
+    recorded = tmp_path / "events.jsonl"
+    said = emotion(0, 0, session="s", text="\u4f60\u597d", speaker="Zo\u00eb")
+    recorded.write_text(said.model_dump_json() + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "cli", "render", str(recorded)]
+    told = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert told.returncode == 0
+    assert b"Zo\\xeb: \\u4f60\\u597d" in told.stdout
 
 
 def test_help_answers_without_the_models() -> None:
@@ -142,6 +160,27 @@ def test_interruption_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
     assert left.value.exit_code == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal of Unix")
+def test_termination_ends_it_as_interruption_does_but_for_its_code() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(typer.Exit) as left, common.told(verbose=False):
+        signal.raise_signal(signal.SIGTERM)
+    assert left.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_broke_inside_is_told_without_where_unless_asked_for() -> None:
+    code = (
+        "import logging, sys\nfrom commands.common import told\n"
+        "with told(verbose=len(sys.argv) > 1):\n"
+        " try: 1 / 0\n except ArithmeticError: logging.getLogger('stream.x').exception('it broke\\nTraceback')"
+    )
+    for verbose in ([], ["-v"]):
+        done = subprocess.run([sys.executable, "-c", code, *verbose], capture_output=True, text=True, check=False)
+        assert (done.stderr == "it broke\n") == (not verbose)
+        assert ("ZeroDivisionError" in done.stderr) == bool(verbose)
 
 
 @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="these always have a desktop")

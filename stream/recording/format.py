@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from models.config_file import Section
+from models.config_file import Section, plain_reason
 from stream.events import Event
 from stream.settings import (
     ClientSettings,
@@ -203,7 +203,7 @@ def read_about(folder: Path) -> About:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        message = f"{path} was made by another version, or is damaged: {where}: {first['msg']}"
+        message = f"{path} was made by another version, or is damaged: {where}: {plain_reason(first['msg'])}"
         raise RecordingError(message) from None
 
 
@@ -223,5 +223,5 @@ def read_lines(path: Path, adapter: "TypeAdapter[Line]") -> Iterator[Line]:
                 yield adapter.validate_json(line)
             except ValidationError as error:
                 first = error.errors(include_url=False)[0]
-                message = f"{path}, line {number} can't be understood: {first['msg']}"
+                message = f"{path}, line {number} can't be understood: {plain_reason(first['msg'])}"
                 raise RecordingError(message) from None

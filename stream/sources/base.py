@@ -133,6 +133,6 @@ class Source(ABC):
 
     def _unexpected(self, error: Exception) -> SourceStatus:
         # A library's message may quote an address with its password.
-        log.error("%s broke: %s", self.name, redact_text("".join(traceback.format_exception(error))))
-        message = f"{self.name} broke: {redact_text(str(error))} ({type(error).__name__}); the log has the details"
+        log.error("%s broke\n%s", self.name, redact_text("".join(traceback.format_exception(error))))
+        message = f"{self.name} broke: {redact_text(str(error))} ({type(error).__name__})"
         return self._status("failed", "error", message)

@@ -8,6 +8,7 @@ import av
 from av.container import InputContainer
 
 from models.containers import open_media
+from models.file_names import shown
 from stream.media import Media, SourceStatus
 from stream.sources.base import Source
 from stream.sources.decode import Decoder
@@ -27,12 +28,12 @@ class FileSource(Source):
 
     def __init__(self, path: Path | str, *, realtime: bool = False, max_fps: float = DEFAULT_MAX_FPS) -> None:
         self.path = Path(path)
-        super().__init__(self.path.name, live=False)
+        super().__init__(shown(self.path.name), live=False)
         self._realtime = realtime
         self._max_fps = max_fps
 
     def _media(self) -> Generator[Media]:
-        self._check()
+        self.check()
         with self._open() as container:
             decoder = Decoder(container, max_fps=self._max_fps, code=self.kind)
             if not decoder.has_streams:
@@ -43,22 +44,28 @@ class FileSource(Source):
             if not self._stopping.is_set():
                 yield from self._shortcomings(decoder)
 
-    def _check(self) -> None:
-        """Raise what can be said of the file without opening it as media."""
+    def check(self) -> None:
+        """See what can be said of the file without opening it as media.
+
+        Raises:
+            SourceError: it is missing, empty, no file, or can't be read.
+        """
         path = self.path
         try:
             if path.is_dir():
-                self._fail("not_media", f"{path.name} is a folder; name a file in it")
+                self._fail("not_media", f"{self.name} is a folder; name a file in it")
             if not path.exists():
-                self._fail("not_found", f"{path} does not exist; check the path")
+                self._fail("not_found", f"{shown(path)} does not exist; check the path")
             if not path.is_file():
-                self._fail("not_media", f"{path} is not a regular file; a camera is named as a camera, not as a file")
+                self._fail(
+                    "not_media", f"{shown(path)} is not a regular file; a camera is named as a camera, not as a file"
+                )
             if not path.stat().st_size:
-                self._fail("empty", f"{path.name} is empty (0 bytes)")
+                self._fail("empty", f"{self.name} is empty (0 bytes)")
             with path.open("rb"):
                 pass
         except OSError as error:
-            message = f"{path.name} can't be read: {error.strerror}; check its permissions"
+            message = f"{self.name} can't be read: {error.strerror}; check its permissions"
             self._fail("unreadable", message)
 
     def _open(self) -> InputContainer:

@@ -17,8 +17,13 @@ def open_source(spec: str, *, realtime: bool, max_fps: float = DEFAULT_MAX_FPS) 
     Raises:
         ValueError: an address of an unknown kind; the message says which are known.
     """
-    if spec.lower().startswith("file://"):
-        return FileSource(url2pathname(urlsplit(spec).path), realtime=realtime, max_fps=max_fps)
+    if (path := file_of_address(spec)) is not None:
+        return FileSource(path, realtime=realtime, max_fps=max_fps)
     if "://" in spec:
         return NetworkSource(spec, realtime=realtime, max_fps=max_fps)
     return FileSource(Path(spec).expanduser(), realtime=realtime, max_fps=max_fps)
+
+
+def file_of_address(spec: str) -> str | None:
+    """Return the path in a ``file://`` address, None for anything else."""
+    return url2pathname(urlsplit(spec).path) if spec.lower().startswith("file://") else None

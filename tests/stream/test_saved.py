@@ -1,4 +1,3 @@
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from exported_dialog import emotion, room_of_two
 from stream import events
 from stream.formats import render
 from stream.from_events import dialog_from_events
-from stream.output import OutputError, file_names, require_output, write_results
 from stream.saved import SavedError, read_dialogs
 
 
@@ -82,19 +80,24 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
         read_dialogs(tmp_path)
 
 
-def test_a_folder_gets_a_file_of_each_and_none_is_written_over(tmp_path: Path) -> None:
-    dialog = dialog_from_events(room_of_two(), "x")
-    results = [dialog.model_copy(update={"file": name}) for name in ("a/talk.mp4", "b/talk.mp4", "a/other.wav")]
-    assert file_names(results, "srt") == ["talk.srt", "talk-2.srt", "other.srt"]
-    write_results(results, "srt", tmp_path, several=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.srt", "talk-2.srt", "talk.srt"]
-    write_results(results, "json", tmp_path / "all.json", several=True)
-    assert len(json.loads((tmp_path / "all.json").read_text())) == 3
+def test_a_last_character_that_was_cut_in_two_costs_only_its_line(tmp_path: Path) -> None:
+    file = recorded(tmp_path / "events.jsonl", [*room_of_two(), emotion(9, 90_000, session="a", text="\u00e9")])
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.rindex("\u00e9".encode()) + 1])
+    (dialog,) = read_dialogs(file)
+    assert len(dialog.utterances) == 3
+    assert [warning.code for warning in dialog.warnings] == ["events.truncated"]
 
 
-def test_an_output_that_can_not_be_is_refused_before_the_work(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="does not exist"):
-        require_output(tmp_path / "none" / "x.html")
-    require_output(tmp_path / "x.html")
-    require_output(tmp_path)
-    require_output(None)
+@pytest.mark.parametrize("bad", [b"\xe9", b"\\ud83d"])
+def test_characters_that_are_none_are_told_with_their_line(tmp_path: Path, bad: bytes) -> None:
+    file = recorded(tmp_path / "events.jsonl", room_of_two())
+    file.write_bytes(file.read_bytes().replace(b"Good morning.", bad))
+    with pytest.raises(SavedError, match=r"line \d: this is no event"):
+        read_dialogs(file)
+
+
+def test_events_that_an_editor_marked_as_utf8_are_read(tmp_path: Path) -> None:
+    file = recorded(tmp_path / "events.jsonl", room_of_two())
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert len(read_dialogs(file)[0].utterances) == 3
