@@ -40,6 +40,14 @@ HEARD = AsrFigures(
     waiting=1, first=BatchFigures({1: 4}, 2.0), again=BatchFigures({1: 1}, 1.5), done={"final": 4}, sound_s=12.0
 )
 SECOND = bytes(2 * 16_000)
+# No limit of the server's ends a test on a busy machine; those that are tested are given by their tests.
+PATIENT: Mapping[str, object] = {
+    "auth_timeout_s": 60,
+    "handshake_timeout_s": 60,
+    "ping_timeout_s": 600,
+    "stop_timeout_s": 60,
+    "watcher_patience_s": 600,
+}
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,7 @@ async def running(
     recorder: Recorder | None = None,
     **limits: object,
 ) -> AsyncIterator[Running]:
-    settings = Settings(server=ServerSettings.model_validate({"port": 0} | limits))
+    settings = Settings(server=ServerSettings.model_validate({"port": 0} | PATIENT | limits))
     tls = server.tls_of(settings.server)
     ready, stop = asyncio.Event(), asyncio.Event()
     plan = plan or Plan()

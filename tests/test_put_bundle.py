@@ -11,6 +11,8 @@ from tiny_bundle import tiny_bundle
 
 from models.bundle import load_bundle, save_bundle
 
+pytestmark = pytest.mark.slow
+
 PUT = runpy.run_path(str(Path(__file__).resolve().parent.parent / "scripts" / "put_bundle.py"))["put"]
 
 

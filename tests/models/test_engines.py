@@ -28,8 +28,10 @@ Inputs = dict[str, Array]
 
 _BUNDLES = [
     "tiny",
-    "whisper and scene",
-    pytest.param("starter", marks=pytest.mark.skipif(not STARTER.exists(), reason="not trained yet")),
+    pytest.param("whisper and scene", marks=pytest.mark.slow),
+    pytest.param(
+        "starter", marks=[pytest.mark.slow, pytest.mark.skipif(not STARTER.exists(), reason="not trained yet")]
+    ),
 ]
 
 
@@ -263,7 +265,10 @@ def test_openvino_by_name_is_refused_where_it_does_not_work(bundle: Bundle) -> N
     "silent",
     [
         "import openvino.tools.ovc.telemetry_utils as used; assert used.tm.__name__.endswith('telemetry_stub')",
-        "import nncf.telemetry.wrapper as used; assert not isinstance(used.telemetry, used.NNCFTelemetry)",
+        pytest.param(
+            "import nncf.telemetry.wrapper as used; assert not isinstance(used.telemetry, used.NNCFTelemetry)",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_libraries_do_not_report_how_they_are_used(silent: str) -> None:
@@ -284,6 +289,7 @@ def test_a_precision_that_an_engine_lacks_is_refused(bundle: Bundle, name: Engin
         select.choose_engine(name, bundle, precision="float16")
 
 
+@pytest.mark.slow
 def test_bfloat16_says_nearly_the_same(bundle: Bundle, cache: Path) -> None:
     reference = TorchEngine(bundle)
     for engine in (

@@ -19,6 +19,8 @@ from models.runtime.schedule import DeadlineExceededError
 CLIP = Path(__file__).parents[2] / "demo" / "clip.mp4"
 EVERY = 60
 
+pytestmark = pytest.mark.slow
+
 
 def detector(networks: DetectionNetworks | None = None) -> FaceDetector:
     limits = FaceSettings()

@@ -20,6 +20,7 @@ from models.runtime.torch_engine import TorchEngine
 NAMES: list[ServedName] = ["text", "audio", "face", "scene", "fusion", "pnet", "rnet", "onet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_half_network_computes_in_float16_between_float32_inputs_and_outputs(
     bundle: Bundle, name: ServedName
@@ -96,6 +97,7 @@ def test_an_openvino_export_is_two_files(bundle: Bundle, tmp_path: Path, monkeyp
         Exporter("openvino", bundle.config, "float16", tmp_path)
 
 
+@pytest.mark.slow
 def test_float16_networks_say_nearly_the_same(bundle: Bundle) -> None:
     reference = TorchEngine(bundle)
     sessions = {

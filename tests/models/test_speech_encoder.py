@@ -26,6 +26,7 @@ def mel() -> torch.Tensor:
     return WhisperMel()(torch.from_numpy(np.pad(samples, (0, 30 * 16_000 - len(samples))))[None])
 
 
+@pytest.mark.slow
 def test_the_encoder_computes_what_the_speech_recogniser_does(encoder: SpeechEncoder, mel: torch.Tensor) -> None:
     folder = packaged_whisper()
     original = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="float32")

@@ -132,13 +132,8 @@ def words(bundle: Bundle) -> Bundle:
 
 
 @no_gpu
-@pytest.mark.parametrize(
-    ("name", "engine"),
-    [
-        pytest.param("openvino", OpenVinoEngine, marks=pytest.mark.slow),
-        ("onnxruntime", OnnxRuntimeEngine),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "engine"), [("openvino", OpenVinoEngine), ("onnxruntime", OnnxRuntimeEngine)])
 def test_an_engine_whose_networks_are_in_the_cache_is_taken_at_once(
     words: Bundle, cache: Path, name: EngineName, engine: Callable[[Bundle], object]
 ) -> None:
@@ -148,10 +143,8 @@ def test_an_engine_whose_networks_are_in_the_cache_is_taken_at_once(
 
 
 @no_gpu
-@pytest.mark.parametrize(
-    ("name", "weights"),
-    [pytest.param("openvino", "model.bin", marks=pytest.mark.slow), ("onnxruntime", "model.onnx")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "weights"), [("openvino", "model.bin"), ("onnxruntime", "model.onnx")])
 def test_a_network_cut_short_in_the_cache_is_converted_again_while_another_engine_serves(
     words: Bundle, cache: Path, name: EngineName, weights: str, caplog: pytest.LogCaptureFixture
 ) -> None:

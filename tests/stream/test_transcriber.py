@@ -37,7 +37,13 @@ def test_speech_becomes_words_with_media_times(transcriber: Transcriber) -> None
 
 
 @pytest.mark.parametrize(
-    "samples", [silence(0), silence(0.01), silence(3), noise(3, 0.001), noise(3, 0.03)], ids=lambda x: f"{len(x)}"
+    "samples",
+    [
+        silence(0),
+        *(pytest.param(samples, marks=pytest.mark.slow) for samples in (silence(0.01), silence(3), noise(3, 0.001))),
+        noise(3, 0.03),
+    ],
+    ids=lambda x: f"{len(x)}",
 )
 def test_sound_without_speech_has_no_words_and_says_why(transcriber: Transcriber, samples: Samples) -> None:
     transcript = transcriber.submit(samples, 0.0).result()

@@ -44,6 +44,7 @@ def sure(transcripts: Sequence[Transcript | None]) -> list[Transcript]:
     return found
 
 
+@pytest.mark.slow
 def test_sounds_heard_together_have_the_words_and_times_of_each_alone() -> None:
     together = sure(whisper(12_000).hear(CLIPS))
     for sound, transcript in zip(CLIPS, together, strict=True):
@@ -52,6 +53,7 @@ def test_sounds_heard_together_have_the_words_and_times_of_each_alone() -> None:
         assert furthest(transcript, alone) <= 60
 
 
+@pytest.mark.slow
 def test_in_the_whole_window_they_are_those_of_faster_whispers_own_way() -> None:
     for sound, transcript in zip(CLIPS, sure(whisper(30_000).hear(CLIPS)), strict=True):
         own = whisper(30_000).hear_again(sound)
@@ -77,7 +79,15 @@ def test_turns_of_a_telephone_talk_are_those_of_faster_whispers_own_way() -> Non
     assert compared >= len(turns) // 2
 
 
-@pytest.mark.parametrize("samples", [silence(0), silence(0.01), silence(3), noise(3, 0.03)], ids=lambda x: f"{len(x)}")
+@pytest.mark.parametrize(
+    "samples",
+    [
+        silence(0),
+        *(pytest.param(samples, marks=pytest.mark.slow) for samples in (silence(0.01), silence(3))),
+        noise(3, 0.03),
+    ],
+    ids=lambda x: f"{len(x)}",
+)
 def test_doubt_about_one_sound_is_no_doubt_about_another(samples: Samples) -> None:
     clip, doubtful = whisper(12_000).hear([CLIPS[0], Sound(samples, 0.0)])
     assert clip is not None

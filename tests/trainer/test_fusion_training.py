@@ -160,6 +160,7 @@ def test_dev_is_judged_as_the_regime_sees_it(regime: Regime) -> None:
     assert trained.config.causal == (regime == "causal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remedy", ["none", "class_balanced", "focal", "logit_adjustment"])
 def test_it_learns_a_rule_of_text_and_voice(tmp_path: Path, remedy: str) -> None:
     generator = np.random.default_rng(0)

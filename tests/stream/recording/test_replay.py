@@ -270,7 +270,9 @@ def test_the_media_are_those_of_the_call(room: Path) -> None:
         assert [stream.type for stream in file.streams] == ["audio"]
 
 
-@pytest.mark.parametrize("share", [0.1, 0.4, 0.75])
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.1, marks=pytest.mark.slow), 0.4, pytest.param(0.75, marks=pytest.mark.slow)]
+)
 def test_a_recording_that_was_cut_off_is_replayed_up_to_there(
     copy: Path, runtime: Runtime, share: float, capsys: pytest.CaptureFixture[str]
 ) -> None:

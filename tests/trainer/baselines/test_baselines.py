@@ -138,6 +138,7 @@ def rule(generator: np.random.Generator, *, of_the_one_before: bool) -> DialogFe
     return DialogFeatures(texts, voices, nothing, nothing, labels, ["a", "b"] * (LENGTH // 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_it_learns_a_rule_of_an_utterance_or_of_the_one_before(name: BaselineName, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
