@@ -1,15 +1,18 @@
 import csv
 import io
 import json
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import jsonschema
 import pytest
 from exported_dialog import emotion, room_of_two
+from rich.cells import cell_len
 
 from models.labels import LABELS
-from stream.formats import Format, render
+from stream.formats import FORMS, Format, find_format, format_of, render
 from stream.from_events import dialog_from_events
 from stream.results import ANALYSIS, AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
 
@@ -119,7 +122,68 @@ def test_srt_is_numbered_and_has_commas_in_its_times() -> None:
     assert srt.startswith("1\n00:00:00,500 --> 01:01:01,042\nAnn: Hello there. [joy]\n\n2\n")
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx"])
+LONG = (
+    "I really did not expect that you of all people would come here today, after everything that has happened, "
+    "and still it makes me so glad that I could cry, if only there were time for it."
+)
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONG,
+        LONG[:100],
+        "one",
+        "",
+        "x" * 200,
+        "http://example.org/" + "a/" * 60 + " and more",
+        "\u4f60\u597d\u5417" * 40,
+    ],
+)
+@pytest.mark.parametrize("speaker", ["Ann", "A Person Of Many Names And Titles, Some Of Which Nobody Remembers Today"])
+def test_captions_fit_the_screen_and_share_the_time(form: Format, text: str, speaker: str) -> None:
+    said = emotion(0, 10_000, text=text, speaker=speaker).model_copy(update={"end_ms": 22_000})
+    read = cues(render([dialog_from_events([said], "x")], form, several=False), form)
+    lines = [[*filter(None, re.sub("<[^>]*>", "", line).splitlines())] for _, _, line in read]
+    assert all(1 <= len(of_one) <= 2 for of_one in lines)
+    assert max(cell_len(line) for of_one in lines for line in of_one) <= 42
+    assert all(of_one[-1].endswith("[joy]") for of_one in lines)
+    words = "".join(line for of_one in lines for line in of_one).replace("[joy]", "").replace(" ", "")
+    assert words == (f"{speaker}:{text}" if form == "srt" else text).replace(" ", "")
+    assert read[0][0] == pytest.approx(10)
+    assert read[-1][0] + read[-1][1] == pytest.approx(22)
+    for (start, length, _), (following, _, _) in pairwise(read):
+        assert start + length == pytest.approx(following)
+    if text == LONG:
+        assert len(read) in {3, 4}
+        assert min(length for _, length, _ in read) > 2
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_captions_of_people_who_speak_at_once_are_in_order(form: Format) -> None:
+    long = emotion(0, 0, text=LONG).model_copy(update={"end_ms": 12_000})
+    read = cues(render([dialog_from_events([long, emotion(1, 5_000)], "x")], form, several=False), form)
+    starts = [start for start, _, _ in read]
+    assert starts == sorted(starts)
+    assert 0 < starts.index(5.0) < len(starts) - 1
+
+
+def test_many_captions_in_no_time_last_a_millisecond_each() -> None:
+    said = emotion(0, 0, text=LONG).model_copy(update={"end_ms": 0})
+    read = cues(render([dialog_from_events([said], "x")], "srt", several=False), "srt")
+    assert all(length == pytest.approx(0.001) for _, length, _ in read)
+
+
+@pytest.mark.parametrize("label", ["joy", "=1+1", "a label of a bundle that somebody made up who had much time"])
+def test_any_label_fits_a_caption_and_is_no_formula(label: str) -> None:
+    said = emotion(0, 0).model_copy(update={"label": label, "probabilities": {label: 1.0}})
+    dialog = dialog_from_events([said], "x")
+    assert max(map(len, render([dialog], "srt", several=False).splitlines())) <= 42
+    assert f",{label}," not in render([dialog], "csv", several=False) or label[0] != "="
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\uff1d1"])
 def test_a_spreadsheet_computes_nothing_that_a_participant_made_up(name: str) -> None:
     dialog = dialog_from_events([emotion(0, 0, speaker=name, text="-well")], "=room")
     (row,) = csv.DictReader(io.StringIO(render([dialog], "csv", several=False)))
@@ -130,6 +194,15 @@ def test_csv_has_the_labels_of_the_bundle_that_was_used() -> None:
     told = emotion(0, 0).model_copy(update={"label": "excited", "probabilities": {"excited": 0.7, "neutral": 0.3}})
     (row,) = csv.DictReader(io.StringIO(render([dialog_from_events([told], "x")], "csv", several=False)))
     assert (row["neutral"], row["excited"], "joy" in row) == ("0.3000", "0.7000", False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_found_by_its_name_and_by_the_ending_of_its_files(form: Format) -> None:
+    assert {find_format(form), find_format(form.upper()), format_of(Path(f"x{FORMS[form].suffix}"))} == {form}
+
+
+def test_the_form_is_text_where_the_name_of_the_file_says_nothing() -> None:
+    assert {format_of(None), format_of(Path("x")), format_of(Path("x.docx"))} == {"text"}
 
 
 def test_text_names_the_emotion_and_the_warnings() -> None:
