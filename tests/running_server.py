@@ -154,9 +154,10 @@ class Running:
 
     async def until(self, holds: Callable[[Message], bool]) -> Message:
         """Ask for the health figures until they are so; the test's time limit ends it otherwise."""
-        while not holds(health := await self.health()):
-            pass
-        return health
+        while True:
+            if holds(health := await self.health()):
+                return health
+            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from running_server import Running, closing, control, event, get, kinds, running, sound, until
-from websockets.asyncio.client import connect
 
 import server
 from serving.tokens import ChosenToken, Guesses
@@ -292,9 +291,10 @@ async def test_a_watcher_that_is_let_in_and_then_talks_is_told_to_be_quiet() -> 
 
 async def test_a_handshake_that_is_never_finished_is_cut_off() -> None:
     async with running(handshake_timeout_s=1.0) as run:
+        client = await run.open()
         reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
         writer.write(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n")
         await reader.read()
         writer.close()
-        async with connect(f"ws://127.0.0.1:{run.port}/v1/stream") as client:
-            assert (await event(client))["type"] == "session.created"
+        await client.send(sound())
+        await until(client, "emotion")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_until
 
 from models.faces import Detection
 from models.geometry import Box
@@ -169,8 +169,7 @@ def test_the_event_tells_how_far_apart_pictures_are_analyzed(make: Callable[...,
     scene.detector.wait_until_searching()
     scene.clock.now_s = 0.4  # at 0.4 of the processor: one picture a second
     scene.detector.let.release()
-    while scene.vision._busy:
-        pass
+    wait_until(lambda: not scene.vision._busy)
     scene.push(200, 400, 1_000)
     assert scene.close() == VisionCounts(analyzed=2, passed_over=2)
     assert [told.interval_ms for told in scene.told] == [200, 1_000]
