@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from commands.common import Config, Set, Verbose, err, told
+from commands.outputs import STDOUT
+from models.output_checks import require_apart
 from stream.config import load_settings
 from stream.overlay.look import FADE_RANGE, SIZE_RANGE, Look, Position, parse_show
 
@@ -73,7 +75,8 @@ def overlay(
         look = _look(show, size, position, fade)
         settings = load_settings(config, set_ or [])
         opened = _source(settings, camera, microphone, source, fps)
-        _run(settings, opened, _output(output, source, device, fps), look, name)
+        read = getattr(opened, "path", None), config
+        _run(settings, opened, _output(output, device, fps, filter(None, read)), look, name)
 
 
 def _look(show: str, size: int, position: Position, fade: float) -> Look:
@@ -101,14 +104,15 @@ def _source(
     return open_local(settings, camera, microphone, [] if source is None else [source], max_fps=fps)[0]
 
 
-def _output(path: Path | None, source: str | None, device: str | None, fps: float) -> "Output":
+def _output(path: Path | None, device: str | None, fps: float, inputs: Iterable[Path]) -> "Output":
     from stream.overlay.outputs import VideoFile, VirtualCamera  # noqa: PLC0415 - as above
 
     if path is None:
         return VirtualCamera(device, fps)
-    if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
-        message = f"{path} is the source itself; give another name"
+    if path == STDOUT:
+        message = "a video can't be written to the standard output; name a file that ends in .mp4 or .mkv"
         raise typer.BadParameter(message, param_hint="--output")
+    require_apart([path], inputs)
     return VideoFile(path, fps)
 
 

@@ -31,13 +31,25 @@ def said(*arguments: str) -> tuple[int, str]:
         (["--source", "a.mp4", "--microphone", "default"], "a source brings its own sound"),
         (["--camera", "0", "--show", "hat"], "'hat' can't be shown"),
         (["--camera", "0", "--size", "5"], "5 is not 0 or from 10 to 200"),
-        (["--source", str(CLIP), "--output", str(CLIP)], "is the source itself"),
+        (["--source", str(CLIP), "--output", "-"], "can't be written to the standard output"),
     ],
 )
 def test_wrong_arguments_are_told(arguments: list[str], words: str) -> None:
     code, output = said(*arguments)
     assert code == 2
     assert words in output
+
+
+@pytest.mark.parametrize("source", [str(CLIP), CLIP.as_uri(), f"{CLIP.parent}/../demo/clip.mp4"])
+def test_the_source_is_not_drawn_on_itself(source: str, tmp_path: Path) -> None:
+    link = tmp_path / "link.mp4"
+    link.symlink_to(CLIP)
+    before = CLIP.stat()
+    for output in (CLIP, link):
+        code, told = said("--source", source, "--output", str(output))
+        assert code == 1
+        assert "is also what is read" in told
+    assert CLIP.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_the_document_has_every_option() -> None:

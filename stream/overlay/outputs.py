@@ -3,7 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +11,11 @@ from typing import Any, Final, Protocol
 
 import av
 import numpy as np
+from av.container import OutputContainer
 
 from models.containers import create_media
+from models.file_names import shown
+from models.whole_file import FileError, require_file, whole_file
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, VideoFrame
 from stream.overlay.drawing import fitted
 
@@ -30,6 +33,8 @@ HOW_TO_GET_ONE: Final = {
     "darwin": _OBS,
     "win32": _OBS,
 }
+ENDINGS: Final = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".flv", ".ts", ".mts"))
+"""Of files that hold H.264 with AAC."""
 _PROBED: Final = (1280, 720)
 _SOUND_PATIENCE_MS: Final = 1_000.0
 _MILLISECONDS: Final = Fraction(1, 1000)
@@ -137,15 +142,10 @@ class VideoFile:
         Raises:
             OverlayError: it can't be written, or its name has no ending of a video.
         """
-        self.name = str(path)
-        self._path, self._fps = path, fps
-        try:
-            with path.open("wb"):  # PyAV would find out only with the first picture
-                self._container = create_media(path)
-        except (av.FFmpegError, ValueError, OSError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            message = f"{path} can't be written: {why}; give a name that ends in .mp4 or .mkv in a folder that exists"
-            raise OverlayError(message) from None
+        self.name = shown(path)
+        self._fps = fps
+        self._broken = False
+        self._file, self._container = _opened(path)
         self._video: Any = None
         self._audio: Any = None
         self._first: VideoFrame | None = None
@@ -162,15 +162,16 @@ class VideoFile:
         self._take(chunk)
 
     def close(self) -> None:
-        """Write what is left, and the file's index; a file without a picture is taken away."""
-        with self._told():
-            self._begin()
-            for stream in (self._video, self._audio):
-                if stream is not None:
-                    self._container.mux(stream.encode(None))
+        """Write what is left, and the file's index; without a picture, or after an error, there is no file."""
+        with suppress(_NotWhole), self._told(), self._file:
+            if not self._broken:
+                self._begin()
+                for stream in (self._video, self._audio):
+                    if stream is not None:
+                        self._container.mux(stream.encode(None))
             self._container.close()
-        if self._video is None:  # there was not one picture
-            self._path.unlink(missing_ok=True)
+            if self._broken or self._video is None:
+                raise _NotWhole
 
     def _take(self, media: AudioChunk | VideoFrame) -> None:
         with self._told():
@@ -225,9 +226,32 @@ class VideoFile:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (av.FFmpegError, OSError) as error:
-            message = f"{self._path} can't be written on: {error.strerror or error}"
+        except (FileError, av.FFmpegError, OSError) as error:
+            self._broken = True
+            message = f"{self.name} can't be written on: {getattr(error, 'strerror', None) or error}"
             raise OverlayError(message) from error
+
+
+class _NotWhole(Exception):  # noqa: N818 - no error: there is nothing to keep
+    """The file is not to take its place."""
+
+
+def _opened(path: Path) -> tuple[ExitStack, OutputContainer]:
+    """Return what puts a video in its place once it is whole, and the video, open for writing."""
+    advice = "give a name that ends in .mp4 or .mkv in a folder that exists"
+    if path.suffix.lower() not in ENDINGS:
+        message = f"{shown(path)} can't be written: {shown(path.suffix) or 'no ending'} is that of no video; {advice}"
+        raise OverlayError(message)
+    whole = ExitStack()
+    try:
+        require_file(path)
+        return whole, create_media(whole.enter_context(whole_file(path)))
+    except FileError as error:
+        message = f"{error}; {advice}"
+    except (av.FFmpegError, ValueError) as error:
+        whole.__exit__(type(error), error, None)
+        message = f"{shown(path)} can't be written: {error}; {advice}"
+    raise OverlayError(message)
 
 
 def _even(frame: VideoFrame) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Pictures from a source through the overlay to a file, with a session that knows what it tells; and no device."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -194,16 +196,58 @@ def test_odd_sizes_and_sizes_that_change_are_fitted(tmp_path: Path) -> None:
         assert {(frame.width, frame.height) for frame in container.decode(video=0)} == {(64, 48)}
 
 
-@pytest.mark.parametrize("name", ["missing/out.mp4", "out", "out.txt"])
+@pytest.mark.parametrize("name", ["missing/out.mp4", "out", "out.txt", "out.srt", "out.wav", "out.png", "folder.mp4"])
 def test_file_that_can_not_be_written_is_told_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(OverlayError, match=r"can't be written.*\.mp4"):
         VideoFile(tmp_path / name, 25)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.mp4"]
 
 
 def test_file_without_a_picture_is_not_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     VideoFile(path, 25).close()
-    assert not path.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_takes_the_place_of_an_older_one_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"old")
+    output = VideoFile(path, 25)
+    output.picture(picture(0))
+    assert path.read_bytes() == b"old"
+    output.close()
+    assert streams(path) == ["video"]
+    assert [left.name for left in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit is one of Unix")
+def test_a_disk_that_is_full_leaves_the_older_video_and_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    path.write_bytes(b"old")
+    code = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from stream.media import VideoFrame
+from stream.overlay.outputs import OverlayError, VideoFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+output, random = VideoFile(Path(sys.argv[1]), 25), np.random.default_rng(0)
+try:
+    try:
+        for number in range(60):
+            output.picture(VideoFrame(number * 40, random.integers(0, 255, (240, 320, 3), np.uint8)))
+    finally:
+        output.close()
+except OverlayError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert f"{path} can't be written" in done.stdout, done.stderr
+    assert "File too large" in done.stdout
+    assert [left.name for left in tmp_path.iterdir()] == ["out.mkv"]
+    assert path.read_bytes() == b"old"
 
 
 # --- virtual cameras
