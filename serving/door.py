@@ -8,14 +8,13 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
+from serving.guarded_connection import GuardedConnection
 from serving.tokens import NOT_IN_ADDRESS, Guesses, Token, bearer, is_in_address
+from serving.waiting import owner_of
 from stream.protocol import ErrorCode, ProtocolError, parse_auth
 from stream.settings import ServerSettings
-
-MAX_WAITING: Final = 64  # WebSockets that have not shown the token yet
 
 HOW: Final = 'Authorization: Bearer TOKEN in a header, or {"type": "auth", "token": "TOKEN"} as the first message'
 
@@ -36,8 +35,7 @@ class Door:
         self._settings = settings
         self._token = Token(settings.token.get_secret_value()) if settings.token else None
         self._guesses = Guesses()
-        self._waiting = 0
-        self._by_address: Counter[str] = Counter()
+        self._by_owner: Counter[str] = Counter()
 
     def knows(self, request: Request) -> bool:
         """Return whether a request shows the token, or none is needed."""
@@ -61,7 +59,7 @@ class Door:
         await self._delay()
         raise Refused(HTTPStatus.UNAUTHORIZED, "this is not the server's token")
 
-    async def admit(self, socket: ServerConnection) -> None:
+    async def admit(self, socket: GuardedConnection) -> None:
         """Let a WebSocket in that shows the token, in its request or by its first message.
 
         Raises:
@@ -82,39 +80,34 @@ class Door:
             raise ProtocolError(ErrorCode.AUTH_FAILED, "this is not the server's token; ask who runs the server for it")
 
     @contextmanager
-    def counted(self, socket: ServerConnection) -> Iterator[None]:
+    def counted(self, socket: GuardedConnection) -> Iterator[None]:
         """Count a WebSocket among those of its address while it is open.
 
         Raises:
             ProtocolError: there are too many already.
         """
-        address = str((socket.remote_address or ("",))[0])
+        owner = owner_of(str((socket.remote_address or ("",))[0]))
         limit = self._settings.max_connections_per_address
-        if limit and self._by_address[address] >= limit:
+        if limit and self._by_owner[owner] >= limit:
             text = f"there are {limit} connections of your address already (server.max_connections_per_address)"
             raise ProtocolError(ErrorCode.ADDRESS_FULL, text)
-        self._by_address[address] += 1
+        self._by_owner[owner] += 1
         try:
             yield
         finally:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+            self._by_owner[owner] -= 1
+            if not self._by_owner[owner]:
+                del self._by_owner[owner]
 
-    async def _first_message(self, socket: ServerConnection) -> str:
+    async def _first_message(self, socket: GuardedConnection) -> str:
         """Return the token of the first message."""
-        if self._waiting >= MAX_WAITING:
-            raise ProtocolError(ErrorCode.OVERLOADED, "too many connections have not shown a token; try again later")
         within_s = self._settings.auth_timeout_s
-        self._waiting += 1
         try:
             async with asyncio.timeout(within_s):
-                message = await socket.recv()
+                message = await socket.first_message()
         except TimeoutError:
             text = f"no token came within {within_s:g} s; this server needs {HOW}"
             raise ProtocolError(ErrorCode.AUTH_LATE, text) from None
-        finally:
-            self._waiting -= 1
         given = parse_auth(message)
         if given is None:
             raise ProtocolError(ErrorCode.AUTH_REQUIRED, f"this server needs its token first: {HOW}")

@@ -44,7 +44,7 @@ class Figures:
         not_ready: why no session is accepted, None where one is.
         backlogs: messages that wait for each connection.
         totals: of all sessions since the start.
-        dropped: by :meth:`serving.hub.Hub.dropped`.
+        dropped: by :meth:`serving.hub.Hub.dropped`, and connections that waited to be let in.
         fallbacks: engines that were given up.
         lag: of the event loop.
     """
@@ -73,6 +73,7 @@ class Figures:
         """Return what was lost or left out since the start, by what it was and why."""
         totals, late = self.totals, self.totals.late_video_frames
         return {
+            ("connection", "too_many_wait"): self.dropped["connections"],
             ("event", "slow_connection"): self.dropped["events"],
             ("preview", "slow_connection"): self.dropped["previews"],
             ("audio_chunk", "session_behind"): self.dropped["audio_chunks"],

@@ -27,11 +27,13 @@ from serving.figures import Figures, why_not_ready
 from serving.guarded_connection import GuardedConnection
 from serving.hub import Hub, MakeSession, Models, speaker_of
 from serving.journal import Journal
+from serving.listener import Listener
 from serving.loop_lag import LoopWatch
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.pages import Answer, Pages, answer, as_json, plain
 from serving.rooms import Member
 from serving.status import server_status
+from serving.waiting import Waiting
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import Event, SessionClosed
 from stream.preview import Previewer
@@ -90,6 +92,7 @@ class LiveServer:
         self._hub = Hub(settings, models, make_session, self._observe, recorder)
         self._metrics = Metrics(self.figures)
         self._door = Door(settings.server)
+        self._waiting = Waiting(settings.server.max_connections_per_address)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._watched = asyncio.Event()
         self._started = time.monotonic()
@@ -104,8 +107,9 @@ class LiveServer:
         limits = self._settings.server
         server = await serve_websockets(
             self._handle,
-            sock=sock,
+            sock=Listener.instead_of(sock, self._waiting),
             ssl=tls,
+            ssl_handshake_timeout=limits.handshake_timeout_s if tls else None,
             process_request=self._pages().respond,
             create_connection=GuardedConnection,
             server_header=None,  # which versions run here is nobody's business
@@ -146,7 +150,7 @@ class LiveServer:
             watchers=self._count(Watcher),
             backlogs=hub.broadcast.backlogs,
             totals=hub.totals(),
-            dropped=hub.dropped(),
+            dropped=self._dropped(),
             events=self._events.figures,
             engine=models.engine_state,
             bundle=models.bundle_name,
@@ -173,10 +177,13 @@ class LiveServer:
             "bundle": models.bundle_name,
             "asr_model": models.asr_name,
             "uptime_s": round(time.monotonic() - self._started, 1),
-            "dropped": self._hub.dropped(),
+            "dropped": self._dropped(),
             "dropped_requests": models.dropped_requests,
             "event_loop": self._loop_watch.figures(),
         }
+
+    def _dropped(self) -> dict[str, int]:
+        return self._hub.dropped() | {"connections": self._waiting.dropped}
 
     def _pages(self) -> Pages:
         return Pages(
@@ -218,6 +225,7 @@ class LiveServer:
         self._journal.observe(event)
 
     async def _handle(self, socket: ServerConnection) -> None:
+        assert isinstance(socket, GuardedConnection)  # noqa: S101 - nothing else is made
         try:
             with self._door.counted(socket):
                 await self._serve_admitted(socket)
@@ -226,9 +234,11 @@ class LiveServer:
         except ConnectionClosed:
             log.debug("a connection was closed before it was let in")
 
-    async def _serve_admitted(self, socket: ServerConnection) -> None:
+    async def _serve_admitted(self, socket: GuardedConnection) -> None:
         await self._door.admit(socket)
         connection = self._admit(socket)
+        self._waiting.leave(socket.number)
+        socket.let_in()
         self._connections[connection] = task = asyncio.create_task(connection.run())
         try:
             await task
