@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from models.labels import LABELS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEVERAL_WORDS = re.compile(r"\w+ \w+ \w+")
 PATIENCE_MS = 180_000  # for machines that are busy; nothing here says how fast the server is
@@ -49,7 +49,7 @@ def finished_of(page: Page, name: str, count: int) -> None:
 
 def same_dialog(pages: list[Page]) -> list[list[str]]:
     """Return the finished rows once they are the same on all pages; revisions arrive at one page after another."""
-    for _ in range(60):
+    for _ in range(600):
         shown: list[list[list[str]]] = [page.evaluate(ROWS) for page in pages]
         if all(rows == shown[0] for rows in shown):
             break

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from models.labels import LABELS
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 
 HOSTILE_NAME = "<img src=x onerror='window.hacked=1'>"
 SEVERAL_WORDS = re.compile(r"\w+ \w+ \w+")

@@ -156,7 +156,8 @@ def test_asks_the_server_for_what_is_shown(overlay: Overlay, search: str, asked:
 
 def test_token_goes_with_the_first_message_and_not_into_the_address(overlay: Overlay) -> None:
     overlay.show("?room=R#token=secret")
-    overlay.page.wait_for_timeout(100)
+    while not overlay.sent:
+        overlay.page.wait_for_timeout(20)
     assert "secret" not in overlay.sockets[-1].url
     assert [json.loads(message) for message in overlay.sent] == [{"type": "auth", "token": "secret"}]
 
