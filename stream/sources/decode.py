@@ -1,20 +1,22 @@
 """The sound and pictures of an open PyAV container as media."""
 
-from collections.abc import Generator, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
 import av
-import numpy as np
 from av.container import InputContainer
+from av.format import Flags
 
 from models.containers import audio_stream, stamp_ms, video_stream
 from models.display import Display
-from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
+from stream.media import AudioChunk, Media, Samples, SourceStatus, VideoFrame
 from stream.sources.limiter import FrameLimiter
 from stream.sources.resample import Resampler
-from stream.sources.tally import Tally
-from stream.sources.timeline import AudioTrack, Timeline, VideoTrack
+from stream.sources.tally import StrayTimes, Tally
+from stream.sources.timeline import BROADCAST, RECORDING, Timeline
+from stream.sources.tracks import AudioTrack, Placed, VideoTrack
 
 DEFAULT_INTERVAL_MS: Final = 40.0
 MAX_FAILED_READS: Final = 32
@@ -42,13 +44,18 @@ class AudioDecoder:
         """
         for frame in self.stream.codec_context.decode(packet):
             raw_ms = stamp_ms(frame)
-            yield from self._chunk(raw_ms, self._resampler.push(frame))
+            yield from self._placed(raw_ms, self._resampler.push(frame))
         if packet is None:
-            yield from self._chunk(None, self._resampler.flush())
+            yield from self._placed(None, self._resampler.flush())
+            yield from itertools.starmap(AudioChunk, self._track.flush())
 
-    def _chunk(self, raw_ms: float | None, samples: np.ndarray) -> Iterator[AudioChunk]:
+    def settle(self) -> Iterator[AudioChunk]:
+        """Yield what was kept, if meanwhile the pictures have shown what to think of its times."""
+        return itertools.starmap(AudioChunk, self._track.settle())
+
+    def _placed(self, raw_ms: float | None, samples: Samples) -> Iterator[AudioChunk]:
         if len(samples):
-            yield AudioChunk(self._track.place(raw_ms, len(samples)), samples)
+            yield from itertools.starmap(AudioChunk, self._track.place(raw_ms, samples))
 
 
 class VideoDecoder:
@@ -56,15 +63,15 @@ class VideoDecoder:
 
     def __init__(self, stream: av.VideoStream, timeline: Timeline, max_fps: float) -> None:
         self.stream = stream
-        self._interval_ms = 1000 / float(stream.average_rate) if stream.average_rate else DEFAULT_INTERVAL_MS
-        self._track = VideoTrack(timeline, self._interval_ms)
+        interval_ms = 1000 / float(stream.average_rate) if stream.average_rate else DEFAULT_INTERVAL_MS
+        self._track: VideoTrack[av.VideoFrame] = VideoTrack(timeline, interval_ms)
         self._limiter = FrameLimiter(max_fps)
         self._display = Display(stream)
 
     @property
     def position_ms(self) -> float:
         """Return the media time decoded up to, that of the dropped pictures included."""
-        return 0.0 if self._track.position_ms is None else self._track.position_ms + self._interval_ms
+        return self._track.position_ms or 0.0
 
     def decode(self, packet: "av.Packet[Any] | None") -> Iterator[VideoFrame]:
         """Yield what ``packet`` completes; None: what is still inside.
@@ -73,7 +80,16 @@ class VideoDecoder:
             av.FFmpegError: the packet is damaged; the next may be good.
         """
         for frame in self.stream.codec_context.decode(packet):
-            time_ms = self._track.place(stamp_ms(frame))
+            yield from self._shown(self._track.place(stamp_ms(frame), frame))
+        if packet is None:
+            yield from self._shown(self._track.flush())
+
+    def settle(self) -> Iterator[VideoFrame]:
+        """Yield what was kept, if meanwhile the sound has shown what to think of its times."""
+        return self._shown(self._track.settle())
+
+    def _shown(self, placed: Iterable[Placed[av.VideoFrame]]) -> Iterator[VideoFrame]:
+        for time_ms, frame in placed:
             if self._limiter.keep(time_ms):
                 yield VideoFrame(time_ms, self._display.rgb(frame))
 
@@ -81,18 +97,32 @@ class VideoDecoder:
 class Decoder:
     """The best stream of sound and the best of pictures of ``container``, decoded in the order they are stored.
 
-    ``start_ms`` is the media time of the container's first media. ``code`` begins the status codes.
+    Args:
+        max_fps: pictures a second at most.
+        code: begins the status codes.
+        start_ms: the media time of the container's first media.
+        now_ms: the clock by which it arrives, where it is live.
     """
 
-    def __init__(self, container: InputContainer, *, max_fps: float, code: str, start_ms: float = 0.0) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        *,
+        max_fps: float,
+        code: str,
+        start_ms: float = 0.0,
+        now_ms: Callable[[], float] | None = None,
+    ) -> None:
         self._container = container
         sound, pictures = audio_stream(container), video_stream(container)
         streams = [stream for stream in (sound, pictures) if stream is not None]
         origin_ms = self._origin_ms = _origin_ms(streams)
-        timeline = Timeline(origin_ms, start_ms)
+        jumps = now_ms is not None or Flags.ts_discont in Flags(container.format.flags)
+        timeline = Timeline(origin_ms, start_ms, trust=BROADCAST if jumps else RECORDING, now_ms=now_ms)
         self.audio = None if sound is None else AudioDecoder(sound, timeline)
         self.video = None if pictures is None else VideoDecoder(pictures, timeline, max_fps)
         self._expected_ms = _end_ms(streams, origin_ms, start_ms)
+        self._timeline, self._strays = timeline, StrayTimes(timeline, code)
         self._damaged = Tally(f"{code}.damaged", "skipped {count} damaged part(s) so far; the rest is decoded")
 
     @property
@@ -113,7 +143,7 @@ class Decoder:
     @property
     def complete(self) -> bool:
         """Return whether it has got to where the container says it ends."""
-        return self.position_ms >= self.expected_ms - SHORT_BY_MS
+        return self.position_ms + self._timeline.cut_ms >= self.expected_ms - SHORT_BY_MS
 
     def seek(self, time_ms: float) -> None:
         """Skip to shortly before ``time_ms`` if the container can; before :meth:`media`."""
@@ -121,6 +151,7 @@ class Decoder:
             return
         with suppress(av.FFmpegError):
             self._container.seek(round((time_ms + self._origin_ms) * 1000))
+            self._timeline.sought = True
 
     def media(self) -> Generator[Media]:
         """Yield everything up to the end; damaged packets are skipped and counted in warnings.
@@ -134,8 +165,11 @@ class Decoder:
                 yield from self._told()
             else:
                 yield from self._guarded(by_index[packet.stream.index].decode(packet))
+                yield from self._settled()
         for decoder in self._decoders():
             yield from self._guarded(decoder.decode(None))
+        yield from self._strays.told()
+        yield from self._strays.rest()
         yield from _present(self._damaged.rest())
 
     def _decoders(self) -> list[AudioDecoder | VideoDecoder]:
@@ -164,6 +198,11 @@ class Decoder:
             return
         except av.FFmpegError:
             yield from self._told()
+
+    def _settled(self) -> Iterator[Media]:
+        for decoder in self._decoders():
+            yield from decoder.settle()
+        yield from self._strays.told()
 
     def _told(self) -> Iterator[SourceStatus]:
         yield from _present(self._damaged.add())

@@ -1,5 +1,6 @@
 """A microphone of this machine, recorded with PortAudio (sounddevice)."""
 
+import itertools
 import queue
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -16,7 +17,8 @@ from stream.sources.base import Source
 from stream.sources.clock import LiveClock
 from stream.sources.resample import Resampler
 from stream.sources.tally import Tally
-from stream.sources.timeline import AudioTrack, Timeline
+from stream.sources.timeline import OWN_CLOCK, Timeline
+from stream.sources.tracks import AudioTrack
 
 BLOCK_SECONDS: Final = 0.032
 SILENT_SECONDS: Final = 5.0
@@ -57,7 +59,7 @@ class MicrophoneSource(Source):
         sounddevice = self._library()
         found = self._find(sounddevice)
         rate, channels = self._format(sounddevice, found)
-        track, resampler = AudioTrack(Timeline(0.0)), Resampler()
+        track, resampler = AudioTrack(Timeline(0.0, trust=OWN_CLOCK)), Resampler()
         with closing(self._started(sounddevice, found, rate, channels)):
             yield self._status("opened", "opened", f"{self.name}: {found['name']}, {rate} Hz, {channels} channel(s)")
             for block in self._recorded():
@@ -65,7 +67,7 @@ class MicrophoneSource(Source):
                     yield warning
                 samples = _resampled(resampler, block.samples, rate)
                 if len(samples):
-                    yield AudioChunk(track.place(block.time_ms, len(samples)), samples)
+                    yield from itertools.starmap(AudioChunk, track.place(block.time_ms, samples))
 
     def _library(self) -> ModuleType:
         try:

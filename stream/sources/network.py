@@ -116,7 +116,8 @@ class NetworkSource(Source):
     def _received(self, container: InputContainer) -> Generator[Media]:
         recorded = self._scheme in RECORDED and container.duration is not None
         start_ms = 0.0 if recorded else max(self._position_ms, self._clock.stamp())
-        decoder = Decoder(container, max_fps=self._max_fps, code=self.kind, start_ms=start_ms)
+        now_ms = None if recorded else self._clock.stamp
+        decoder = Decoder(container, max_fps=self._max_fps, code=self.kind, start_ms=start_ms, now_ms=now_ms)
         if not decoder.has_streams:
             self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
         yield self._status("opened", "opened", f"{self.name}: {describe(decoder)}")

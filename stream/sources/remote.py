@@ -1,8 +1,9 @@
 """A remote peer, whose media somebody else receives and pushes here."""
 
 import io
+import itertools
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import ClassVar, Final
 
 import numpy as np
@@ -11,15 +12,17 @@ from PIL import ImageOps
 
 from stream.media import AudioChunk, DropCounts, Image, Media, Samples, SourceStatus, VideoFrame
 from stream.sources.base import Source
+from stream.sources.clock import LiveClock
 from stream.sources.media_queue import Bounds, EncodedPicture, MediaQueue, Queued
-from stream.sources.tally import Tally
-from stream.sources.timeline import AudioTrack, Timeline, VideoTrack
+from stream.sources.tally import StrayTimes, Tally
+from stream.sources.timeline import PEER, Timeline
+from stream.sources.tracks import AudioTrack, VideoTrack
 
 MAX_PIXELS: Final = 4096 * 4096
 MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive picture is gone over once for each scan
 SCAN: Final = b"\xff\xda"
 USUAL_INTERVAL_MS: Final = 100.0
-BACKWARD_MS: Final = 1000.0  # less is a wrong stamp now and then, not a clock that was set back
+PATIENCE_S: Final = 0.5
 
 # There is a limit of ours below Pillow's, and who exceeds it is told.
 warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
@@ -38,18 +41,15 @@ class RemoteSource(Source):
     def __init__(self, name: str, *, bounds: Bounds | None = None) -> None:
         super().__init__(name, live=True, bounds=bounds)
         self._inbox: MediaQueue[Queued] = MediaQueue(live=True, bounds=bounds)
-        timeline = Timeline()
+        timeline = Timeline(trust=PEER, now_ms=LiveClock().stamp)
         self._audio = AudioTrack(timeline)
-        self._video = VideoTrack(timeline, USUAL_INTERVAL_MS)
+        self._video: VideoTrack[tuple[Image, bytes]] = VideoTrack(timeline, USUAL_INTERVAL_MS)
+        self._strays = StrayTimes(timeline, self.kind)
         self._bad = Tally(f"{self.kind}.bad_picture", "{count} picture(s) were no JPEG that can be decoded; skipped")
         self._costly = Tally(
             f"{self.kind}.costly_picture",
             "{count} picture(s) have more than 16 million pixels, or too many scans of fewer; skipped",
         )
-        self._backward = Tally(
-            f"{self.kind}.time_backward", "{count} time(s) the time stamps jumped back; the media goes on where it was"
-        )
-        self._latest_ms: dict[type, float] = {}
 
     def push_audio(self, time_ms: float, samples: Samples) -> None:
         """Add sound: ``(n,)`` float32 in [-1, 1] at 16 kHz; ``time_ms`` is its first sample's.
@@ -94,31 +94,46 @@ class RemoteSource(Source):
 
     def _media(self) -> Generator[Media]:
         yield self._status("opened", "opened", f"{self.name} is connected")
-        while (item := self._inbox.get()) is not None:
-            yield from self._processed(item)
+        ended = False
+        while not ended:
+            item = self._inbox.get(self._patience_s)
+            ended = isinstance(item, SourceStatus) and item.final
+            if item is None or ended:
+                yield from self._kept()
+            if item is not None:
+                yield from self._processed(item)
 
-    def _processed(self, item: Queued) -> Generator[Media]:
-        if isinstance(item, AudioChunk | EncodedPicture) and (warning := self._note_time(item)):
-            yield warning
+    @property
+    def _patience_s(self) -> float | None:
+        """Return how long to wait for what shows whether stray time stamps are right; None: nothing is kept for it."""
+        return PATIENCE_S if self._audio.waits or self._video.waits else None
+
+    def _kept(self) -> Iterator[Media]:
+        yield from itertools.starmap(AudioChunk, self._audio.flush())
+        yield from itertools.starmap(_frame, self._video.flush())
+        yield from self._strays.told()
+
+    def _processed(self, item: Queued) -> Iterator[Media]:
         if isinstance(item, AudioChunk):
-            yield AudioChunk(self._audio.place(item.time_ms, len(item.samples)), item.samples)
+            yield from itertools.starmap(AudioChunk, self._audio.place(item.time_ms, item.samples))
+            yield from itertools.starmap(_frame, self._video.settle())
         elif isinstance(item, EncodedPicture):
             yield from self._picture(item)
+            yield from itertools.starmap(AudioChunk, self._audio.settle())
         else:
             yield item
+        yield from self._strays.told()
 
-    def _picture(self, picture: EncodedPicture) -> Generator[Media]:
+    def _picture(self, picture: EncodedPicture) -> Iterator[Media]:
         image = decode_jpeg(picture.data)
         if image is not None:
-            yield VideoFrame(self._video.place(picture.time_ms), image, picture.data)
+            yield from itertools.starmap(_frame, self._video.place(picture.time_ms, (image, picture.data)))
         elif warning := (self._costly if is_too_costly(picture.data) else self._bad).add():
             yield warning
 
-    def _note_time(self, item: AudioChunk | EncodedPicture) -> SourceStatus | None:
-        """Return a warning when the peer's time runs backward, which the tracks then put right."""
-        latest_ms = self._latest_ms.get(type(item), item.time_ms)
-        self._latest_ms[type(item)] = item.time_ms
-        return self._backward.add() if item.time_ms < latest_ms - BACKWARD_MS else None
+
+def _frame(time_ms: float, picture: tuple[Image, bytes]) -> VideoFrame:
+    return VideoFrame(time_ms, *picture)
 
 
 def decode_jpeg(data: bytes) -> Image | None:

@@ -65,6 +65,16 @@ def _add_pictures(output: OutputContainer, video: av.VideoStream, count: int, st
     output.mux(video.encode(None))
 
 
+def make_late(path: Path, sound_s: float) -> Path:
+    """Write five seconds of pictures, and a second of sound that begins at ``sound_s``."""
+    with av.open(str(path), "w") as output:
+        video = _video_stream(output)
+        audio = output.add_stream("aac", rate=44_100, layout="mono")
+        _add_pictures(output, video, 5 * FPS, 0.0)
+        _add_sound(output, audio, 1.0, sound_s)
+    return path
+
+
 def make_titled(path: Path, title: bytes) -> Path:
     """Write a second of sound into a container of any kind; ``title`` is that of the file, its stream and its chapter.
 

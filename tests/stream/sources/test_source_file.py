@@ -11,6 +11,7 @@ from source_clips import (
     drain,
     is_seamless,
     make_clip,
+    make_late,
     make_titled,
     make_wav,
     packets,
@@ -248,16 +249,54 @@ def test_a_slow_reader_loses_nothing(tmp_path: Path) -> None:
     assert source.dropped.audio_chunks == 0
 
 
+class Waits(threading.Event):
+    """Notes what was waited, four times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0.0)
+        return len(self.seconds) == 4
+
+
+@pytest.mark.parametrize(
+    ("first_s", "second_s", "code"), [(0, 43, "file.time_forward"), (43, 0, "file.time_backward"), (0, 0, None)]
+)
+def test_transport_streams_joined_go_on_at_their_seam(
+    tmp_path: Path, first_s: float, second_s: float, code: str | None
+) -> None:
+    parts = [make_clip(tmp_path / f"{number}.ts", start_s=start) for number, start in enumerate((first_s, second_s))]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    media = drain(FileSource(path))
+    assert codes(media) == ["file.opened", code or "file.time_backward", "file.ended"]
+    chunks, frames = sound(media), pictures(media)
+    assert chunks[-1].end_ms == pytest.approx(4_000, abs=150)
+    assert frames[-1].time_ms == pytest.approx(4_000, abs=200)
+    # The upper half of a picture is the same in all, the lower one counts: both parts are there, one after the other.
+    counted = [frame.image[100, 80, 2] // 5 for frame in frames]
+    assert len(counted) in {39, 40, 41}
+
+
+def test_sound_begins_when_its_pictures_have_long_begun(tmp_path: Path) -> None:
+    for ending in ("mkv", "mp4", "ts"):
+        path = make_late(tmp_path / f"late.{ending}", sound_s=4.0)
+        media = drain(FileSource(path))
+        assert codes(media) == ["file.opened", "file.ended"]
+        assert sound(media)[0].time_ms == pytest.approx(4_000, abs=60)
+        assert sound(media)[-1].end_ms == pytest.approx(5_000, abs=80)
+
+
+def test_no_pause_is_waited_for_longer_than_a_minute() -> None:
+    chunks = [AudioChunk(start, np.zeros(16_000, np.float32)) for start in (0.0, 3_600_000.0, 3_601_000.0, 3_602_000.0)]
+    waits = Waits()
+    assert list(paced(chunks, waits)) == chunks[:3]
+    assert waits.seconds == pytest.approx([1, 61, 62, 63], abs=0.9)
+
+
 def test_each_item_is_due_when_a_device_would_give_it() -> None:
-    class Waits(threading.Event):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seconds: list[float] = []
-
-        def wait(self, timeout: float | None = None) -> bool:
-            self.seconds.append(timeout or 0.0)
-            return len(self.seconds) == 4
-
     chunks = [AudioChunk(start, np.zeros(16_000, np.float32)) for start in (0.0, 60_000.0, 120_000.0, 180_000.0)]
     waits = Waits()
     assert list(paced(chunks, waits)) == chunks[:3]

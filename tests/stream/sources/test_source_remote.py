@@ -52,6 +52,7 @@ def test_a_photograph_is_upright_as_its_exif_says(lies: int, red: tuple[int, int
     assert [tuple(at) for at in np.argwhere(corners)] == [red]
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_a_picture_with_broken_exif_is_taken_as_it_is() -> None:
     data = io.BytesIO()
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(data, "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
@@ -151,6 +152,42 @@ def test_time_that_runs_backward_is_told_and_the_media_goes_on() -> None:
     assert [chunk.time_ms for chunk in sound(media)] == [20.0 * index for index in range(6)]
     times = [frame.time_ms for frame in pictures(media)]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("wrong_by", [500.0, 5_000.0, 3_600_000.0])
+def test_one_wrong_stamp_of_a_peer_is_one_pieces(wrong_by: float) -> None:
+    with RemoteSource("Ann") as source:
+        for index in range(50):
+            time_ms = 20 * index + (wrong_by if index == 20 else 0)
+            source.push_audio(time_ms, BLOCK)
+            source.push_jpeg(time_ms, jpeg())
+        source.close()
+        media = rest(source)
+    assert codes(media) == ["remote.opened", "remote.time_forward", "remote.ended"]
+    assert [chunk.time_ms for chunk in sound(media)] == [20.0 * index for index in range(50)]
+    times = [frame.time_ms for frame in pictures(media)]
+    assert times == sorted(times)
+    assert times[-1] == 980
+
+
+def test_a_peer_that_is_ahead_for_good_goes_on_where_it_was() -> None:
+    with RemoteSource("Ann") as source:
+        for index in range(50):
+            source.push_audio(20 * index + (3_600_000 if index >= 20 else 0), BLOCK)
+        source.close()
+        media = rest(source)
+    assert codes(media) == ["remote.opened", "remote.time_forward", "remote.ended"]
+    assert [chunk.time_ms for chunk in sound(media)] == [20.0 * index for index in range(50)]
+
+
+def test_what_waits_for_proof_does_not_wait_for_ever() -> None:
+    with RemoteSource("Ann") as source:
+        source.push_audio(0, BLOCK)
+        source.push_audio(60_000, BLOCK)
+        media: list[Media] = []
+        while len(sound(media)) < 2:
+            media += [item for item in [source.read(60)] if item]
+    assert is_seamless(sound(media))
 
 
 @pytest.mark.parametrize(
