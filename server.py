@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 from pydantic import SecretStr
 
 from models.bundle import BundleError
+from models.threads import watched_thread
 from serving import logs
 from serving.access import Places, is_loopback
 from serving.live import LiveServer, Plan
@@ -182,10 +183,16 @@ def _load(settings: Settings) -> LiveModels:
 
 def _close(models: LiveModels) -> bool:
     """Stop the models and return whether they have; one that hangs is waited for only for :data:`MODELS_CLOSE_S`."""
-    closing = threading.Thread(target=models.close, name="closing", daemon=True)
-    closing.start()
-    closing.join(MODELS_CLOSE_S)
-    return not closing.is_alive()
+    closed = threading.Event()
+
+    def close() -> None:
+        models.close()
+        closed.set()
+
+    thread = watched_thread("closing", close, lambda _: None)  # that it is not closed says enough
+    thread.start()
+    thread.join(MODELS_CLOSE_S)
+    return closed.is_set()
 
 
 def _end_process(code: int) -> NoReturn:

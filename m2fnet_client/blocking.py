@@ -50,8 +50,16 @@ def portal() -> Generator[Portal]:
         started.set_result((asyncio.get_running_loop(), stop))
         await stop.wait()
 
+    def work() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)  # there is no loop: no file is left to open, say
+
     # A daemon, so that a program that dies doesn't hang on it.
-    thread = threading.Thread(target=asyncio.run, args=[run()], name="m2fnet client", daemon=True)
+    thread = threading.Thread(target=work, name="m2fnet client", daemon=True)
     thread.start()
     loop, stop = started.result()
     try:

@@ -14,6 +14,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Final
 
+from models.threads import note_broken
 from stream.settings import ServerSettings
 
 TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
@@ -23,8 +24,6 @@ _SECRET: Final = re.compile(r"(?i)\b((?:access_)?token|key|password)=[^&\s'\"<>]
 _BEARER: Final = re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]+")
 _ASYNCIO: Final = re.compile(r"[^\n<(]*")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "contents", "taskName"}
-
-_log: Final = logging.getLogger("m2fnet.server")
 
 
 def without_secrets(text: str) -> str:
@@ -116,5 +115,5 @@ def _thread_broke(broken: threading.ExceptHookArgs) -> None:
         return
     error = broken.exc_value if broken.exc_value is not None else broken.exc_type()
     name = broken.thread.name if broken.thread else "?"
-    _log.error("the thread %s broke", name, exc_info=error, extra={"event": "thread.broken"})
+    note_broken("thread", "other", error, name=name)
     sys.stderr.flush()

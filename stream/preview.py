@@ -6,6 +6,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from models.threads import watch_future
 from stream.broadcast import Channel
 from stream.media import AudioChunk, Image, Media, VideoFrame
 from stream.protocol import MediaKind, encode_samples
@@ -46,6 +47,7 @@ class Previewer:
             case VideoFrame() if self._due(media.time_ms) and self._channel.previewed(MediaKind.JPEG):
                 self._last_ms = media.time_ms
                 self._encoding = self._executor.submit(self._encode, media)
+                watch_future("preview", self._encoding)
             case _:
                 pass
 

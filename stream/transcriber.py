@@ -4,15 +4,15 @@ What waits is heard together, up to ``max_batch`` stretches, where the device ga
 """
 
 import logging
-import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from models.runtime.figures import BatchFigures, BatchTally
+from models.threads import as_exception, note_broken, watched_thread
 from stream.job_queue import Job, JobQueue
 from stream.media import SAMPLE_RATE, Samples
 from stream.settings import TranscriberSettings
@@ -85,7 +85,7 @@ class Transcriber:
         self._first, self._again = BatchTally(), BatchTally()
         self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0})
         self._sound_s = 0.0
-        self._worker = threading.Thread(target=self._work, name="transcriber", daemon=True)
+        self._worker = watched_thread("transcriber", self._work, lambda _: self._jobs.close())
         self._worker.start()
 
     @property
@@ -146,7 +146,11 @@ class Transcriber:
 
     def _work(self) -> None:
         while jobs := self._jobs.get(self._whisper.max_batch):
-            self._finish(jobs)
+            try:
+                self._finish(jobs)
+            except BaseException as error:  # noqa: BLE001 - nobody must wait for these; the next may go better
+                note_broken("thread", "transcriber", error)
+                _refuse(jobs, error)
 
     def _finish(self, jobs: list[Job]) -> None:
         for job in self._heard_first(jobs):
@@ -184,6 +188,12 @@ class Transcriber:
     def _count(self, job: Job) -> None:
         self._done["partial" if job.partial else "final"] += 1
         self._sound_s += len(job.samples) / SAMPLE_RATE
+
+
+def _refuse(jobs: Iterable[Job], error: BaseException) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(as_exception(error))
 
 
 def _sound(job: Job) -> Sound:

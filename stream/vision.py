@@ -16,6 +16,7 @@ from models.faces import weighted_faces
 from models.geometry import Box
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.schedule import DeadlineExceededError
+from models.threads import as_exception, watched_thread
 from stream.events import FaceBox, Faces
 from stream.face_finder import Detector, FaceFinder
 from stream.media import Image, VideoFrame
@@ -238,7 +239,7 @@ class Vision:
         self._broken: Exception | None = None
         self._began = 0.0  # when the analysis that is going on did, while busy
         self._counts = VisionCounts()
-        self._thread = threading.Thread(target=self._work, name="vision", daemon=True)
+        self._thread = watched_thread("vision", self._work, self._broke)
         self._thread.start()
 
     def push(self, frame: VideoFrame) -> None:
@@ -285,18 +286,6 @@ class Vision:
         self.close()
 
     def _work(self) -> None:
-        """Analyze until there is nothing more to do; what ends this otherwise is raised in the session's thread."""
-        try:
-            self._analyze()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session must not wait for a thread that is gone
-            self._broken = error
-        finally:
-            with self._changed:
-                self._busy, self._closed = False, True
-                self._waiting.clear()
-                self._changed.notify_all()
-
-    def _analyze(self) -> None:
         while (waited := self._next()) is not None:
             since, frame = waited
             start = self._clock()
@@ -313,6 +302,14 @@ class Vision:
                 with self._witness.unseen(frame, error):
                     self._failed(error)
             self._done((self._clock() - start) * 1000)
+
+    def _broke(self, error: BaseException) -> None:
+        """Let the session, which must not wait for a thread that is gone, raise what broke it."""
+        with self._changed:
+            self._broken = as_exception(error)
+            self._busy, self._closed = False, True
+            self._waiting.clear()
+            self._changed.notify_all()
 
     def _require_unbroken(self) -> None:
         if self._broken is not None:

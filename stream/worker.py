@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Final
 
+from models.threads import watched_thread
 from stream import events
 from stream.broadcast import Channel
 from stream.events import Event, Totals
@@ -34,8 +35,7 @@ class SessionWorker:
         self._client = client
         self._stop = threading.Event()
         self._session: Drivable | None = None
-        # A daemon, so that a session that can't be stopped does not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name=f"session-{channel.number}", daemon=True)
+        self._thread = watched_thread("session", self._run, self._broke, name=f"session-{channel.number}")
 
     @property
     def totals(self) -> Totals:
@@ -57,15 +57,20 @@ class SessionWorker:
             log.warning("session %d did not finish in time", self._channel.number, extra=extra)
 
     def _run(self) -> None:
-        outcome: SessionOutcome | None = None
         try:
             outcome = self._outcome()
         except Exception:  # whatever broke ends this session and no other
             number = self._channel.number
             log.exception("session %d broke", number, extra={"event": "session.broken", "session": number})
             self._emit(events.Error(code=ErrorCode.INTERNAL, message=BROKEN, fatal=True))
+            outcome = SessionOutcome(self.totals, reason="failed")
+        self._settle(outcome)
+
+    def _broke(self, _: BaseException) -> None:
+        try:
+            self._emit(events.Error(code=ErrorCode.INTERNAL, message=BROKEN, fatal=True))
         finally:
-            self._settle(outcome or SessionOutcome(self.totals, reason="failed"))
+            self._settle(SessionOutcome(self.totals, reason="failed"))
 
     def _outcome(self) -> SessionOutcome:
         try:

@@ -1,13 +1,14 @@
 """An engine that keeps to one thread: torch finds the CUDA graphs that it captured only in the thread that did it."""
 
-import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from models.runtime.engine import Array, Engine, EngineInfo, Outputs, ServedName
+from models.threads import watched_thread
 
 Result = TypeVar("Result")
 _Tasks = SimpleQueue[tuple[Callable[[], Any], "Future[Any]"] | None]
@@ -26,8 +27,7 @@ class OwnThread:
     def __init__(self, load: Callable[[], Engine]) -> None:
         self._tasks: Final[_Tasks] = SimpleQueue()
         weakref.finalize(self, self._tasks.put, None)
-        # A daemon: compiling can't be stopped, and must not keep the process from ending.
-        threading.Thread(target=_work, args=(self._tasks,), name="engine", daemon=True).start()
+        watched_thread("engine", partial(_work, self._tasks), partial(_refuse, self._tasks)).start()
         self._engine = self._do(load)
 
     @property
@@ -65,3 +65,9 @@ def _settle(task: Callable[[], Any], done: "Future[Any]") -> None:
         done.set_result(task())
     except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
         done.set_exception(error)
+
+
+def _refuse(tasks: _Tasks, error: BaseException) -> None:
+    """Let nobody wait for tasks that will not be done."""
+    while (asked := tasks.get()) is not None:
+        asked[1].set_exception(error)

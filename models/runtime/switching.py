@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from models.bundle import Bundle
 from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
 from models.runtime.fallback import Candidate, Fallback, FallbackEngine, explained
 from models.runtime.readiness import NotReadyError, building_while
+from models.threads import watched_thread
 
 _log: Final = logging.getLogger(__name__)
 _CLOSING_S: Final = 3.0
@@ -68,8 +70,7 @@ class SwitchingEngine:
         self._closed = threading.Event()
         engine, awaited, spare = self._first_ready(candidates, bundle, required=required)
         self._serving = _Serving(engine, awaited[0].name if awaited else None)
-        # A daemon: what a library compiles can't be stopped, and must not keep the process from ending.
-        self._thread = threading.Thread(target=self._build, args=(awaited, spare), name="engine-build", daemon=True)
+        self._thread = watched_thread("engine-build", partial(self._build, awaited, spare), self._broke)
         if awaited:
             _log.info("%s is being built; %s stands in until it is ready", awaited[0].name, self.name)
             self._thread.start()
@@ -153,6 +154,12 @@ class SwitchingEngine:
                 self._serving = _Serving(built, None)
                 return
         self._serving = _Serving(standing_in, None)
+
+    def _broke(self, error: BaseException) -> None:
+        """Let nobody wait for an engine that is built no more."""
+        serving = self._serving
+        self._serving = _Serving(serving.engine, None)
+        self.fallbacks.append(Fallback(serving.building or "", explained(error)))
 
     def _built(self, candidate: Candidate, spare: Sequence[Candidate]) -> FallbackEngine | None:
         start = time.perf_counter()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.figures import BatchFigures, BatchTally
 from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
+from models.threads import as_exception, note_broken, watched_thread
 
 _log: Final = logging.getLogger(__name__)
 QUEUE_ITEMS: Final = 256
@@ -107,7 +108,7 @@ class Worker:
         self._computed = {network: BatchTally() for network in INPUT_NAMES}
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="runtime", daemon=True)
+        self._thread = watched_thread("runtime", self._work, self._broke)
         self._thread.start()
 
     def submit(self, item: Item) -> "Future[Any]":
@@ -159,11 +160,26 @@ class Worker:
     def _work(self) -> None:
         while (turn := self._next()) is not None:
             late, batch = turn
-            for item in self._alive(late):
-                self._count(item, "deadline")
-                _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
-            if alive := self._alive(batch):
-                self._run(alive)
+            try:
+                self._do(late, batch)
+            except BaseException as error:  # noqa: BLE001 - nobody must wait for these; the next may go better
+                note_broken("thread", "runtime", error)
+                self._fail([*late, *batch], error)
+
+    def _do(self, late: list[Item], batch: list[Item]) -> None:
+        for item in self._alive(late):
+            self._count(item, "deadline")
+            _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
+        if alive := self._alive(batch):
+            self._run(alive)
+
+    def _broke(self, error: BaseException) -> None:
+        """Let nobody wait for a thread that is gone."""
+        with self._changed:
+            self._closed = True
+            waiting = self._waiting.take_all()
+            self._changed.notify_all()
+        self._fail(waiting, error)
 
     def _next(self) -> tuple[list[Item], list[Item]] | None:
         """Return what is late and what to run; if no order can be found, all that waits fails, or it would for ever."""
@@ -241,8 +257,6 @@ class Worker:
 def _refuse(item: Item, error: BaseException) -> None:
     """Fail an item's Future with an error that its caller can handle as such."""
     try:
-        item.future.set_exception(
-            error if isinstance(error, Exception) else RuntimeError(f"the engine broke: {error!r}")
-        )
+        item.future.set_exception(as_exception(error))
     except BaseException:  # noqa: BLE001 - of a callback, or it was cancelled meanwhile
         _log.debug("a caller broke when it was told of an error", exc_info=True)

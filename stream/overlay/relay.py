@@ -1,17 +1,14 @@
 """A source whose pictures are seen the moment they come, whatever the session that reads it is busy with."""
 
-import logging
-import threading
 from collections.abc import Callable
 from typing import Final
 
+from models.threads import watched_thread
 from stream.media import DropCounts, Media, SourceStatus
 from stream.pipeline import Readable
 from stream.sources.media_queue import MediaQueue
 
 _STOP_SECONDS: Final = 2.0
-
-log = logging.getLogger("m2fnet.overlay")
 
 
 class RelayedSource:
@@ -23,7 +20,7 @@ class RelayedSource:
     def __init__(self, source: Readable, tap: Callable[[Media], None]) -> None:
         self._source, self._tap = source, tap
         self._queue: MediaQueue[Media] = MediaQueue(live=True)
-        self._thread = threading.Thread(target=self._work, name=f"relay {source.name}", daemon=True)
+        self._thread = watched_thread("relay", self._work, self._broke)
 
     @property
     def name(self) -> str:
@@ -51,11 +48,10 @@ class RelayedSource:
         self._thread.join(_STOP_SECONDS)
 
     def _work(self) -> None:
-        try:
-            while (media := self._source.read()) is not None:
-                self._tap(media)
-                self._queue.put(media)
-        except Exception:
-            log.exception("the relay of %s broke", self.name)
-            message = f"{self.name} can't be shown any more; the log has the details"
-            self._queue.put(SourceStatus("failed", "relay.error", message))
+        while (media := self._source.read()) is not None:
+            self._tap(media)
+            self._queue.put(media)
+
+    def _broke(self, _: BaseException) -> None:
+        message = f"{self.name} can't be shown any more; the log has the details"
+        self._queue.put(SourceStatus("failed", "relay.error", message))

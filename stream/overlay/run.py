@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from models.threads import watched_thread
 from stream import events
 from stream.events import Event, Totals
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
@@ -49,7 +50,7 @@ class OverlayScreen:
         self._state, self._lock = OverlayState(look.fade_s), threading.Lock()
         self._now_ms = 0.0
         self._queue: MediaQueue[Media] = MediaQueue(live=True, bounds=Bounds(video_frames=output.may_wait))
-        self._thread = threading.Thread(target=self._work, name="overlay", daemon=True)
+        self._thread = watched_thread("overlay", self._work, self._broke)
         self._thread.start()
 
     def show(self, media: Media) -> None:
@@ -82,9 +83,6 @@ class OverlayScreen:
                 self._output.close()
         except OverlayError as error:
             self._fail(error)
-        except Exception as error:
-            log.exception("the overlay broke")
-            self._fail(OverlayError(f"drawing the overlay broke ({type(error).__name__}); the log has the details"))
 
     def _pass_on(self, media: AudioChunk | VideoFrame) -> None:
         if isinstance(media, AudioChunk):
@@ -94,6 +92,9 @@ class OverlayScreen:
             view = self._state.view(media.time_ms)
         self._output.picture(VideoFrame(media.time_ms, draw(media.image, view, self._look)))
         self.pictures += 1
+
+    def _broke(self, error: BaseException) -> None:
+        self._fail(OverlayError(f"drawing the overlay broke ({type(error).__name__}); the log has the details"))
 
     def _fail(self, error: OverlayError) -> None:
         self.error = error

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+from models.threads import watched_thread
 from stream import events
 from stream.events import Event
 from stream.published import Published
@@ -29,6 +31,7 @@ LOW_BYTES: Final = 2_000_000_000  # an hour or more of one participant
 LEAST_BYTES: Final = 200_000_000
 MAX_WAITING_BYTES: Final = 128_000_000  # half a minute of eight participants: a disk that is slower will not catch up
 _NAME_LENGTH: Final = 40
+_BROKEN: Final = "what writes recordings broke; the server's log says why"
 
 Tell = Callable[[Event], None]
 
@@ -130,6 +133,11 @@ class Record:
         """Say that nothing more comes."""
         self._ending = True
 
+    def stop(self, why: str) -> None:
+        """Give up, as where the disk does not take it: nobody writes any more."""
+        if not self._closed:
+            self._stop(why)
+
     def flush(self, free_bytes: int) -> None:
         """Write what waits; a disk that does not take it ends the recording, not the sessions. For the writer alone."""
         if self._closed:
@@ -208,12 +216,11 @@ class Record:
             about = self._about.model_copy(update={"stopped": why})
         files, self._files = self._files, None
         if files is not None:
-            try:
-                files.describe(about)
-            except Exception:
-                log.debug("recording.json stays as it is", exc_info=True)
-            finally:
-                files.close()
+            for last in (partial(files.describe, about), files.close):
+                try:
+                    last()
+                except Exception:
+                    log.debug("the recording stays as it is", exc_info=True)
         self._warn("recording.failed", f"nothing is recorded any more: {why}; the session goes on")
 
     def _warn(self, code: str, message: str) -> None:
@@ -248,7 +255,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._records: list[Record] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._broken = False
+        self._thread = watched_thread("recorder", self._work, self._broke)
         self._thread.start()
 
     def begin(self, name: str) -> Record:
@@ -256,6 +264,8 @@ class Recorder:
         record = Record(self._folder, self._facts, name)
         with self._lock:
             self._records.append(record)
+            if self._broken:
+                record.stop(_BROKEN)
         return record
 
     def close(self) -> None:
@@ -270,6 +280,13 @@ class Recorder:
         while not self._stopping.wait(INTERVAL_S):
             self._flush()
         self._flush()
+
+    def _broke(self, _: BaseException) -> None:
+        with self._lock:
+            self._broken = True
+            records = list(self._records)
+        for record in records:  # outside the lock: they tell it
+            record.stop(_BROKEN)
 
     def _flush(self) -> None:
         with self._lock:

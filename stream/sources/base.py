@@ -9,6 +9,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import ClassVar, Final, NoReturn, Self
 
+from models.threads import watched_thread
 from stream.media import DropCounts, Media, SourceStatus, StatusKind
 from stream.sources.media_queue import Bounds, MediaQueue
 from stream.sources.redact import redact_text
@@ -43,8 +44,7 @@ class Source(ABC):
         self.live = live
         self._queue: MediaQueue[Media] = MediaQueue(live=live, bounds=bounds)
         self._stopping = threading.Event()
-        # A daemon, so that a driver that doesn't return can't keep the program from ending.
-        self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
+        self._thread = watched_thread("source", self._run, self._broke)
 
     @abstractmethod
     def _media(self) -> Generator[Media]:
@@ -112,13 +112,16 @@ class Source(ABC):
     def _run(self) -> None:
         self._queue.put(self._last_word())
 
+    def _broke(self, error: BaseException) -> None:
+        self._queue.put(self._unexpected(error))
+
     def _last_word(self) -> SourceStatus:
         try:
             self._produce()
             status = self._status("ended", "ended", f"{self.name} has ended")
         except SourceError as error:
             status = SourceStatus("failed", error.code, error.message)
-        except Exception as error:  # noqa: BLE001 - a source's thread must not end without its last word
+        except BaseException as error:  # noqa: BLE001 - a source's thread must not end without its last word
             status = self._unexpected(error)
         return self._stopped() if self._stopping.is_set() else status
 
@@ -131,7 +134,7 @@ class Source(ABC):
     def _stopped(self) -> SourceStatus:
         return SourceStatus("ended", "source.stopped", f"{self.name} was stopped")
 
-    def _unexpected(self, error: Exception) -> SourceStatus:
+    def _unexpected(self, error: BaseException) -> SourceStatus:
         # A library's message may quote an address with its password.
         log.error("%s broke\n%s", self.name, redact_text("".join(traceback.format_exception(error))))
         message = f"{self.name} broke: {redact_text(str(error))} ({type(error).__name__})"

@@ -434,3 +434,33 @@ def test_texts_of_any_length_share_a_batch() -> None:
     items = [text(3), face(1), text(5)]
     assert taken(items, max_batch=8) == [items[0], items[2]]
     np.testing.assert_array_equal(join([items[0], items[2]])["attention_mask"], [[3, 3, 3, 0, 0], [5, 5, 5, 5, 5]])
+
+
+def test_nobody_waits_for_a_worker_that_is_gone(worker: Worker, engine: GatedEngine) -> None:
+    first = worker.submit(face(1))
+    engine.wait_until_running()
+    waiting = [worker.submit(face(2)), worker.submit(audio(5, 3.0))]
+    worker._next = leave  # type: ignore[method-assign] # the way out of a thread that no error of an item takes
+    engine.let(1)
+    assert result(first) == 2
+    for future in waiting:
+        with pytest.raises(RuntimeError, match="SystemExit"):
+            future.result(PATIENCE_S)
+    with pytest.raises(RuntimeError, match="closed"):
+        worker.submit(face(3))
+
+
+def leave() -> None:
+    raise SystemExit(3)
+
+
+def test_what_breaks_beside_the_engine_fails_its_batch_alone(
+    worker: Worker, engine: GatedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(worker._computed["face"], "note", lambda *_: leave())
+        engine.let(1)
+        with pytest.raises(RuntimeError, match="SystemExit"):
+            worker.submit(face(1)).result(PATIENCE_S)
+    engine.let(1)
+    assert result(worker.submit(face(2))) == 4

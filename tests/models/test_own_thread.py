@@ -58,3 +58,11 @@ def test_what_fails_in_it_fails_where_it_was_asked_for(bundle: Bundle) -> None:
     with pytest.raises(RuntimeError, match="channels"):
         engine.run("face", {"images": np.ones((1, 5, 96, 96), np.float32)})
     assert engine.run("face", FACES)["logits"].shape == (2, 7)
+
+
+def test_nobody_waits_for_a_thread_that_is_gone(bundle: Bundle) -> None:
+    engine = OwnThread(lambda: TorchEngine(bundle))
+    engine._tasks.put((None,))  # type: ignore[arg-type] # no task: the thread breaks
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            engine.run("face", FACES)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_until
 
 from models.bundle import Bundle, load_bundle
 from models.runtime.engine import Array, EngineError, Outputs, ServedName
@@ -329,3 +329,17 @@ def test_who_does_not_wait_is_told_so_and_only_in_that_block() -> None:
     with building_while(lambda: False), pytest.raises(NotReadyError, match="converting it takes long"):
         require_time("converting it")
     require_time("converting it")
+
+
+def test_an_engine_whose_builder_breaks_is_awaited_no_more(
+    bundle: Bundle, reload: Callable[[], Bundle], gate: threading.Event
+) -> None:
+    def broke(_: Fallback) -> None:
+        message = "nobody to tell"
+        raise RuntimeError(message)
+
+    engine = SwitchingEngine([held(gate, EngineError("no")), TORCH], bundle, reload, on_fallback=broke)
+    assert engine.state == EngineState("torch-cpu", "held")
+    gate.set()
+    wait_until(lambda: engine.state == EngineState("torch-cpu"))
+    assert {fallback.engine for fallback in engine.fallbacks} == {"held"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, silence, text_of, word_error_rate
+from waiting import PATIENCE_S
 
 from models.sound import read_sound
 from stream.asr_model import AsrModelError
@@ -102,6 +103,21 @@ def test_a_device_that_fails_for_several_hears_them_one_by_one(monkeypatch: pyte
     monkeypatch.setattr(transcriber._whisper, "hear", fail)
     jobs = [transcriber.submit(read_sound(ONE_SENTENCE), 0.0) for _ in range(3)]
     assert all("white" in job.result().text for job in jobs)
+    transcriber.close()
+
+
+def test_what_breaks_beside_the_model_fails_its_stretch_and_the_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1))
+
+    def leave(*_: object) -> None:
+        raise SystemExit(3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transcriber._whisper, "hear", leave)
+        broken = transcriber.submit(silence(1), 0.0)
+        with pytest.raises(RuntimeError, match="SystemExit"):
+            broken.result(PATIENCE_S)
+    assert transcriber.submit(silence(1), 0.0).result(PATIENCE_S).rejected
     transcriber.close()
 
 

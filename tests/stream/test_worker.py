@@ -154,3 +154,16 @@ def test_a_session_that_was_given_up_is_heard_no_more(
     session.let.set()
     assert session.said.wait(PATIENCE_S)
     assert told(watcher) == ["transcript.partial"]
+
+
+def test_whatever_ends_its_thread_is_told(broadcast: Broadcast, channel: Channel) -> None:
+    watcher = broadcast.subscribe(lambda: None)
+
+    def make(_: Emit) -> Counting:
+        raise SystemExit(3)
+
+    worker = SessionWorker(RemoteSource("Ann"), channel, make, ClientSettings())
+    worker.start()
+    assert worker.done.result(PATIENCE_S).reason == "failed"
+    (error,) = [json.loads(message) for message in iter(watcher.take, None)]
+    assert (error["code"], error["fatal"]) == ("internal", True)

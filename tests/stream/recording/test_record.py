@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from noted_sounds import FACTS, entry, note, noted
+from waiting import wait_until
 
 from stream import events
 from stream.published import Published
@@ -239,3 +240,16 @@ def test_recording_json_says_what_people_want_to_know(tmp_path: Path, record: Re
     assert (about["room"], about["bundle"], about["asr_model"]) == ("a room", "tiny", "none")
     (session,) = about["sessions"]
     assert (session["speaker"], session["client"]["consent"]) == ("Ann", False)
+
+
+def test_where_what_writes_them_breaks_it_is_told_and_nothing_is_said_to_be_recorded(
+    tmp_path: Path, told: list[events.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Recorder(tmp_path, FACTS)) as recorder:
+        record = recorder.begin("a room")
+        record.session(entry("a"), told.append)
+        monkeypatch.setattr("stream.recording.record._free_bytes", lambda _: 1 / 0)
+        wait_until(lambda: bool(told))
+        assert codes(told) == ["recording.failed"]
+        assert not record.running
+        assert not recorder.begin("another").running

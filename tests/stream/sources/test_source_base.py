@@ -21,7 +21,7 @@ class Counting(Source):
 
     kind = "test"
 
-    def __init__(self, count: int, *, live: bool = False, error: Exception | None = None) -> None:
+    def __init__(self, count: int, *, live: bool = False, error: BaseException | None = None) -> None:
         super().__init__("counting", live=live, bounds=Bounds(audio_ms=50))
         self.count = count
         self.error = error
@@ -111,3 +111,9 @@ def test_a_source_may_be_stopped_from_its_own_thread() -> None:
             yield chunk(0)
 
     assert codes(drain(Suicidal(0))) == ["source.stopped"]
+
+
+def test_a_source_has_a_last_word_whatever_breaks_it() -> None:
+    (status,) = statuses(drain(Counting(1, error=SystemExit(3))))
+    assert (status.kind, status.code) == ("failed", "test.error")
+    assert "SystemExit" in status.message
