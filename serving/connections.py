@@ -11,8 +11,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
+from models.threads import note_broken
 from serving.hub import Hub, speaker_of
 from serving.rooms import Member
+from serving.tasks import watched_task
 from stream import events
 from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
@@ -130,10 +132,15 @@ class Connection(ABC):
 
     async def run(self) -> None:
         """Serve the connection until there is a reason to end it."""
-        sender, reader = asyncio.create_task(self._send()), asyncio.create_task(self._read())
+        sender = watched_task("connection", self._send(), self._broke)
+        reader = watched_task("connection", self._read(), self._broke)
         try:
             reason = await self._ending
-            await self.finish(reason)
+            try:
+                await self.finish(reason)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other end is told that it is over
+                note_broken("task", "connection", error)
+                reason = "failed"
             self.subscription.end()
             await asyncio.wait([sender], timeout=FLUSH_S)
             await self.socket.close(CLOSE_CODES.get(reason, CloseCode.NORMAL_CLOSURE), reason)
@@ -142,16 +149,17 @@ class Connection(ABC):
             sender.cancel()
             reader.cancel()
 
+    def _broke(self) -> None:
+        """End a connection one of whose tasks has broken: the others do not make up for it."""
+        self.end("failed")
+
     async def _read(self) -> None:
-        reason = "failed"
         try:
             async for message in self.socket:
                 self.receive(message)
-            reason = "disconnected"
+            self.end("disconnected")
         except ConnectionClosed as closed:
-            reason = _why_closed(closed)
-        finally:
-            self.end(reason)
+            self.end(_why_closed(closed))
 
     async def _send(self) -> None:
         try:
@@ -210,9 +218,9 @@ class Client(Connection):
 
     async def run(self) -> None:
         """Serve the connection, see that media comes, and in a room measure how far away it is."""
-        beside = [asyncio.create_task(self._mind_idleness())]
+        beside = [watched_task("idleness", self._mind_idleness(), self._broke)]
         if self._member is not None:
-            beside.append(asyncio.create_task(self._measure(self._member)))
+            beside.append(watched_task("round trip", self._measure(self._member), self._broke))
         try:
             await super().run()
         finally:
@@ -221,11 +229,15 @@ class Client(Connection):
 
     async def finish(self, reason: str) -> None:
         """Let the session finish what it has, and close it."""
-        if self._member is not None:
-            self.hub.rooms.left(self._member, reason)
-        self._source.close()
-        totals = (await asyncio.wrap_future(self._worker.done)).totals if self._worker else Totals()
-        self._channel.publish(SessionClosed(reason=reason, totals=totals))
+        totals = Totals()
+        try:
+            self._source.close()
+            if self._member is not None:
+                self.hub.rooms.left(self._member, reason)
+            if self._worker is not None:
+                totals = (await asyncio.wrap_future(self._worker.done)).totals
+        finally:  # or its place would stay taken
+            self._channel.publish(SessionClosed(reason=reason, totals=totals))
         self._protocol.closed()
 
     @property

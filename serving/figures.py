@@ -47,6 +47,7 @@ class Figures:
         dropped: by :meth:`serving.hub.Hub.dropped`, and connections that waited to be let in.
         fallbacks: engines that were given up.
         lag: of the event loop.
+        broken: threads and tasks that broke, by what they are.
     """
 
     uptime_s: float
@@ -68,6 +69,7 @@ class Figures:
     asr_name: str
     asr: AsrFigures
     lag: LagCounts
+    broken: Mapping[str, int]
 
     def losses(self) -> dict[tuple[str, str], int]:
         """Return what was lost or left out since the start, by what it was and why."""

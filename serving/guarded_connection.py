@@ -65,6 +65,11 @@ class GuardedConnection(ServerConnection):
             self.send_data()
         await super().close(code, reason)
 
+    async def keepalive(self) -> None:
+        """Send pings, and end the connection where that breaks: nobody would notice any more that its peer is gone."""
+        await super().keepalive()  # is cancelled at the end of a connection: what returns has broken, and was logged
+        self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Take what came, and look at what has not gone out."""
         if self._is_in:

@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.http11 import Response
 
+from models.threads import broken_parts, note_broken
 from serving import asyncapi
 from serving.connections import Client, Connection, Watcher, refuse
 from serving.door import Door
@@ -33,9 +35,10 @@ from serving.metrics import CONTENT_TYPE, Metrics
 from serving.pages import Answer, Pages, answer, as_json, plain
 from serving.rooms import Member
 from serving.status import server_status
+from serving.tasks import watch_callbacks, watched_task
 from serving.waiting import Waiting
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
-from stream.events import Event, SessionClosed
+from stream.events import Event, SessionClosed, Totals
 from stream.preview import Previewer
 from stream.protocol import STREAM, Configure, ErrorCode, ProtocolError
 from stream.recording.record import Recorder
@@ -46,6 +49,7 @@ from stream.tap import TappedSource
 log = logging.getLogger("m2fnet.server")
 
 CLOSE_S: Final = 2.0
+BROKEN_INSIDE: Final = {"keepalive ping failed": "pings", "unexpected internal error": "websocket"}
 READ_AHEAD: Final = 4  # messages of a client, each of which may be as large as is allowed
 # Shares of the time left for stopping: what is said is finished first, but everybody must still be told.
 FOR_SESSIONS: Final = 0.7
@@ -122,12 +126,12 @@ class LiveServer:
             close_timeout=CLOSE_S,
             logger=_quiet_logger(),
         )
-        watching = asyncio.create_task(self._loop_watch.run())
+        watch_callbacks()
+        watching = watched_task("loop watch", self._loop_watch.run())
         plan.on_ready()
-        local = asyncio.gather(
-            *(self._run_local(source, plan.room, wait=plan.wait_for_watcher) for source in plan.sources)
-        )
-        ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
+        sources = (self._run_local(source, plan.room, wait=plan.wait_for_watcher) for source in plan.sources)
+        local = asyncio.gather(*(watched_task("source", running) for running in sources), return_exceptions=True)
+        ends: list[asyncio.Future[Any]] = [watched_task("stop", stop.wait())]
         if plan.sources and plan.exit_when_done:
             ends.append(local)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +141,7 @@ class LiveServer:
         with suppress(TimeoutError):  # a peer that connected and never said a word is not waited for
             await asyncio.wait_for(server.wait_closed(), min(CLOSE_S, _left(until)))
         watching.cancel()
+        ends[0].cancel()
 
     def figures(self) -> Figures:
         """Return how the server stands."""
@@ -161,6 +166,7 @@ class LiveServer:
             asr_name=models.asr_name,
             asr=models.asr_figures,
             lag=self._loop_watch.lag,
+            broken=broken_parts(),
         )
 
     def health(self) -> dict[str, object]:
@@ -233,6 +239,9 @@ class LiveServer:
             await refuse(socket, why, self._observe)
         except ConnectionClosed:
             log.debug("a connection was closed before it was let in")
+        except Exception as error:  # noqa: BLE001 - whatever it is ends this connection, and no other
+            note_broken("task", "connection", error)
+            await socket.close(CloseCode.INTERNAL_ERROR, "failed")
 
     async def _serve_admitted(self, socket: GuardedConnection) -> None:
         await self._door.admit(socket)
@@ -287,13 +296,16 @@ class LiveServer:
         channel.publish(configured.event(name))
         previewer = Previewer(channel, self._settings.server.preview_fps, self._encoder)
         shown = TappedSource(source, previewer.show)
-        outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured, member).done)
-        reason = "server.stopped" if self._stopping else outcome.reason
-        if member is not None:
-            self._hub.rooms.left(member, reason)
-        channel.publish(SessionClosed(reason=reason, totals=outcome.totals))
+        reason, totals = "failed", Totals()
+        try:
+            outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured, member).done)
+            reason, totals = "server.stopped" if self._stopping else outcome.reason, outcome.totals
+        finally:
+            if member is not None:
+                self._hub.rooms.left(member, reason)
+            channel.publish(SessionClosed(reason=reason, totals=totals))
 
-    async def _stop(self, local: asyncio.Future[list[None]], until: float) -> None:
+    async def _stop(self, local: asyncio.Future[list[Any]], until: float) -> None:
         """Finish all sessions, then let the watchers have what waits for them, all of it by a time of the loop."""
         sessions, watchers = self._hub.broadcast.sessions, self._count(Watcher)
         log.info("stopping: %d sessions, %d watchers", sessions, watchers, extra={"event": "server.stopping"})
@@ -338,5 +350,14 @@ def _require_room(what: str, count: int, limit: int) -> None:
 def _quiet_logger() -> logging.Logger:
     """Return a logger for what the library says of each connection: a port scan is no reason for a traceback."""
     quiet = logging.getLogger("m2fnet.websockets")
-    quiet.setLevel(logging.CRITICAL)
+    quiet.setLevel(logging.ERROR)
+    quiet.addFilter(_only_noted)
     return quiet
+
+
+def _only_noted(record: logging.LogRecord) -> bool:
+    """Note where the library says that something broke in itself; nothing else of it is logged."""
+    part = BROKEN_INSIDE.get(record.getMessage())
+    if part is not None and record.exc_info and record.exc_info[1] is not None:
+        note_broken("task", part, record.exc_info[1])
+    return False

@@ -54,6 +54,7 @@ class _Figures(Collector):
         for part in (_server, _sessions, _events, _drops, _engine, _speech):
             yield from part(now)
         yield _lag(now.lag)
+        yield _counters("broken", "Threads and tasks that broke", ("part",), _labelled(now.broken.items()))
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: the names are known without asking for figures."""

@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from models.threads import note_broken
 from serving.access import Places, is_cross_origin, refusal
 from serving.door import Door, Refused
 from serving.exports import EXPORTS, ExportError, FindPast, export_answer
@@ -71,6 +72,9 @@ class Pages:
             response = await self._answer(request)
         except Refused as refused:
             response = plain(refused.status, refused.text)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others get their answers
+            note_broken("task", "request", error)
+            response = plain(HTTPStatus.INTERNAL_SERVER_ERROR, "this could not be answered; the server's log says why")
         if response is not None:
             self._protect(request, response)
         return response

@@ -31,3 +31,16 @@ def _look(part: str, broke: Callable[[], object] | None, task: asyncio.Task[Any]
     note_broken("task", part, error)
     if broke is not None:
         broke()
+
+
+def watch_callbacks() -> None:
+    """See that errors of what the running loop calls by itself, later or for another thread, are logged and counted."""
+    asyncio.get_running_loop().set_exception_handler(_look_at_callback)
+
+
+def _look_at_callback(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        note_broken("task", "callback", error)
+    else:
+        loop.default_exception_handler(context)
