@@ -94,7 +94,7 @@ class TestSession:
         async with running() as run, connect(url(run)) as session:
             begun = asyncio.get_running_loop().time()
             end_ms = await session.send_file(tone(tmp_path / "tone.wav"))
-            assert asyncio.get_running_loop().time() - begun >= 0.5
+            assert asyncio.get_running_loop().time() - begun >= 0.5  # however busy the machine is, never less
             assert await session.send_file(tmp_path / "tone.wav", start_ms=end_ms) == 2 * end_ms == 1_000
             closed = await session.finish()
             starts = [event.start_ms async for event in session if isinstance(event, events.Emotion)]
