@@ -26,6 +26,7 @@ from commands.overlay import overlay
 from commands.render import render
 from commands.replay import replay
 from commands.train import train
+from models.output_checks import require_outside
 from stream.config import load_settings
 
 HELP: Final = "**M2FNet Live**: the emotion of every utterance of a conversation, live, from words, voice and face."
@@ -119,6 +120,8 @@ def serve(
         chosen = [("host", host), ("port", port), ("record", record and record.absolute())]
         given = [f"server.{key}={value}" for key, value in chosen if value is not None]
         settings = load_settings(config, [*(set_ or []), *given])
+        if settings.server.record is not None and settings.runtime.bundle is not None:
+            require_outside([settings.server.record], [settings.runtime.bundle])
         from server import run  # noqa: PLC0415 - see the module's docstring
 
         code = run(

@@ -11,6 +11,7 @@ from commands.batch import work_through
 from commands.common import Config, Set, Verbose, err, told
 from commands.outputs import FormOption, ResultOutput, destination
 from models.file_names import shown
+from models.output_checks import require_outside
 from stream.config import load_settings
 from stream.formats import format_of
 
@@ -58,6 +59,8 @@ def analyze(
 
         paths = [local_path(file) for file in files]
         place = destination(output)
+        if place is not None and settings.runtime.bundle is not None:
+            require_outside([place], [settings.runtime.bundle])
         writer = ResultWriter(
             format_ or format_of(place),
             place,

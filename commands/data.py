@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.common import Verbose, told
-from commands.outputs import Root, corpus_folder, write_text
+from commands.outputs import Root, corpus_folder, require_reports, write_text
 from trainer.data.names import CLIPS, FACES, Dataset
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def train_data(
     with told(verbose=verbose):
         from trainer.data.report import report  # noqa: PLC0415 - loads what the help must not wait for
 
-        found = report(dataset, corpus_folder(root, dataset), split)
+        corpus = corpus_folder(root, dataset)
+        require_reports([as_json], folders=[], inputs=[corpus, *map(Path, split or [])], bundles=[])
+        found = report(dataset, corpus, split)
         if as_json is None:
             show(found, Console(), names=None if all_ else _NAMES_SHOWN)
         else:

@@ -21,7 +21,7 @@ from commands.common import (
     transcriber,
 )
 from commands.evaluate_tables import evaluate_tables
-from commands.outputs import STDOUT, Root, corpus_folder, write_text
+from commands.outputs import CSV_ENCODING, STDOUT, Root, corpus_folder, require_reports, write_text
 from stream.config import load_settings
 from trainer.data.names import Dataset
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trainer.starter_report import StarterReport
 
 CACHE: Final = Path("runs/features")
+STARTER: Final = "starter"
 
 HELP: Final = """Print what a trained bundle reaches on a corpus.
 
@@ -39,7 +40,7 @@ audiofolder) score the audio branch, faces (fer2013, imagefolder) the visual one
 
 Examples:
 
-m2fnet evaluate --bundle starter --dataset meld --root MELD --split test --json scores.json
+m2fnet evaluate --dataset meld --root MELD --split test --json scores.json
 
 m2fnet evaluate --bundle my-bundle --dataset ravdess --root RAVDESS --split dev
 
@@ -57,8 +58,8 @@ def evaluate_bundles(
         typer.Option(
             "--bundle",
             metavar="FOLDER|NAME",
-            help="A bundle's folder, or one of starter and small; several are seeds of the same model, and scores are "
-            "then means with their deviations.",
+            help="A bundle's folder, or one of starter and small, starter if not given; several are seeds of the same "
+            "model, and scores are then means with their deviations.",
         ),
     ] = None,
     dataset: Annotated[Dataset | None, typer.Option(help="The corpus.", show_choices=True)] = None,
@@ -92,20 +93,22 @@ def evaluate_bundles(
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx, ctx.invoked_subcommand)
         return
-    missing = [name for name, value in (("--bundle", bundle), ("--dataset", dataset)) if not value]
-    if missing or dataset is None:
-        message = f"missing {', '.join(missing)}, or one of the commands starter and tables"
+    if dataset is None:
+        message = "missing --dataset, or one of the commands starter and tables"
         raise typer.BadParameter(message, ctx)
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
+        corpus, names = corpus_folder(root, dataset), bundle or [STARTER]
+        read = [corpus, Path(split), config]
+        require_reports([as_json, markdown, csv], folders=[figures, cache], inputs=read, bundles=names)
         from models.bundle import find_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.evaluate import Recogniser, Request, evaluate  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.modalities import parse_modalities  # noqa: PLC0415 - see the module's docstring
 
         request = Request(
-            bundles=tuple(map(find_bundle, bundle or ())),
+            bundles=tuple(map(find_bundle, names)),
             dataset=dataset,
-            root=corpus_folder(root, dataset),
+            root=corpus,
             split=split,
             cache=cache,
             modalities=None if modalities is None else parse_modalities([modalities]),
@@ -131,11 +134,11 @@ def write_report(
     """
     from trainer.evaluation import render  # noqa: PLC0415 - see the module's docstring
 
-    forms = [(as_json, report_json), (markdown, render.markdown), (csv, render.as_csv)]
-    console = err if any(path == STDOUT for path, _ in forms) else Console()
+    console = err if STDOUT in {as_json, markdown, csv} else Console()
     console.print(render.terminal(report), highlight=False)
-    for path, form in forms:
-        write_text(path, form(report))
+    write_text(as_json, report_json(report))
+    write_text(markdown, render.markdown(report))
+    write_text(csv, render.as_csv(report), CSV_ENCODING)
     if figures is not None:
         from trainer.evaluation.figures import save_figures  # noqa: PLC0415 - see the module's docstring
 

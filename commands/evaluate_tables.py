@@ -7,7 +7,16 @@ import typer
 from rich.console import Console
 
 from commands.common import ROOT, Verbose, err, told
-from commands.outputs import STDOUT, Root, corpus_folder, listed, numbers, write_text
+from commands.outputs import (
+    CSV_ENCODING,
+    STDOUT,
+    Root,
+    corpus_folder,
+    listed,
+    numbers,
+    require_reports,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -69,6 +78,8 @@ def evaluate_tables(
         settings = load_train_config(config or CONFIGS / f"{dataset}.yaml", set_ or [])
         plan = TablePlan(settings.fusion, tuple(numbers(seeds, "--seeds") or [0]), runs / dataset / "results")
         folder = root or settings.dataset.root or corpus_folder(None, dataset)
+        read = [folder, Path(split), config]
+        require_reports([markdown, csv, as_json], folders=[runs], inputs=read, bundles=[bundle])
         data = _data(bundle, dataset, folder, split, runs, settings)
         lines = list(run_tables(chosen, data, dataset, plan))
         title = f"{dataset}, {split}, features of {bundle}, seeds {', '.join(map(str, plan.seeds))}"
@@ -99,5 +110,5 @@ def _write(
     console = err if STDOUT in {markdown, csv, as_json} else Console()
     console.print(render_tables.terminal(lines, title), highlight=False)
     write_text(markdown, render_tables.markdown(lines, title))
-    write_text(csv, render_tables.as_csv(lines))
+    write_text(csv, render_tables.as_csv(lines), CSV_ENCODING)
     write_text(as_json, render_tables.as_json(lines, title))

@@ -8,7 +8,10 @@ import typer
 from rich.progress import Progress
 
 from commands.common import STARTER_RUNS, Runs, Verbose, err, told
+from models.file_names import shown
+from models.output_checks import require_outside
 from models.runtime.names import PrecisionName
+from models.whole_file import require_folder
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -59,6 +62,9 @@ def export(
         from models.runtime.engine import served_networks  # noqa: PLC0415 - as above
         from models.runtime.export import Exporter  # noqa: PLC0415 - as above
 
+        if out is not None:
+            require_outside([out], [Path(bundle)])
+            require_folder(out)
         loaded = load_bundle(find_bundle(bundle))
         calibrate = None if data is None else partial(_calibration, loaded, data, runs)
         exporter = Exporter(engine, loaded.config, precision, out, calibrate)
@@ -67,7 +73,7 @@ def export(
             for name, network in networks:
                 exporter.export(name, network)
         for path in exporter.written:
-            typer.echo(path)
+            typer.echo(shown(path))
 
 
 def _calibration(bundle: "Bundle", data: Path, runs: Path) -> "Calibration":

@@ -7,10 +7,12 @@ from typing import Annotated, Final
 
 import typer
 
+from models.output_checks import require_outside, require_texts
 from models.whole_file import require_folder, whole_file
 from stream.formats import FORMS, Format, find_format
 
 STDOUT: Final = Path("-")
+CSV_ENCODING: Final = FORMS["csv"].encoding
 
 Root = Annotated[
     Path | None,
@@ -93,7 +95,33 @@ def corpus_folder(root: Path | None, dataset: str) -> Path:
     return root or data_folder() / dataset
 
 
-def write_text(path: Path | None, text: str) -> None:
+def require_reports(
+    files: Sequence[Path | None],
+    *,
+    folders: Sequence[Path | None],
+    inputs: Sequence[Path | None],
+    bundles: Sequence[str],
+) -> None:
+    """Refuse what is to be written and can't be, before the work that leads to it.
+
+    Args:
+        files: those to be written; ``-`` is the standard output.
+        folders: those that files will be put into.
+        inputs: files that are read, and folders in which such are.
+        bundles: what is evaluated, by name or folder.
+
+    Raises:
+        FileError: something can't be written, or would replace an input.
+    """
+    written = [file for file in files if file is not None and file != STDOUT]
+    made = [folder for folder in folders if folder is not None]
+    require_outside([*written, *made], map(Path, bundles))
+    require_texts(written, filter(None, inputs))
+    for folder in made:
+        require_folder(folder)
+
+
+def write_text(path: Path | None, text: str, encoding: str = "utf-8") -> None:
     """Write a result whole, print it where the path is ``-``, or do nothing without a path.
 
     Raises:
@@ -103,4 +131,4 @@ def write_text(path: Path | None, text: str) -> None:
         typer.echo(text, nl=False)
     elif path is not None:
         with whole_file(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(text, encoding=encoding)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from commands.common import Verbose, told
+from commands.outputs import destination
 from models.runtime.names import EngineName
 
 
@@ -14,7 +15,10 @@ def replay(
         Path, typer.Argument(metavar="DIR", help="A recording: a folder that serve --record made.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File for the events, as JSON lines.")
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="File for the events, as JSON lines; else standard output."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with the recorded events; exit with 1 if any is different.")
@@ -35,4 +39,4 @@ def replay(
     with told(verbose=verbose):
         from stream.replay import replay_command  # noqa: PLC0415 - loads the models, which --help does not need
 
-        raise typer.Exit(replay_command(folder, output, check=check, bundle=bundle, engine=engine))
+        raise typer.Exit(replay_command(folder, destination(output), check=check, bundle=bundle, engine=engine))

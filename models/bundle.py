@@ -14,6 +14,7 @@ names its files.
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from models.spectrogram import LogMelImage
 from models.speech_encoder import VoiceExtractor, WhisperMel
 from models.text import MAX_TOKENS, ContextFormat, TextEncoder
 from models.weights import Precision, WeightError, load_sharded, pack, save_sharded
+from models.whole_file import FileError, require_folder, told_of, whole_file
 
 FORMAT_VERSION: Final = 2
 READABLE: Final = (1, 2)  # 2 added absent branches, other audio networks and files named by the configuration
@@ -267,18 +269,58 @@ def save_bundle(
     Raises:
         BundleError: a file is too large, a weight is not finite in the precision, or what was written
             can't be loaded back.
+        FileError: the disk is full, the folder can't be written, or it holds something else than a bundle.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+    require_place(folder)
+    place = Path(os.path.realpath(folder))
+    with told_of(folder), tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
         fresh = Path(temporary) / "fresh"  # not the temporary folder itself, which only its owner may read
         fresh.mkdir()
         config = _write(fresh, bundle, card, precision, max_file_bytes)
         _check_sizes(fresh, max_file_bytes)
         load_bundle(fresh)
-        if folder.exists():
-            folder.rename(Path(temporary) / "replaced")
-        fresh.rename(folder)
+        _put_in_place(fresh, place, Path(temporary) / "replaced")
     return config
+
+
+def _put_in_place(fresh: Path, place: Path, replaced: Path) -> None:
+    """Put a folder in the place of another, which stays there if that fails."""
+    if place.exists():
+        place.rename(replaced)
+    try:
+        fresh.rename(place)
+    except BaseException:
+        if replaced.exists():
+            replaced.rename(place)
+        raise
+
+
+def require_place(folder: Path, work: Path | None = None) -> None:
+    """Refuse at once a folder that a bundle could not be written to in the end; only its parents are made.
+
+    Args:
+        folder: where the bundle is to be.
+        work: a folder that is written to before, if any.
+
+    Raises:
+        FileError: it can't be written, or holds something else than one bundle, which would be lost.
+    """
+    if work is not None and Path(os.path.realpath(work)).is_relative_to(os.path.realpath(folder)):
+        message = f"{work} lies in {folder}, which holds nothing but the bundle; name another folder for one of them"
+        raise FileError(message)
+    require_folder(folder.parent)
+    if folder.exists() and not folder.is_dir():
+        message = f"{folder} can't be written: it is not a folder; give the name of one"
+        raise FileError(message)
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    try:
+        lost = set(_file_names(folder)) - set(_read_config(folder).files)
+    except BundleError:
+        lost = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if lost:
+        message = f"{folder} holds {_listed(lost)}, which a bundle would replace; name a new folder, or one of a bundle"
+        raise FileError(message)
 
 
 def write_card(folder: Path, card: str) -> None:
@@ -286,12 +328,15 @@ def write_card(folder: Path, card: str) -> None:
 
     Raises:
         BundleError: there is no bundle.
+        FileError: it can't be written.
     """
     config = _read_config(folder)
-    (folder / _CARD).write_text(card, encoding="utf-8")
+    with whole_file(folder / _CARD) as partial:
+        partial.write_text(card, encoding="utf-8")
     files = {**config.files, _CARD: _sha256(folder / _CARD)}
     text = config.model_copy(update={"files": files}).model_dump_json(indent=2)
-    (folder / _CONFIG).write_text(text + "\n", encoding="utf-8")
+    with whole_file(folder / _CONFIG) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def _write(folder: Path, bundle: Bundle, card: str, precision: Precision, limit: int) -> BundleConfig:

@@ -1,15 +1,27 @@
 """What must hold of the files that a command is to write, found out before any work is done."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from models.file_names import shown
-from models.whole_file import FileError
+from models.whole_file import FileError, require_file
 
 _LOOKED_AT: Final = 8192  # bytes
 _NEVER_IN_TEXT: Final = frozenset(range(0x09))
+
+
+def require_texts(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
+    """Refuse files of text that could not be written in the end, or would replace what is read or holds no text.
+
+    Raises:
+        FileError: one can't be; none is to be written then.
+    """
+    require_apart(outputs, inputs)
+    for output in outputs:
+        require_no_binary(output)
+        require_file(output)
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -52,6 +64,21 @@ def require_no_binary(output: Path) -> None:
             f"{shown(output)} is there already and holds no text, but perhaps media; remove it, or give another name"
         )
         raise FileError(message)
+
+
+def require_outside(outputs: Iterable[Path], sealed: Iterable[Path]) -> None:
+    """Refuse outputs in a bundle's folder, which is to hold nothing but its own files: it could not be loaded again.
+
+    Raises:
+        FileError: one lies in such a folder; what is no folder is passed over.
+    """
+    folders = [Path(os.path.realpath(folder)) for folder in sealed if folder.is_dir()]
+    for output in outputs:
+        if any(Path(os.path.realpath(output)).is_relative_to(folder) for folder in folders):
+            message = (
+                f"{shown(output)} lies in the folder of a bundle, which holds only its own files; name another place"
+            )
+            raise FileError(message)
 
 
 def _replaces(output: Path, source: Path) -> bool:

@@ -77,7 +77,10 @@ def save_sharded(stored: Mapping[str, Tensor], folder: Path, name: str, limit: i
     if len(shards) > 1:
         names = [f"{name}-{index}-of-{len(shards)}.safetensors" for index in range(1, len(shards) + 1)]
     for file, shard in zip(names, shards, strict=True):
-        save_file(shard, folder / file)
+        try:
+            save_file(shard, folder / file)
+        except SafetensorError as error:  # how it tells of a full disk
+            raise OSError(str(error)) from error
         (folder / file).chmod(0o644)  # safetensors leaves them to their owner alone
     return names
 

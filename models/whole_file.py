@@ -32,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         FileError: the disk is full or the folder can't be written.
     """
-    try:
+    with told_of(path):
         if _is_special(path):
             yield path
             return
@@ -44,8 +44,21 @@ def whole_file(path: Path) -> Iterator[Path]:
             _settle(partial, place)
         finally:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """Have errors of the disk in the block told as those of writing ``path``.
+
+    Raises:
+        FileError: there was one.
+    """
+    try:
+        yield
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        advice = "choose a place that you may write to" if error.errno in _FORBIDDEN else _NO_ROOM
+        message = f"{shown(path)} can't be written ({error.strerror or error}): {advice}"
+        raise FileError(message) from error
 
 
 def require_file(path: Path) -> None:
@@ -54,15 +67,13 @@ def require_file(path: Path) -> None:
     Raises:
         FileError: it is a folder or protected, its folder is missing or can't be written, or the disk is full.
     """
-    try:
+    with told_of(path):
         if path.is_dir():
             raise _refused(path, "it is a folder; give the name of a file")
         if not path.parent.is_dir():
             raise _refused(path, f"the folder {shown(path.parent)} does not exist; make it first")
         if not _is_special(path):
             _probe(Path(os.path.realpath(path)))
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 def require_folder(path: Path) -> None:
@@ -71,13 +82,12 @@ def require_folder(path: Path) -> None:
     Raises:
         FileError: it does not.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
+    with told_of(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise _refused(path, "it is not a folder; give the name of one") from error
         _probe(path / "probe")
-    except FileExistsError as error:
-        raise _refused(path, "it is not a folder; give the name of one") from error
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 def _is_special(path: Path) -> bool:
@@ -115,8 +125,3 @@ def _settle(partial: Path, place: Path) -> None:
 
 def _refused(path: Path, why: str) -> FileError:
     return FileError(f"{shown(path)} can't be written: {why}")
-
-
-def _cannot_write(path: Path, error: OSError) -> FileError:
-    advice = "choose a place that you may write to" if error.errno in _FORBIDDEN else _NO_ROOM
-    return FileError(f"{shown(path)} can't be written ({error.strerror or error}): {advice}")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
-from models.output_checks import require_apart, require_no_binary
-from models.whole_file import FileError, require_file, require_folder, whole_file
+from models.output_checks import require_texts
+from models.whole_file import FileError, require_folder, whole_file
 from stream.formats import FORMS, Format, encoded, render
 from stream.results import AnalysisResult
 
@@ -42,10 +42,7 @@ class ResultWriter:
             self._files = [self._output / name for name in file_names(stems, form)]
             require_folder(self._output)
         targets = self._files or [self._output] if self._output is not None else []
-        require_apart(targets, inputs)
-        for target in targets:
-            require_no_binary(target)
-            require_file(target)
+        require_texts(targets, inputs)
 
     def add(self, position: int, result: AnalysisResult) -> None:
         """Take the result of the ``position``-th of the stems.

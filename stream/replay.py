@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from models.output_checks import require_texts
 from models.runtime.names import EngineName
 from models.runtime.runtime import Runtime
+from models.whole_file import whole_file
 from stream.events import Event
 from stream.protocol import wanted
 from stream.recording.compare import differences, is_computed
@@ -62,11 +64,14 @@ def replay_command(
     Events go to ``output`` as JSON lines, or to standard output, where with ``check`` the differences go instead.
 
     Raises:
+        FileError: ``output`` can't be written, or would replace a file of the recording.
         RecordingError: it is none, or damaged.
         BundleError: the bundle is missing or damaged.
         EngineError: the engine does not work here.
     """
     recording = Recording(folder)
+    if output is not None:
+        require_texts([output], [folder])
     with closing(load_runtime(recording, bundle, engine)) as runtime:
         told = replayed(recording, runtime)
         if not check:
@@ -87,7 +92,7 @@ def _write(told: Iterable[Event], output: Path | None) -> None:
     if output is None:
         sys.stdout.writelines(lines)
     else:
-        with output.open("w", encoding="utf-8") as file:
+        with whole_file(output) as partial, partial.open("w", encoding="utf-8") as file:
             file.writelines(lines)
 
 

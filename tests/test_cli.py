@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import cli
 from commands import common
 from stream.config import ConfigError
+from stream.recording.format import About
 
 runner = CliRunner()
 
@@ -106,6 +107,30 @@ def test_an_export_that_is_not_possible_is_told_in_a_line(
     assert result.exit_code == 1
     assert told in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "--engine", "onnx", "--bundle", "{}", "--out", "{}/networks"],
+        ["analyze", "clip.mp4", "--set", "runtime.bundle={}", "-o", "{}/clip.json"],
+        ["serve", "--set", "runtime.bundle={}", "--record", "{}"],
+    ],
+)
+def test_nothing_is_written_into_a_bundle(bundle_folder: Path, arguments: list[str]) -> None:
+    result = runner.invoke(cli.app, [argument.format(bundle_folder) for argument in arguments])
+    assert result.exit_code == 1
+    assert "lies in the folder of a bundle" in result.stderr
+
+
+def test_a_recording_is_not_replaced_by_its_replay(tmp_path: Path) -> None:
+    about = About(room="", began="2026-01-02T09:00:00Z", bundle="tiny", weights="", asr_model="tiny.en")
+    (tmp_path / "recording.json").write_text(about.model_dump_json())
+    (tmp_path / "events.jsonl").write_text("{}\n")
+    result = runner.invoke(cli.app, ["replay", str(tmp_path), "-o", str(tmp_path / "events.jsonl")])
+    assert result.exit_code == 1
+    assert "is also what is read" in result.stderr
+    assert (tmp_path / "events.jsonl").read_text() == "{}\n"
 
 
 @pytest.mark.parametrize("command", [["serve"], ["check"], ["analyze", "clip.mp4"]])

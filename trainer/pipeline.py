@@ -21,6 +21,7 @@ from models.bundle import (
     Temperatures,
     TextPart,
     modality_key,
+    require_place,
     save_bundle,
 )
 from models.calibration import fit_temperature
@@ -362,7 +363,9 @@ def train_bundle(config: TrainConfig, runs: Path, out: Path) -> ConversationTrai
         DatasetError: the conversations are missing, or not as they should be.
         CheckpointError: ``runs`` holds those of another training.
         BundleError: the bundle can't be written.
+        FileError: the same.
     """
+    require_place(out, runs)
     training = ConversationTraining(config, runs)
     bundle = training.bundle()
     if processes().is_main_process:

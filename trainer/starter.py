@@ -19,6 +19,7 @@ from models.bundle import (
     TextPart,
     load_bundle,
     modality_key,
+    require_place,
     save_bundle,
     write_card,
 )
@@ -225,7 +226,9 @@ def train_starter(
 
     Raises:
         DatasetError: a corpus is missing or not as it should be.
+        FileError: ``out`` can't be written.
     """
+    require_place(out, runs)
     training = StarterTraining(StarterData(data, runs / "cache"), runs, settings.with_seed(seed), kept)
     save_bundle(out, training.bundle(), "Not yet evaluated.\n", precision="int8")
     report = evaluate_bundle(load_bundle(out), training.data, transcribe)

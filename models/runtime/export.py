@@ -11,6 +11,7 @@ from models.bundle import BundleConfig
 from models.runtime.engine import Array, EngineError, ServedName, precision_for
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, PrecisionName, TensorRtName
+from models.whole_file import told_of
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"]
 Build = Callable[[ServedName, nn.Module], None]
@@ -59,7 +60,7 @@ class Exporter:
 
         Raises:
             EngineError: it can't be built.
-            OSError: it can't be written.
+            FileError: it can't be written.
         """
         self._build(name, network)
 
@@ -112,6 +113,6 @@ class Exporter:
     def _put(self, name: ServedName, model: Model, form: ModelFormat[Model]) -> None:
         if self._out is not None:
             self._out.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=self._out) as folder:
+            with told_of(self._out), tempfile.TemporaryDirectory(prefix=".new-", dir=self._out) as folder:
                 form.write(model, Path(folder) / f"{name}{form.suffix}")
                 self.written += [path.replace(self._out / path.name) for path in sorted(Path(folder).iterdir())]

@@ -226,9 +226,11 @@ class VideoFile:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (FileError, av.FFmpegError, OSError) as error:
+        except FileError as error:
+            raise OverlayError(str(error)) from error
+        except (av.FFmpegError, OSError) as error:
             self._broken = True
-            message = f"{self.name} can't be written on: {getattr(error, 'strerror', None) or error}"
+            message = f"{self.name} can't be written on: {error.strerror or error}"
             raise OverlayError(message) from error
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import full_disk
 from safetensors.torch import load_file, save_file
 from tiny_bundle import tiny_bundle
 
@@ -21,9 +22,11 @@ from models.bundle import (
     Temperatures,
     find_bundle,
     load_bundle,
+    require_place,
     save_bundle,
 )
 from models.labels import LABELS
+from models.whole_file import FileError
 
 Change = Callable[[dict[str, torch.Tensor]], object]
 
@@ -105,6 +108,48 @@ def test_saving_replaces_an_older_bundle_and_leaves_nothing_else(copy: Path) -> 
     assert (copy / "MODEL_CARD.md").read_text() == "# Second\n"
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
     load_bundle(copy)
+
+
+def test_a_disk_that_is_full_leaves_the_older_bundle_and_is_told(copy: Path) -> None:
+    with full_disk(500_000), pytest.raises(FileError, match=r"copy can't be written .*: free some space"):
+        save_bundle(copy, tiny_bundle(seed=1), "# Second\n")
+    assert (copy / "MODEL_CARD.md").read_text() == "# Tiny\n"
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+    load_bundle(copy)
+
+
+def test_a_bundle_that_can_not_take_its_place_leaves_the_older_one(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def fails(path: Path, target: Path) -> Path:
+        if path.name == "fresh":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(KeyboardInterrupt):
+        save_bundle(copy, tiny_bundle(seed=1), "# Second\n")
+    assert (copy / "MODEL_CARD.md").read_text() == "# Tiny\n"
+
+
+def test_a_folder_of_something_else_is_not_replaced_by_a_bundle(tmp_path: Path, copy: Path) -> None:
+    project, beside = tmp_path / "project", copy / "notes.txt"
+    project.mkdir()
+    (project / "thesis.tex").touch()
+    with pytest.raises(FileError, match=r"holds thesis\.tex, which a bundle would replace"):
+        save_bundle(project, tiny_bundle(), "")
+    assert (project / "thesis.tex").exists()
+    beside.touch()
+    with pytest.raises(FileError, match=r"holds notes\.txt, which a bundle would replace"):
+        require_place(copy)
+    with pytest.raises(FileError, match="is not a folder"):
+        require_place(beside)
+    with pytest.raises(FileError, match="name another folder for one of them"):
+        require_place(tmp_path / "bundle", work=tmp_path / "bundle" / "runs")
+    beside.unlink()
+    require_place(copy, work=copy.parent)
+    require_place(tmp_path / "made" / "new")
+    assert (tmp_path / "made").is_dir()
 
 
 def test_a_bundle_too_large_is_not_saved_and_the_older_one_stays(copy: Path) -> None:

@@ -1,14 +1,13 @@
 import errno
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from models.file_names import encodable, shown
-from models.output_checks import require_apart, require_no_binary
+from models.output_checks import require_apart, require_no_binary, require_outside
 from models.whole_file import FileError, require_file, require_folder, whole_file
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, rights and pipes of Unix")
@@ -44,17 +43,16 @@ def test_what_breaks_while_it_is_written_leaves_the_old_one(tmp_path: Path, erro
     assert not left_behind(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the limit is one of Unix")
 def test_a_full_disk_leaves_the_old_one_and_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_text("old")
-    code = (
-        "import resource, signal, sys; from pathlib import Path; from models.whole_file import whole_file\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
-        "with whole_file(Path(sys.argv[1])) as partial: partial.write_text('x' * 100_000)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert f"FileError: {path} can't be written (File too large): free some space" in done.stderr
+
+    def write() -> None:
+        with full_disk(10_000), whole_file(path) as partial:
+            partial.write_text("x" * 100_000)
+
+    with pytest.raises(FileError, match=r"x\.txt can't be written \(File too large\): free some space"):
+        write()
     assert path.read_text() == "old"
     assert not left_behind(tmp_path)
 
@@ -190,3 +188,12 @@ def test_any_name_is_shown_as_a_line_of_valid_text(path: str, text: str) -> None
 def test_what_can_be_written_of_a_text_stays_as_it_is() -> None:
     text = "one\ntwo " + os.fsdecode(b"caf\xe9") + " \u00e9"
     assert encodable(text) == "one\ntwo caf\\xe9 \u00e9"
+
+
+def test_a_folder_that_holds_only_its_own_files_gets_no_others(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for output in (bundle, bundle / "scores.json", tmp_path / "none" / ".." / "bundle" / "new" / "x.onnx"):
+        with pytest.raises(FileError, match="lies in the folder of a bundle"):
+            require_outside([output], [tmp_path / "starter", bundle])
+    require_outside([tmp_path / "bundle.json"], [bundle, tmp_path / "starter"])

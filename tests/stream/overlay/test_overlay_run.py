@@ -1,7 +1,5 @@
 """Pictures from a source through the overlay to a file, with a session that knows what it tells; and no device."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import ClassVar
 import av
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from stream import events
 from stream.events import Event, Totals
@@ -221,31 +220,13 @@ def test_a_video_takes_the_place_of_an_older_one_when_it_is_whole(tmp_path: Path
     assert [left.name for left in tmp_path.iterdir()] == ["out.mp4"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the limit is one of Unix")
 def test_a_disk_that_is_full_leaves_the_older_video_and_is_told(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     path.write_bytes(b"old")
-    code = """
-import resource, signal, sys
-from pathlib import Path
-import numpy as np
-from stream.media import VideoFrame
-from stream.overlay.outputs import OverlayError, VideoFile
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-output, random = VideoFile(Path(sys.argv[1]), 25), np.random.default_rng(0)
-try:
-    try:
-        for number in range(60):
-            output.picture(VideoFrame(number * 40, random.integers(0, 255, (240, 320, 3), np.uint8)))
-    finally:
-        output.close()
-except OverlayError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert f"{path} can't be written" in done.stdout, done.stderr
-    assert "File too large" in done.stdout
+    random = np.random.default_rng(0)
+    noise = [VideoFrame(number * 40, random.integers(0, 255, (240, 320, 3), np.uint8)) for number in range(60)]
+    with full_disk(50_000), pytest.raises(OverlayError, match=r"out\.mkv can't be written.* \(?File too large"):
+        show(Given(*noise, END), VideoFile(path, 25))
     assert [left.name for left in tmp_path.iterdir()] == ["out.mkv"]
     assert path.read_bytes() == b"old"
 

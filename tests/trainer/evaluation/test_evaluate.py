@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
+import models.bundle
 from models.bundle import Bundle
 from models.labels import LABELS
 from models.spectrogram import SAMPLE_RATE
@@ -161,7 +162,7 @@ def test_faces_are_scored_by_name_of_their_class(bundle_folder: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--dataset", "meld"], "missing --bundle"),
+        (["--bundle", "starter"], "missing --dataset"),
         (["--dataset", "meld", "starter", "--data", "x"], "come after it"),
         (["--dataset", "imagenet"], "imagenet"),
     ],
@@ -190,6 +191,42 @@ def test_what_cannot_be_done_is_told_in_a_line(
     assert code == 1
     assert told in " ".join(output.split())
     assert "foreseen" not in output
+
+
+def test_the_starter_is_scored_where_no_bundle_is_named(
+    bundle_folder: Path, meld: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(models.bundle.BUILT_IN, "starter", bundle_folder)
+    out = tmp_path / "scores.csv"
+    code, told = run(
+        "--dataset", "meld", "--root", meld, "--cache", tmp_path / "c", "--modalities", "text", "--csv", out
+    )
+    assert code == 0, told
+    assert out.read_text(encoding="utf-8").startswith("\ufeffnetwork,")
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "told"),
+    [
+        ("--csv", "meld/test_sent_emo.csv", "is also what is read"),
+        ("--json", "bundle/scores.json", "lies in the folder of a bundle"),
+        ("--figures", "bundle/figures", "lies in the folder of a bundle"),
+        ("--csv", "none/scores.csv", "make it first"),
+        ("--figures", "meld/test_sent_emo.csv/x", "can't be written"),
+        ("--json", "same", "is named for two outputs"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_before_the_work(
+    bundle_folder: Path, meld: Path, tmp_path: Path, option: str, place: str, told: str
+) -> None:
+    (tmp_path / "bundle").symlink_to(bundle_folder)
+    before = (meld / "test_sent_emo.csv").read_bytes()
+    arguments = ("--bundle", tmp_path / "bundle", "--dataset", "meld", "--root", meld, "--cache", tmp_path / "c")
+    code, output = run(*arguments, option, tmp_path / place, "--markdown", tmp_path / "same")
+    assert code == 1
+    assert told in " ".join(output.split())
+    assert (meld / "test_sent_emo.csv").read_bytes() == before
+    assert not (tmp_path / "same").exists()
 
 
 @pytest.mark.slow
