@@ -10,6 +10,7 @@ import numpy.typing as npt
 from av.container import InputContainer
 
 from models.containers import audio_stream, decoded, open_media, origin_ms, seek, stamp_ms
+from models.high_pass import HighPass
 from models.spectrogram import SAMPLE_RATE
 
 Samples = npt.NDArray[np.float32]
@@ -39,6 +40,16 @@ def read_sound(path: Path, start_ms: float = 0.0, end_ms: float | None = None) -
     except (OSError, av.FFmpegError) as error:
         message = f"{path} can't be read as sound: {error}"
         raise ValueError(message) from error
+
+
+def read_voice(path: Path, start_ms: float = 0.0, end_ms: float | None = None) -> Samples:
+    """Return sound as :func:`read_sound` does, and as a session hears it: without what lies below a voice.
+
+    Raises:
+        NoSoundError: the file has no stream of sound.
+        ValueError: the file can't be opened or decoded.
+    """
+    return HighPass()(read_sound(path, start_ms, end_ms))
 
 
 def _read(container: InputContainer, path: Path, start_ms: float, end_ms: float | None) -> Samples:

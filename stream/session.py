@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
+from models.high_pass import HighPass
 from models.runtime.runtime import Branch
 from stream import events
 from stream.dialog import DialogUtterance
@@ -91,6 +92,7 @@ class Session:
         models.check_language(settings.transcriber.language)
         self._models, self._settings, self.emit = models, settings, emit
         self._speaker, self._live = speaker, live
+        self._high_pass = HighPass()
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
         self._key = uuid4().hex  # tells the runtime whose requests are whose
         self._seat = seat or Seat(SharedDialog(settings.dialog.window))
@@ -124,7 +126,7 @@ class Session:
             self._audio_chunks += 1
             self._now_ms = media.end_ms
             self._end_ms = max(self._end_ms, media.end_ms)
-            self._handle(self._segmenter.push(media))
+            self._handle(self._segmenter.push(replace(media, samples=self._high_pass(media.samples))))
             self._ask_partial()
         self.poll()
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.extractor import EmotionExtractor
+from models.high_pass import CUTOFF_HZ
 from models.labels import LABELS
-from models.sound import Samples, read_sound
+from models.sound import Samples, read_voice
 from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
 from models.whole_file import whole_file
 from trainer.data.errors import DatasetError
@@ -129,7 +130,7 @@ class Sounds:
 def _cache_key(clips: Sequence[SpeechClip]) -> str:
     """Return a hash of what the cached samples depend on: the files and how they are cut."""
     files = [(str(clip.path), *_state(clip.path)) for clip in clips]
-    return hashlib.sha256(repr((_QUIET, _MAX_SECONDS, files)).encode()).hexdigest()
+    return hashlib.sha256(repr((_QUIET, _MAX_SECONDS, CUTOFF_HZ, files)).encode()).hexdigest()
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -164,7 +165,7 @@ def _decode(clips: Sequence[SpeechClip]) -> list[Samples]:
     pieces, unreadable = [], []
     for clip in tqdm(clips, desc="decode speech"):
         try:
-            pieces.append(_as_cached(trim(read_sound(clip.path))))
+            pieces.append(_as_cached(trim(read_voice(clip.path))))
         except ValueError as error:
             unreadable.append(str(error))
     if unreadable:

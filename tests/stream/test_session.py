@@ -20,7 +20,7 @@ from models.sound import read_sound
 from stream import events
 from stream.events import Event
 from stream.live_models import LiveModels
-from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
+from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from stream.session import Session
 from stream.settings import Settings
 from stream.transcriber import Transcriber
@@ -207,3 +207,17 @@ def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
     talk.session.finish()
     assert talk.emotions()[-1].modalities == ["audio"]
     assert any(isinstance(event, events.Warning) and event.code == "transcript.failed" for event in talk.told)
+
+
+def test_a_microphones_offset_and_rumble_change_neither_words_nor_emotion(models: LiveModels, sentence: Samples) -> None:
+    clean, shifted = Talk(models), Talk(models)
+    sound = np.concatenate([0.5 * sentence, silence(1.0)])
+    rumble = 0.2 * np.sin(2 * np.pi * 5 * np.arange(len(sound)) / SAMPLE_RATE)
+    clean.hear(sound)
+    shifted.hear((sound + 0.2 + rumble).astype(np.float32))
+    for talk in (clean, shifted):
+        talk.session.finish()
+    told, expected = ([e for e in talk.emotions() if e.final] for talk in (shifted, clean))
+    assert [e.text for e in told] == [e.text for e in expected] != []
+    for one, other in zip(told, expected, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=0.01)

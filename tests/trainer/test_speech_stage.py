@@ -174,7 +174,7 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SpeechClip]:
             raise ValueError(message)
         return np.full(200, float(path.read_text()), np.float32)
 
-    monkeypatch.setattr(speech_emotion, "read_sound", read)
+    monkeypatch.setattr(speech_emotion, "read_voice", read)
     for name, loud in (("a", "0.5"), ("b", "0.25")):
         (tmp_path / name).write_text(loud)
     return [SpeechClip(tmp_path / name, "corpus", name, label) for label, name in enumerate("ab")]
@@ -190,7 +190,7 @@ def test_clips_are_decoded_once_and_again_when_they_change(
     again = Sounds.decode(clips, cache)
     assert all(np.array_equal(one, other) for one, other in zip(first.samples, again.samples, strict=True))
     monkeypatch.undo()
-    monkeypatch.setattr(speech_emotion, "read_sound", lambda _: np.ones(5, np.float32))
+    monkeypatch.setattr(speech_emotion, "read_voice", lambda _: np.ones(5, np.float32))
     assert len(Sounds.decode(clips[:1], cache).samples[0]) == 5, "a cache of other clips is not read"
     cache.write_bytes(cache.read_bytes()[:100])
     assert len(Sounds.decode(clips[:1], cache).samples[0]) == 5, "nor a damaged one"

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.bundle import Bundle
-from models.sound import Samples, read_sound
+from models.sound import Samples, read_voice
 from trainer.data.conversation import Skipped
 from trainer.data.faces import FaceSet
 from trainer.data.speech import LabelledClips
@@ -55,7 +55,7 @@ def decode_clip(path: Path) -> Samples:
     Raises:
         ValueError: the clip can't be read or holds no sound.
     """
-    samples = trim(read_sound(path))
+    samples = trim(read_voice(path))
     if not len(samples):
         message = f"{path} holds no sound"
         raise ValueError(message)

@@ -23,7 +23,7 @@ from trainer.features.media import MediaFault, Part, media_file
 from trainer.outputs import Floats
 from trainer.tensor_files import save_tensors
 
-CODE_VERSION: Final = 1
+CODE_VERSION: Final = 2
 """To be raised when decoding, or the way from media to features, changes what comes out."""
 
 Value = TypeVar("Value")

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from models.containers import decoded, length_ms, open_media, origin_ms, seek, stamp_ms, video_stream
 from models.display import Display, Image
 from models.faces import FRAMES_PER_UTTERANCE, evenly_spaced
-from models.sound import NoSoundError, Samples, read_sound
+from models.sound import NoSoundError, Samples, read_voice
 from models.spectrogram import SAMPLE_RATE
 from trainer.data.conversation import Clip, Half, Utterance
 
@@ -105,7 +105,7 @@ def _sound(clip: Clip, limits: Limits) -> Samples | None:
         return None
     start_ms, end_ms = _stretch(path, Clip() if clip.sound_is_cut else clip, limits)
     try:
-        sound = read_sound(path, start_ms, end_ms)
+        sound = read_voice(path, start_ms, end_ms)
     except NoSoundError as error:
         raise _UnusableError(str(error), kind="no sound") from error
     except ValueError as error:

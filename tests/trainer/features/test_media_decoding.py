@@ -33,7 +33,8 @@ def test_the_sound_is_that_of_the_stretch(movie: Path) -> None:
     assert media.sound is not None
     assert media.sound.shape == (16_000,)
     assert media.sound.dtype == np.float32
-    assert np.abs(media.sound).max() == pytest.approx(16 / 30, abs=0.02)  # the tone grows over the file
+    settled = media.sound[800:]  # what is cut out begins with a step, which the filter needs a moment to forget
+    assert np.abs(settled).max() == pytest.approx(16 / 30, abs=0.02)  # the tone grows over the file
     assert np.abs(np.fft.rfft(media.sound)).argmax() == TONE_HZ
     assert not media.frames
 
