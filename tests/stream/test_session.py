@@ -209,7 +209,9 @@ def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
     assert any(isinstance(event, events.Warning) and event.code == "transcript.failed" for event in talk.told)
 
 
-def test_a_microphones_offset_and_rumble_change_neither_words_nor_emotion(models: LiveModels, sentence: Samples) -> None:
+def test_a_microphones_offset_and_rumble_change_neither_words_nor_emotion(
+    models: LiveModels, sentence: Samples
+) -> None:
     clean, shifted = Talk(models), Talk(models)
     sound = np.concatenate([0.5 * sentence, silence(1.0)])
     rumble = 0.2 * np.sin(2 * np.pi * 5 * np.arange(len(sound)) / SAMPLE_RATE)
