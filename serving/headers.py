@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
-_UNUSED: Final = ("accelerometer", "bluetooth", "geolocation", "gyroscope", "hid", "midi", "payment", "serial", "usb")
+# Only names that browsers know: they complain in the console about others.
+_UNUSED: Final = ("accelerometer", "geolocation", "gyroscope", "hid", "midi", "payment", "serial", "usb")
 
 
 def security_headers(host: str, frame_ancestors: Sequence[str] = ()) -> Mapping[str, str]:
