@@ -14,12 +14,12 @@ class Retry:
     Attributes:
         first_s: the wait before the first new try, in seconds; each one after it waits twice as long.
         longest_s: no wait is longer.
-        attempts: tries in a row without success before it is given up; None: never.
+        attempts: tries in a row without success before it is given up (three minutes unless set); None: never.
     """
 
     first_s: float = 0.5
     longest_s: float = 30.0
-    attempts: int | None = None
+    attempts: int | None = 10
 
 
 class Backoff:

@@ -13,6 +13,9 @@ from stream import events
 from stream.events import Event, EventBase, RoomState, SessionClosed, SessionCreated
 from stream.protocol import MediaMessage, ProtocolError, decode_media
 
+STOPPED: Final = "server.stopped"
+# A server, or what stands before it, that ends need not say why.
+ENDING: Final = frozenset({CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART})
 EVENT_TYPES: Final[dict[str, type[EventBase]]] = {
     kind.model_fields["type"].default: kind for kind in get_args(get_args(Event)[0])
 }
@@ -144,7 +147,8 @@ class Conversation:
             return RefusedError(self._fatal.code, self._fatal.message, passing=close_code == CloseCode.TRY_AGAIN_LATER)
         if self._fatal is not None:
             return ClosedError(self._fatal.code, self._fatal.message, close_code)
-        code = self.closed.reason if self.closed is not None else reason or ClientCode.LOST
+        unsaid = STOPPED if close_code in ENDING else ClientCode.LOST
+        code = self.closed.reason if self.closed is not None else reason or unsaid
         return ClosedError(code, _why(code), close_code)
 
     def _note_own(self, event: EventBase) -> None:
@@ -195,7 +199,7 @@ def _why(code: str) -> str:
             return "the connection was lost"
         case "too_slow":
             return "the server closed the connection: its events were not read fast enough"
-        case "server.stopped":
+        case _ if code == STOPPED:
             return "the server was stopped"
         case _:
             return "the server closed the connection"

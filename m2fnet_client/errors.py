@@ -24,6 +24,11 @@ class ClientError(Exception):
         self.code = code
         self.message = message
 
+    def add(self, more: str) -> None:
+        """Say more in the message."""
+        self.message = f"{self.message}; {more}"
+        self.args = (f"{self.message} ({self.code})",)
+
 
 class UnreachableError(ClientError):
     """There is no server at the address, or it can't be talked to; to try again later may help."""

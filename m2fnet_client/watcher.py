@@ -14,7 +14,7 @@ from websockets.frames import CloseCode
 
 from m2fnet_client.addresses import MediaName, Position, events_address
 from m2fnet_client.backoff import Backoff, Retry
-from m2fnet_client.core import Conversation, Progress, Received
+from m2fnet_client.core import STOPPED, Conversation, Progress, Received
 from m2fnet_client.errors import ClientError, ClosedError, RefusedError, UnreachableError
 from m2fnet_client.sockets import close_socket, goodbye, open_socket
 
@@ -74,6 +74,7 @@ class Watcher:
         self._progress = Progress(position)
         self._backoff = Backoff(retry)
         self._patient = wait_for_server
+        self._stopped = False  # by its own word, and since then not seen
         self._socket: ClientConnection | None = None
         self._closing = asyncio.Event()
         self._told = self._tell()
@@ -113,7 +114,11 @@ class Watcher:
             except ClientError as error:
                 if self._closing.is_set():
                     return
-                if not self._again(error) or (delay_s := self._backoff.next_s()) is None:
+                if not self._again(error):
+                    raise
+                if (delay_s := self._backoff.next_s()) is None:
+                    since = "since the server was stopped" if self._stopped else "in a row"
+                    error.add(f"given up after {self._backoff.attempt} tries {since}")
                     raise
                 yield Reconnecting(error, self._backoff.attempt, delay_s)
                 with suppress(TimeoutError):
@@ -133,6 +138,7 @@ class Watcher:
                 for item in conversation.receive(await socket.recv()):
                     if conversation.admitted:
                         self._backoff.reset()
+                        self._stopped = False
                     yield item
         except ConnectionClosed as closed:
             raise conversation.failure(*goodbye(closed)) from None
@@ -144,6 +150,7 @@ class Watcher:
         match error:
             case ClosedError():
                 self._patient = True  # it was let in: there is a server
+                self._stopped |= error.code == STOPPED
                 return error.close_code not in FOR_GOOD
             case UnreachableError():
                 return self._patient
@@ -167,7 +174,8 @@ def watch(
 ) -> Watcher:
     """Return what happens in a room (which need not exist yet), in a session, or without these in everything.
 
-    A lost connection is opened again, and in a room goes on where it was.
+    A lost connection is opened again, and in a room goes on where it was; after ``retry.attempts`` tries in vain, three
+    minutes unless set, iterating raises why.
 
     Args:
         url: of the server, as it prints it: ``host:port``, ``http(s)://…`` or ``ws(s)://…``.

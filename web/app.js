@@ -21,7 +21,7 @@ const token = takeToken();
 
 const store = new Store();
 const decoder = new Decoder();
-const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { media: "video,audio" }), { token });
+const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { media: "video,audio" }), { token, attempts: Infinity });
 const own = new OwnSession();
 const player = new Player();
 const notices = new Notices(byId("notices"));
@@ -176,12 +176,18 @@ own.addEventListener("event", ({ detail }) => {
   if (detail.type === "session.created") select(store.sessions.get(own.id));
 });
 own.addEventListener("state", ({ detail }) => {
-  if (detail.state === State.RECONNECTING)
-    notices.show("warning", "The connection was lost; what you say now is not analyzed until it is back.", "connection");
+  if (detail.state === State.RECONNECTING) {
+    const what = detail.stopped ? "The server was stopped" : "The connection was lost";
+    notices.show("warning", `${what}; what you say now is not analyzed until it is back.`, "connection");
+  }
   if (detail.state === State.CLOSED && own.phase === Phase.ON) {
-    notices.show("error", `The server closed the connection${detail.reason ? `: ${detail.reason}` : "."}`, "connection");
+    const why = detail.error?.message ?? `The server closed the connection${detail.reason ? `: ${detail.reason}` : "."}`;
+    notices.show("error", why, "connection");
     own.stop();
   }
+});
+own.addEventListener("step", ({ detail }) => {
+  byId("opening").textContent = detail;
 });
 own.addEventListener("notice", ({ detail }) => notices.show(detail.kind, detail.message));
 own.addEventListener("level", ({ detail: { timeMs, value } }) => {
@@ -200,12 +206,12 @@ own.addEventListener("picture", ({ detail: { timeMs, bitmap } }) => {
 
 // --- controls
 
-const BUTTON = { [Phase.OFF]: "Start", [Phase.OPENING]: "Opening…", [Phase.ON]: "Stop", [Phase.FINISHING]: "Finishing…" };
+const BUTTON = { [Phase.OFF]: "Start", [Phase.OPENING]: "Cancel", [Phase.ON]: "Stop", [Phase.FINISHING]: "Finishing…" };
 
 own.addEventListener("phase", ({ detail: phase }) => {
   const button = byId("start");
   button.textContent = BUTTON[phase];
-  button.disabled = phase === Phase.OPENING || phase === Phase.FINISHING;
+  button.disabled = phase === Phase.FINISHING;
   button.classList.toggle("on", phase === Phase.ON);
   for (const input of byId("you").querySelectorAll("input")) input.disabled = phase !== Phase.OFF;
   showCounts();
@@ -213,7 +219,7 @@ own.addEventListener("phase", ({ detail: phase }) => {
 
 byId("you").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (own.phase === Phase.ON) {
+  if (own.phase !== Phase.OFF) {
     own.stop();
     return;
   }
@@ -229,8 +235,14 @@ byId("session").addEventListener("change", ({ target }) => {
 });
 
 byId("sound").addEventListener("click", async ({ currentTarget: button }) => {
-  if (player.enabled) player.disable();
-  else await player.enable();
+  button.disabled = true;
+  try {
+    if (player.enabled) player.disable();
+    else await player.enable();
+  } catch (error) {
+    notices.show("error", error.message);
+  }
+  button.disabled = false;
   button.setAttribute("aria-pressed", player.enabled);
   button.querySelector("span").textContent = player.enabled ? "Sound on" : "Sound off";
 });

@@ -114,7 +114,7 @@ async function takeMedia({ kind, number, timeMs, payload }) {
 // --- watching
 
 function watch(room) {
-  const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { room, media: "video" }), { token });
+  const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { room, media: "video" }), { token, attempts: Infinity });
   watcher.addEventListener("event", ({ detail }) => take(detail));
   watcher.addEventListener("media", ({ detail }) => takeMedia(detail));
   watcher.addEventListener("gap", ({ detail }) => takeLost(detail));
@@ -132,6 +132,10 @@ function watch(room) {
 const lobby = new Lobby({
   token,
   onJoin: (wanted) => {
+    if (own.phase !== Phase.OFF) {
+      own.stop(); // the button says "Cancel"
+      return;
+    }
     token = wanted.token;
     keepToken(token);
     const { room, name, video, audio } = wanted;
@@ -146,8 +150,8 @@ let joining = null; // what was asked for, until the room lets one in
 let inside = false;
 
 own.addEventListener("phase", ({ detail: phase }) => {
-  byId("join-button").disabled = phase !== Phase.OFF;
-  byId("join-button").textContent = phase === Phase.OFF ? "Join" : "Joining…";
+  byId("join-button").disabled = phase === Phase.FINISHING;
+  byId("join-button").textContent = phase === Phase.OFF ? "Join" : "Cancel";
   byId("leave").disabled = phase === Phase.FINISHING;
   byId("leave").textContent = phase === Phase.FINISHING ? "Finishing…" : "Leave";
   if (phase === Phase.OFF) ended();
@@ -198,6 +202,9 @@ own.addEventListener("state", ({ detail }) => {
 });
 own.addEventListener("media", ({ detail }) => takeMedia(detail));
 own.addEventListener("gap", ({ detail }) => takeLost(detail));
+own.addEventListener("step", ({ detail }) => {
+  byId("opening").textContent = detail;
+});
 own.addEventListener("notice", ({ detail }) => {
   if (inside || detail.kind !== "error") notices.show(detail.kind, detail.message);
   else lobby.open(detail);

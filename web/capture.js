@@ -1,12 +1,14 @@
 /** The browser's own camera and microphone as 16 kHz sound and JPEG pictures, timed on one clock. */
 
 import { element } from "./dom.js";
+import { within } from "./patience.js";
 import { TARGET_RATE } from "./resampler.js";
 
 const WIDTH = 640;
 const PICTURE_MS = 62; // own pictures shown
 const GAP_MS = 250; // sound later than this, for a second on end, has lost samples (the computer slept)
 const LATE_CHUNKS = 10;
+const OPEN_MS = 10_000; // for each step of opening that waits for no answer of the user
 
 const MESSAGES = {
   NotAllowedError:
@@ -20,12 +22,31 @@ const MESSAGES = {
   InvalidStateError: "The page was not in front when it asked for the camera. Press Start again.",
 };
 
+/** What is told while a step of opening is waited for. */
+export const STEPS = Object.freeze({
+  permission: "The browser asks whether this page may use them: answer its question, at the top of the window.",
+  video: "The camera is being started.",
+  audio: "The microphone is being started.",
+});
+
+/** What keeps a step of opening from its end, and what to do. */
+const STUCK = {
+  video: "The camera gives no picture. Close other programs that use it, or untick it, then press Start again.",
+  module: "A part of this page did not come from the server. Reload the page, then press Start again.",
+  audio:
+    "The browser does not start its sound: it needs a sound output even to record. Connect loudspeakers or headphones, " +
+    "or choose an output in the system's settings, then press Start again.",
+  silence: "No sound comes from the microphone. Choose another one in the browser's settings, then press Start again.",
+};
+
 const INSECURE =
   "Browsers give camera and microphone only to pages of this machine or over HTTPS. " +
   "Open this page as http://localhost, or put HTTPS in front of the server.";
 
 /** Something that kept the devices from opening; `message` says what to do. */
 export class CaptureError extends Error {}
+
+const stopTracks = (stream) => stream.getTracks().forEach((track) => track.stop());
 
 /** Return the sentence for what getUserMedia threw. */
 export function describeFailure(error) {
@@ -43,17 +64,21 @@ function requests({ video, audio }) {
   return [{ video: true, audio: true }, { video: false, audio: true }, { video: true, audio: false }];
 }
 
-/** Open the devices; `missing` names the one that does not exist when only the other could be had. */
-export async function openDevices(wanted) {
+/**
+ * Open the devices; `missing` names the one that does not exist when only the other could be had. How long the user
+ * thinks about the browser's question has no limit: `signal` calls it off.
+ */
+export async function openDevices(wanted, signal = null) {
   if (!window.isSecureContext || !navigator.mediaDevices) throw new CaptureError(INSECURE);
   let failure = null;
   for (const { video, audio } of requests(wanted)) {
     try {
       const asked = { video: video && CONSTRAINTS.video, audio: audio && CONSTRAINTS.audio };
-      const stream = await navigator.mediaDevices.getUserMedia(asked);
+      const stream = await within(navigator.mediaDevices.getUserMedia(asked), { signal, undo: stopTracks });
       const missing = [wanted.video && !video && "camera", wanted.audio && !audio && "microphone"].find(Boolean);
       return { stream, missing: missing ?? null };
     } catch (error) {
+      if (signal?.aborted) throw error;
       failure ??= error;
       if (error.name !== "NotFoundError") break;
     }
@@ -116,6 +141,7 @@ export class Capture {
   #timer = null;
   #encoding = false;
   #dark = false;
+  #heard = () => {};
 
   constructor(stream, handlers) {
     this.#stream = stream;
@@ -137,10 +163,19 @@ export class Capture {
     for (const track of this.#stream.getTracks()) if (track.kind === kind) track.enabled = !held;
   }
 
-  /** Start the devices' threads; media is thrown away until `begin`. */
-  async open() {
-    if (this.hasVideo) await this.#openVideo();
-    if (this.hasAudio) await this.#openAudio();
+  /**
+   * Start the devices' threads; media is thrown away until `begin`. `onStep(kind)` is told what is waited for, and
+   * `signal` calls it off.
+   */
+  async open({ signal = null, onStep = () => {} } = {}) {
+    const wait = (work, reason) =>
+      within(work, { limitMs: OPEN_MS, signal }).catch((error) => {
+        throw signal?.aborted ? error : new CaptureError(reason);
+      });
+    if (this.hasVideo) onStep("video");
+    if (this.hasVideo) await this.#openVideo(wait);
+    if (this.hasAudio) onStep("audio");
+    if (this.hasAudio) await this.#openAudio(wait);
   }
 
   /** Media time is 0 now. */
@@ -164,9 +199,9 @@ export class Capture {
     this.#audioContext?.close();
   }
 
-  async #openVideo() {
+  async #openVideo(wait) {
     this.#video = element("video", { muted: true, playsInline: true, srcObject: this.#stream });
-    await this.#video.play();
+    await wait(this.#video.play(), STUCK.video);
     const canvas = element("canvas");
     // A timer, not requestVideoFrameCallback, which stops in a tab that is not in front. There a timer comes once a
     // second or less: the microphone's messages, which are never held back, then take its place.
@@ -199,10 +234,10 @@ export class Capture {
     canvas.toBlob(deliver, "image/jpeg", quality); // every browser has it; OffscreenCanvas came late to Safari
   }
 
-  async #openAudio() {
+  async #openAudio(wait) {
     const context = new AudioContext();
     this.#audioContext = context;
-    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    await wait(context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url)), STUCK.module);
     const node = new AudioWorkletNode(context, "capture", {
       numberOfOutputs: 0,
       channelCount: 1,
@@ -213,10 +248,13 @@ export class Capture {
     context.createMediaStreamSource(this.#stream).connect(node);
     // Safari interrupts it for a telephone call, and any browser may suspend it: it is to go on when it can.
     context.onstatechange = () => context.state === "closed" || context.resume().catch(() => {});
-    await context.resume();
+    const sound = new Promise((resolve) => (this.#heard = resolve));
+    await wait(context.resume(), STUCK.audio);
+    await wait(sound, STUCK.silence);
   }
 
   #takeAudio(samples) {
+    this.#heard();
     if (document.hidden) this.#tick();
     if (this.#startedAt === null) return;
     const timeMs = this.#sampleClock.next(samples.length, performance.now() - this.#startedAt);

@@ -176,8 +176,12 @@ export interface StateDetail {
   code: number;
   /** When it is tried again, in milliseconds of `performance.now()`; 0 unless reconnecting. */
   retryAt: number;
-  /** The fatal error that ended the connection. */
+  /** The fatal error that ended the connection, or why no more tries are made. */
   error: { code: string; message: string } | null;
+  /** Whether the server had said that it ends. */
+  stopped: boolean;
+  /** Tries in a row that were in vain. */
+  failures: number;
 }
 
 /** What the client dispatches, by name, with the type of `detail`. */
@@ -217,10 +221,23 @@ export class RoomPlace {
   take(event: Pick<EventBase, "type" | "seq"> & Partial<RoomState>): number;
 }
 
+export class Retries {
+  constructor(most: number);
+  failures: number;
+  stopped: boolean;
+  readonly error: { code: string; message: string };
+  lost(code: number, how?: { steady?: boolean; spread?: number }): number | null;
+}
+
 export class LiveClient extends EventTarget {
   constructor(
     url: string,
-    options?: { settings?: Settings | null; token?: string; keys?: Pick<Storage, "getItem" | "setItem"> | null },
+    options?: {
+      settings?: Settings | null;
+      token?: string;
+      keys?: Pick<Storage, "getItem" | "setItem"> | null;
+      attempts?: number;
+    },
   );
   readonly state: StateName;
   readonly session: string;

@@ -13,7 +13,7 @@
  *   await client.finish();                    // waits for the last emotions, then closes
  *
  * `/v1/stream` takes this client's media; `/v1/events` only watches. A lost connection is opened again with growing
- * pauses. In a room it goes on where it was: the server is told the last event seen, and sends what was missed, or a
+ * pauses, until `attempts` of them were in vain: then the state is CLOSED, and its `error` says so. In a room it goes on where it was: the server is told the last event seen, and sends what was missed, or a
  * snapshot (`room.state` with `resumed: false`: forget what you had). On `/v1/stream` a new connection is a new
  * session, whose media time starts at 0 again: restart the clock at each `session.created` of `client.session`.
  *
@@ -22,7 +22,9 @@
  *   "event"                             every event, whatever its type
  *   "media"                             { kind, number, timeMs, payload }: `number` is `session.created`'s
  *   "gap"                               { lost, seq }: so many events before `seq` did not come
- *   "state"                             { state, retryAt, reason, code, error }: see `State`; `error` is the fatal one
+ *   "state"                             { state, retryAt, reason, code, error, stopped, failures }: see `State`; `error`
+ *                                       is the fatal one, `stopped` whether the server said that it ends, `failures`
+ *                                       how many tries in a row were in vain
  */
 
 /** What the payload of a binary message is. */
@@ -39,10 +41,13 @@ export const State = Object.freeze({
 const VERSION = 1;
 const HEADER_BYTES = 8;
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 15_000;
+const LONGEST_PAUSE_MS = 60_000;
+const ATTEMPTS = 10; // some four minutes
+const ANSWER_MS = 10_000; // for the handshake, and for the first word of a session
 const STEADY_MS = 5_000; // a connection that lasted this long starts the pauses afresh
 const LAST_RESULTS_MS = 20_000;
 const REFUSED = new Set([1002, 1003, 1007, 1008]); // asking again would be answered the same
+const STOPPED = new Set([1001, 1012]); // the server ends, perhaps to begin anew
 
 /**
  * With more than this waiting in the socket (two messages of sound), a picture is still on its way: there is at most
@@ -79,7 +84,7 @@ export function unpackMedia(buffer) {
   };
 }
 
-/** Return the pause before attempt `n` (0, 1, …): doubled each time up to 15 s, `spread` in [0, 1) varies it by 20%. */
+/** Return the pause before attempt `n` (0, 1, …): doubled each time up to 60 s, `spread` in [0, 1) varies it by 20%. */
 export function retryPauseMs(n, spread = 0.5) {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** n) * (0.8 + 0.4 * spread);
 }
@@ -120,6 +125,32 @@ export class RoomPlace {
   }
 }
 
+/** How often it was tried in vain. Pure: how a connection ended in, how long to wait before the next out. */
+export class Retries {
+  /** Tries in a row that were in vain. */
+  failures = 0;
+  /** Whether the server had said that it ends. */
+  stopped = false;
+  #most;
+
+  constructor(most) {
+    this.#most = most;
+  }
+
+  /** A connection ended with `code`, or did not come about; return the pause before the next in ms, null: give up. */
+  lost(code, { steady = false, spread = 0.5 } = {}) {
+    this.stopped ||= STOPPED.has(code);
+    this.failures = steady ? 0 : this.failures + 1;
+    return REFUSED.has(code) || this.failures >= this.#most ? null : retryPauseMs(this.failures, spread);
+  }
+
+  /** Why it was given up, as an error. */
+  get error() {
+    const what = this.stopped ? "The server was stopped and has not come back" : "The server does not answer";
+    return { code: this.stopped ? "server.stopped" : "unreachable", message: `${what}: tried ${this.failures} times.` };
+  }
+}
+
 /** The tab's memory, which outlives a reload; null where the browser's settings forbid it. */
 function tabStorage() {
   try {
@@ -138,21 +169,24 @@ export class LiveClient extends EventTarget {
   #place = new RoomPlace();
   #socket = null;
   #timer = null;
-  #failures = 0;
+  #attempts;
+  #retries;
   #openedAt = 0;
   #error = null;
 
   /**
    * `settings` (docs/protocol.md, `session.update`) are sent first on each connection; none for a watcher. `token`
    * is what the server may ask for. `keys` (a Storage) keeps what proves, after a reload, that a participant of a
-   * room is the same one.
+   * room is the same one. After `attempts` tries in vain, one after the other, it is given up; Infinity: never.
    */
-  constructor(url, { settings = null, token = "", keys = tabStorage() } = {}) {
+  constructor(url, { settings = null, token = "", keys = tabStorage(), attempts = ATTEMPTS } = {}) {
     super();
     this.#url = new URL(url);
     this.#settings = settings;
     this.#token = token;
     this.#keys = keys;
+    this.#attempts = attempts;
+    this.#retries = new Retries(attempts);
     this.state = State.CLOSED;
     /** The id of the own session; "" for a watcher, and before the server has told it. */
     this.session = "";
@@ -166,10 +200,11 @@ export class LiveClient extends EventTarget {
     return this.#socket?.bufferedAmount ?? 0;
   }
 
-  /** Open the connection, and open it again whenever it is lost. */
+  /** Open the connection, and open it again whenever it is lost; while it is waited to be tried again, try now. */
   connect() {
-    clearTimeout(this.#timer);
     if (this.#socket) return;
+    clearTimeout(this.#timer);
+    if (this.state === State.CLOSED) this.#begin();
     this.#enter(State.CONNECTING);
     const socket = new WebSocket(this.#address());
     socket.binaryType = "arraybuffer";
@@ -177,17 +212,12 @@ export class LiveClient extends EventTarget {
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);
     this.#socket = socket;
+    this.#expectAnswer();
   }
 
   /** Close for good. */
   close(reason = "") {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(1000);
-    }
+    this.#drop();
     if (this.state !== State.CLOSED) this.#enter(State.CLOSED, { reason });
   }
 
@@ -240,14 +270,41 @@ export class LiveClient extends EventTarget {
 
   #opened() {
     this.#openedAt = performance.now();
+    this.#retries.stopped = false;
     this.#error = null;
     if (!this.#room) this.#place = new RoomPlace(); // a session of its own counts from 1
     if (this.#token) this.#send(JSON.stringify({ type: "auth", token: this.#token }));
     if (this.#settings) this.#send(JSON.stringify({ type: "session.update", settings: this.#settings }));
+    clearTimeout(this.#timer);
+    if (this.#takesMedia) this.#expectAnswer(); // a watcher may have nothing to be told
     this.#enter(State.CONNECTED);
   }
 
+  #begin() {
+    this.#retries = new Retries(this.#attempts);
+    this.#error = null;
+  }
+
+  get #takesMedia() {
+    return this.#url.pathname.endsWith("/stream");
+  }
+
+  /** Whoever accepts a connection and says nothing is as good as lost. */
+  #expectAnswer() {
+    this.#timer = setTimeout(() => this.#lost(0, "no answer"), ANSWER_MS);
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(1000);
+  }
+
   #received(data) {
+    clearTimeout(this.#timer);
     if (typeof data !== "string") {
       const media = unpackMedia(data);
       if (media) this.#tell("media", media);
@@ -260,7 +317,7 @@ export class LiveClient extends EventTarget {
   }
 
   #note(event) {
-    const own = this.#url.pathname.endsWith("/stream");
+    const own = this.#takesMedia;
     if (event.type === "room.state") this.session = event.session;
     if (event.type === "room.state" && event.key) this.#keys?.setItem(this.#keyName, event.key);
     if (event.type === "session.created" && own && !this.#room) this.session = event.session;
@@ -272,14 +329,14 @@ export class LiveClient extends EventTarget {
   }
 
   #lost(code, reason) {
-    this.#socket = null;
-    if (REFUSED.has(code)) {
+    this.#drop();
+    const steady = this.state === State.CONNECTED && performance.now() - this.#openedAt > STEADY_MS;
+    const pause = this.#retries.lost(code, { steady, spread: Math.random() });
+    if (pause === null) {
+      if (!REFUSED.has(code)) this.#error ??= this.#retries.error;
       this.#enter(State.CLOSED, { code, reason });
       return;
     }
-    const steady = this.state === State.CONNECTED && performance.now() - this.#openedAt > STEADY_MS;
-    this.#failures = steady ? 0 : this.#failures + 1;
-    const pause = retryPauseMs(this.#failures, Math.random());
     this.#timer = setTimeout(() => this.connect(), pause);
     this.#enter(State.RECONNECTING, { code, reason, retryAt: performance.now() + pause });
   }
@@ -298,7 +355,8 @@ export class LiveClient extends EventTarget {
 
   #enter(state, { reason = "", code = 0, retryAt = 0 } = {}) {
     this.state = state;
-    this.#tell("state", { state, reason, code, retryAt, error: this.#error });
+    const { stopped, failures } = this.#retries;
+    this.#tell("state", { state, reason, code, retryAt, error: this.#error, stopped, failures });
   }
 
   #tell(type, detail) {

@@ -3,6 +3,8 @@
 import { describeFault } from "./faults.js";
 import { tokenHeaders } from "./token.js";
 
+const LIMIT_MS = 60_000;
+
 /** What can be had: the name of the format, and what it is for people. */
 export const FORMATS = Object.freeze({
   html: "Report (HTML)",
@@ -22,7 +24,8 @@ async function refusal(response) {
 /** Save the dialog of `room` as `format`. Throws an Error that says what to do. */
 export async function saveDialog(room, format, token) {
   const address = `/v1/rooms/${encodeURIComponent(room)}/export?format=${format}`;
-  const response = await fetch(address, { headers: tokenHeaders(token) }).catch(() => {
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const response = await fetch(address, { headers: tokenHeaders(token), signal }).catch(() => {
     throw new Error(describeFault({ code: "unreachable" }));
   });
   if (!response.ok) throw await refusal(response);

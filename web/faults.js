@@ -22,7 +22,7 @@ const WORDS = {
   internal: "Something broke on the server while it analyzed this. Join again; whoever runs the server finds the cause in its log.",
   too_slow: "The connection is too slow to keep up with the call. Join again, or watch it without pictures.",
   failed: "The analysis broke on the server. Join again; whoever runs the server finds the cause in its log.",
-  "server.stopped": "The server was stopped.",
+  "server.stopped": "The server was stopped. Join again when it has been started.",
   replaced: "You have joined this room again in another tab or after a reload, so this page has left it.",
   unreachable: "The server can't be reached. Check that it runs and that this device is connected to it, then join again.",
 };

@@ -13,15 +13,16 @@ class Peek {
   #client = null;
   #store = new Store();
 
-  /** `onState(dialog)` is told who is there, `onError({ code, message })` why that can't be known. */
-  constructor(room, token, { onState, onError }) {
-    this.#client = new LiveClient(socketAddress(location.origin, "/v1/events", { room }), { token });
+  /** `onState(dialog)` is told who is there; `onLost` that it can't be known now, `onError({ code, message })` at all. */
+  constructor(room, token, { onState, onLost, onError }) {
+    this.#client = new LiveClient(socketAddress(location.origin, "/v1/events", { room }), { token, attempts: Infinity });
     this.#client.addEventListener("event", ({ detail }) => {
       const { dialogChanged, dialog } = this.#store.apply(detail);
       if (dialogChanged) onState(dialog);
     });
     this.#client.addEventListener("state", ({ detail }) => {
       if (detail.state === State.CONNECTED) onState(this.#store.room(room)); // until the server tells of the room
+      if (detail.state === State.RECONNECTING) onLost(detail);
       if (detail.state === State.CLOSED && detail.error) onError(detail.error);
     });
     this.#client.connect();
@@ -133,6 +134,10 @@ export class Lobby {
       onState: (dialog) => {
         byId("room-state").textContent = roomText(dialog);
         byId("room-state").classList.toggle("recorded", dialog.recording);
+      },
+      onLost: ({ stopped }) => {
+        const what = stopped ? "The server was stopped" : "The server can't be reached";
+        byId("room-state").textContent = `${what}; it is tried again.`;
       },
       onError: (error) => this.#showError(error),
     });

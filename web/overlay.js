@@ -7,6 +7,7 @@ import { OverlayState } from "./overlay-state.js";
 import { parseOptions, tokenOf } from "./overlay-options.js";
 
 const LEAVING_MS = 400; // as long as the transition in overlay.css
+const TITLE = document.title;
 const LOOK_MS = 250; // how often it is seen to what has faded
 
 const byId = (id) => document.getElementById(id);
@@ -152,7 +153,7 @@ function run(options) {
   const cards = new Cards(byId("cards"), shown);
   const faces = new Faces(byId("faces"), options.mirror);
   const address = socketAddress(location.origin, "/v1/events", { room: options.room, session: options.session });
-  const client = new LiveClient(address, { token: tokenOf(location.hash) });
+  const client = new LiveClient(address, { token: tokenOf(location.hash), attempts: Infinity });
   let refused = null; // the last error that ends the connection
   let waiting = false;
 
@@ -174,6 +175,7 @@ function run(options) {
   });
   client.addEventListener("state", ({ detail }) => {
     document.body.dataset.state = detail.state;
+    document.title = titleOf(detail);
     if (detail.state === State.CONNECTED) state.connected(performance.now());
     if (detail.state === State.RECONNECTING || detail.state === State.CLOSED) state.disconnected(performance.now());
     if (detail.state === State.CLOSED) showMessage("The server refused this overlay", [refused?.message || detail.reason || `code ${detail.code}`, advice(refused?.code || detail.reason)]);
@@ -181,6 +183,12 @@ function run(options) {
   });
   setInterval(show, LOOK_MS);
   client.connect();
+}
+
+/** What can't be told on the picture, which others see: in OBS it stands where one interacts with the page. */
+function titleOf({ state, stopped }) {
+  if (state !== State.RECONNECTING) return TITLE;
+  return `${TITLE}: ${stopped ? "the server was stopped" : "no answer from the server"}, it is tried again`;
 }
 
 function advice(code) {

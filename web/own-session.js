@@ -1,20 +1,24 @@
 /** This browser's own session: its devices, its connection, and what became of both. */
 
 import { START, nextPicture } from "./adapt.js";
-import { Capture, loudness, openDevices } from "./capture.js";
+import { Capture, STEPS, loudness, openDevices } from "./capture.js";
 import { LiveClient, State } from "./client.js";
 
 /** What the own session is doing. */
 export const Phase = Object.freeze({ OFF: "off", OPENING: "opening", ON: "on", FINISHING: "finishing" });
 
+/** Why opening ended that the user called off: there is nothing to be told. */
+class CalledOffError extends Error {}
+
 /**
  * Starts and stops sending. Dispatches "phase" (`phase`), "event" (the protocol's), "media" (others' pictures, where
  * the address asks for them), "state" (the connection's), "picture" (`timeMs`, `bitmap`), "level" (`timeMs`, `value` 0
- * to 1), "notice" (`kind`, `message`). Pictures adapt to the network (adapt.js).
+ * to 1), "notice" (`kind`, `message`), "step" (in words, what opening waits for; "" for nothing any more). Pictures adapt to the network (adapt.js).
  */
 export class OwnSession extends EventTarget {
   #capture = null;
   #client = null;
+  #opening = null; // calls opening off
   #rate = START;
 
   constructor() {
@@ -35,15 +39,20 @@ export class OwnSession extends EventTarget {
 
   /** Open the devices asked for, if any, and send them to `url`; failures are told as a notice. */
   async start(url, { video, audio, settings = null, token = "" }) {
+    if (this.phase !== Phase.OFF) return;
     this.#enter(Phase.OPENING);
+    this.#opening = new AbortController();
     try {
-      if (video || audio) await this.#openDevices({ video, audio });
+      if (video || audio) await this.#openDevices({ video, audio }, this.#opening.signal);
     } catch (error) {
       this.#capture?.stop();
       this.#capture = null;
-      this.#tell("notice", { kind: "error", message: error.message });
+      if (!(error instanceof CalledOffError)) this.#tell("notice", { kind: "error", message: error.message });
       this.#enter(Phase.OFF);
       return;
+    } finally {
+      this.#opening = null;
+      this.#tell("step", "");
     }
     this.#connect(new LiveClient(url, { settings, token }));
     this.#enter(Phase.ON);
@@ -64,8 +73,9 @@ export class OwnSession extends EventTarget {
     this.#client?.connect();
   }
 
-  /** Stop the devices at once, wait for the last results. */
+  /** Stop the devices at once, wait for the last results; while they are being opened, call that off. */
   async stop() {
+    this.#opening?.abort(new CalledOffError());
     if (this.phase !== Phase.ON) return;
     this.#capture?.stop();
     this.#enter(Phase.FINISHING);
@@ -75,11 +85,12 @@ export class OwnSession extends EventTarget {
     this.#enter(Phase.OFF);
   }
 
-  async #openDevices(wanted) {
-    const { stream, missing } = await openDevices(wanted);
+  async #openDevices(wanted, signal) {
+    this.#tell("step", STEPS.permission);
+    const { stream, missing } = await openDevices(wanted, signal);
     this.#capture = new Capture(stream, this.#handlers());
     if (missing) this.#tell("notice", { kind: "warning", message: `No ${missing} was found: the other is sent alone.` });
-    await this.#capture.open();
+    await this.#capture.open({ signal, onStep: (kind) => this.#tell("step", STEPS[kind]) });
   }
 
   #connect(client) {
@@ -125,7 +136,10 @@ export class OwnSession extends EventTarget {
 
   #deviceLost(kind) {
     const name = kind === "video" ? "camera" : "microphone";
-    this.#tell("notice", { kind: "error", message: `The ${name} was disconnected or taken away. Press Start to begin again.` });
+    const message = `The ${name} was disconnected or taken away. Press Start to begin again.`;
+    this.#opening?.abort(new Error(message));
+    if (this.phase !== Phase.ON) return;
+    this.#tell("notice", { kind: "error", message });
     this.stop();
   }
 

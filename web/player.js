@@ -1,9 +1,15 @@
 /** Plays the previews' sound, in step with the picture. */
 
+import { within } from "./patience.js";
+
 const LATEST_MS = 150; // further from its place than this, sound is set anew
 const LONGEST_WAIT_MS = 1_500;
 const CUSHION_MS = 100; // for what the network delays
 const RATE = 16_000;
+const START_MS = 10_000;
+const STUCK =
+  "The browser does not start its sound. Connect loudspeakers or headphones, or choose an output in the system's " +
+  "settings, then press the button again.";
 
 /** Web Audio, silent until `enable`: browsers allow sound only after a click. */
 export class Player {
@@ -14,9 +20,16 @@ export class Player {
     return this.#context !== null;
   }
 
+  /** Throws an Error that says what to do where there is nothing to play on. */
   async enable() {
-    this.#context = new AudioContext();
-    await this.#context.resume();
+    const context = new AudioContext();
+    try {
+      await within(context.resume(), { limitMs: START_MS, reason: STUCK });
+    } catch (error) {
+      context.close();
+      throw error;
+    }
+    this.#context = context;
   }
 
   disable() {

@@ -221,6 +221,8 @@ class TestConversation:
         [
             (1013, "too_slow", "too_slow"),
             (1001, "server.stopped", "server.stopped"),
+            (1001, "", "server.stopped"),
+            (1012, "", "server.stopped"),
             (None, "", "lost"),
             (1006, "", "lost"),
         ],
@@ -250,13 +252,17 @@ class TestBackoff:
         backoff.reset()
         assert backoff.next_s() == 1
 
+    def test_it_gives_up_by_itself(self) -> None:
+        backoff = Backoff(Retry())
+        assert [backoff.next_s() is None for _ in range(12)] == [False] * 10 + [True] * 2
+
     def test_it_gives_up(self) -> None:
         backoff = Backoff(Retry(attempts=2))
         assert [backoff.next_s() is None for _ in range(4)] == [False, False, True, True]
 
     @given(st.floats(0, 1, exclude_max=True), st.integers(0, 5_000))
     def test_the_waits_differ_and_stay_in_bounds(self, chance: float, tries: int) -> None:
-        backoff = Backoff(Retry(first_s=0.5, longest_s=30), lambda: chance)
+        backoff = Backoff(Retry(first_s=0.5, longest_s=30, attempts=None), lambda: chance)
         backoff.attempt = tries
         wait = backoff.next_s()
         assert wait is not None

@@ -39,6 +39,7 @@ def test_every_exception_and_each_code_is_described() -> None:
 def test_the_numbers_are_those_of_the_code() -> None:
     retry = Retry()
     assert f"after {retry.first_s} s, then twice as long each time up to {retry.longest_s:.0f} s" in DOCUMENT
+    assert f"after {retry.attempts} tries in a row" in DOCUMENT
     assert f"up to {LIMIT // 2**20} MiB" in DOCUMENT
 
 

@@ -10,6 +10,7 @@ from running_server import EverySound, Running, picture, running
 from websockets.asyncio.server import ServerConnection, serve
 
 from m2fnet_client import (
+    ClientError,
     ClosedError,
     Gap,
     Reconnecting,
@@ -27,7 +28,7 @@ from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, decode_media
 
 SOUND = bytes(3_200)
-SOON = Retry(first_s=0.01, longest_s=0.05)
+SOON = Retry(first_s=0.01, longest_s=0.05, attempts=None)
 
 
 def url(run: Running) -> str:
@@ -297,8 +298,17 @@ class TestWatchers:
                 await anext(watcher)
                 net.down = True
                 net.cut()
-                with pytest.raises(UnreachableError):
+                with pytest.raises(UnreachableError, match="given up after 3 tries in a row"):
                     await until(watcher, lambda _: False)
+
+    async def test_it_gives_up_a_server_that_has_ended_and_says_so(self) -> None:
+        retry = Retry(first_s=0.01, longest_s=0.01, attempts=3)
+        async with running() as run, watch(url(run), room="R", retry=retry) as watcher:
+            async with connect(url(run), room="R", name="Ana"):
+                await until(watcher, lambda item: isinstance(item, events.SessionCreated))
+            run.stop.set()
+            with pytest.raises(ClientError, match="given up after 3 tries since the server was stopped"):
+                await until(watcher, lambda _: False)
 
     async def test_what_makes_no_sense_is_not_tried_again(self) -> None:
         async with running() as run:

@@ -61,5 +61,5 @@ def test_file_is_watched_also_by_who_comes_late_and_its_end_is_seen(serve: Serve
     expect(late.locator("#timeline .strip button").first).to_be_visible()
 
     server.stop()
-    expect(page.locator("#connection")).to_contain_text("Reconnecting in", timeout=PATIENCE_MS)
+    expect(page.locator("#connection")).to_contain_text("The server was stopped", timeout=PATIENCE_MS)
     expect(finished_rows(page).first).to_be_visible()

@@ -35,7 +35,35 @@ def test_pauses_between_attempts_grow_and_are_bounded(scripted: ScriptedServer) 
     pauses = run_module(scripted, "client.js", "return Array.from({ length: 12 }, (_, n) => m.retryPauseMs(n))")
     assert pauses == sorted(pauses)
     assert pauses[0] == pytest.approx(500)
-    assert pauses[-1] == pytest.approx(15_000)
+    assert pauses[-1] == pytest.approx(60_000)
+
+
+RETRIES = """
+    const retries = new m.Retries(x.most);
+    const pauses = x.codes.map((code) => retries.lost(code));
+    return [pauses.indexOf(null) + 1, retries.stopped, retries.error.message];
+"""
+
+
+@pytest.mark.parametrize(
+    ("codes", "tries", "stopped", "words"),
+    [
+        ([1006] * 6, 4, False, "The server does not answer: tried 4 times."),
+        ([1001] + [1006] * 3, 4, True, "The server was stopped and has not come back: tried 4 times."),
+        ([1012] + [1006] * 3, 4, True, "The server was stopped and has not come back: tried 4 times."),
+        ([1008], 1, False, "The server does not answer: tried 1 times."),
+    ],
+)
+def test_client_gives_up_after_so_many_tries_and_says_why(
+    scripted: ScriptedServer, codes: list[int], tries: int, stopped: bool, words: str
+) -> None:
+    codes = codes[:tries]
+    assert run_module(scripted, "client.js", RETRIES, {"most": 4, "codes": codes}) == [tries, stopped, words]
+
+
+def test_connection_that_lasted_starts_the_tries_afresh(scripted: ScriptedServer) -> None:
+    body = "const r = new m.Retries(3); return [1, 2, 3, 4].map(() => (r.lost(1006), r.lost(1006, { steady: true })))"
+    assert run_module(scripted, "client.js", body) == [500] * 4
 
 
 RESAMPLE = """
