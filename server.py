@@ -37,9 +37,10 @@ from stream.recording.session import RecordedSession
 from stream.seat import Seat
 from stream.session import Session
 from stream.settings import ServerSettings, Settings
-from stream.sources.base import Source
+from stream.sources.base import Source, SourceError
 from stream.sources.camera import CameraSource
 from stream.sources.capture import CaptureSource
+from stream.sources.file import FileSource
 from stream.sources.microphone import MicrophoneSource
 from stream.sources.open import open_source
 from stream.worker import Emit
@@ -100,6 +101,16 @@ def open_local(
     return [*_open_devices(camera, microphone, max_fps), *opened]
 
 
+def require_files(sources: Sequence[Source]) -> None:
+    """Refuse files that can't be read, before anything slow is done; raise :class:`ServeError` for one."""
+    for source in sources:
+        if isinstance(source, FileSource):
+            try:
+                source.check()
+            except SourceError as error:
+                raise ServeError(error.message) from None
+
+
 def _open_devices(camera: str | None, microphone: str | None, max_fps: float) -> list[Source]:
     """Return the camera and the microphone, as one source when both are named."""
     if camera is not None and microphone is not None:
@@ -134,13 +145,14 @@ def run(
         sources: files and addresses, each its own session.
         room: makes all of these participants of one room.
         wait_for_watcher: start these only when somebody watches.
-        exit_when_done: stop when all of these have ended.
+        exit_when_done: stop when all of these have ended; the exit code is 1 if one of them failed.
         on_ready: gets the address of the page once it can be opened; a token that was made is in its fragment, which
             browsers send nowhere.
     """
     logs.configure(settings.server)
     try:
         opened = open_local(settings, camera, microphone, sources)
+        require_files(opened)
         guarded, token = with_token(settings)
         tls = tls_of(settings.server)
         if settings.server.record is not None:
@@ -154,18 +166,26 @@ def run(
                 ready = partial(_ready, models, address, token, on_ready or _print_address)
                 plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
                 with _recorder(settings, models) as recorder:
-                    asyncio.run(_serve(guarded, models, sock, plan, recorder, tls))
+                    failures = asyncio.run(_serve(guarded, models, sock, plan, recorder, tls))
             finally:
                 closed = _close(models)
         log.info("stopped", extra={"event": "server.stopped"})
+        code = _tell_failures(failures) if exit_when_done else 0
         if models.is_building or not closed:
-            _end_process(0)
+            _end_process(code)
     except (ServeError, BundleError, AsrModelError, RecordingError, TlsError, TokenError) as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
         return 1
     except KeyboardInterrupt:  # while the models were loading
         return 0
-    return 0
+    return code
+
+
+def _tell_failures(failures: Sequence[str]) -> int:
+    """Tell why sources did not end as they should, and return the exit code: 1 if there was one."""
+    for failure in failures:
+        print(f"m2fnet serve: {failure}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
+    return 1 if failures else 0
 
 
 def room_name(text: str) -> str:
@@ -230,13 +250,15 @@ async def _serve(
     plan: Plan,
     recorder: Recorder | None,
     tls: ssl.SSLContext | None,
-) -> None:
+) -> list[str]:
+    """Serve until it is to end, and return why sources of this machine failed."""
+
     def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Drivable:
         if seat.record is not None:
             return RecordedSession(models, settings, emit, speaker=speaker, seat=seat, record=seat.record)
         return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
 
-    await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan, tls)
+    return await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan, tls)
 
 
 def _stop_on_signals() -> asyncio.Event:

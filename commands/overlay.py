@@ -99,9 +99,11 @@ def _source(
     if source is not None and microphone is not None:
         what = "a source brings its own sound; a microphone goes with a camera"
         raise typer.BadParameter(what, param_hint="--microphone")
-    from server import open_local  # noqa: PLC0415 - loads torch, which the help must not wait for
+    from server import open_local, require_files  # noqa: PLC0415 - loads torch, which the help must not wait for
 
-    return open_local(settings, camera, microphone, [] if source is None else [source], max_fps=fps)[0]
+    opened = open_local(settings, camera, microphone, [] if source is None else [source], max_fps=fps)
+    require_files(opened)
+    return opened[0]
 
 
 def _output(path: Path | None, device: str | None, fps: float, inputs: Iterable[Path]) -> "Output":

@@ -90,6 +90,7 @@ class LiveServer:
     def __init__(
         self, settings: Settings, models: Models, make_session: MakeSession, recorder: Recorder | None = None
     ) -> None:
+        self._failures: list[str] = []
         self._settings = settings
         self._events = EventTally()
         self._journal = Journal(contents=settings.server.log_contents)
@@ -106,8 +107,12 @@ class LiveServer:
 
     async def serve(
         self, sock: socket.socket, stop: asyncio.Event, plan: Plan, tls: ssl.SSLContext | None = None
-    ) -> None:
-        """Serve on a bound socket until ``stop`` is set or the plan is done; with ``tls`` encrypted."""
+    ) -> list[str]:
+        """Serve on a bound socket until ``stop`` is set or the plan is done; with ``tls`` encrypted.
+
+        Returns:
+            why sources of this machine ended that did not end as they should, a line for each.
+        """
         limits = self._settings.server
         server = await serve_websockets(
             self._handle,
@@ -142,6 +147,7 @@ class LiveServer:
             await asyncio.wait_for(server.wait_closed(), min(CLOSE_S, _left(until)))
         watching.cancel()
         ends[0].cancel()
+        return self._failures
 
     def figures(self) -> Figures:
         """Return how the server stands."""
@@ -282,6 +288,7 @@ class LiveServer:
             member = self._hub.rooms.join(JoinRequest(room), lambda _: None) if room is not None else None
         except ProtocolError as why:
             log.error("a source of this machine can't join the room: %s", why, extra={"event": why.code})  # noqa: TRY400 - no fault of ours to trace
+            self._failures.append(f"{source.name} can't join the room: {why}")
             return
         await self._play(source, member)
 
@@ -296,11 +303,15 @@ class LiveServer:
         channel.publish(configured.event(name))
         previewer = Previewer(channel, self._settings.server.preview_fps, self._encoder)
         shown = TappedSource(source, previewer.show)
-        reason, totals = "failed", Totals()
+        reason, totals, failure = "failed", Totals(), f"the session of {source.name} broke"
         try:
             outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured, member).done)
             reason, totals = "server.stopped" if self._stopping else outcome.reason, outcome.totals
+            if outcome.failure is not None or reason != "failed":
+                failure = "" if outcome.failure is None else outcome.failure.message
         finally:
+            if failure:
+                self._failures.append(failure)
             if member is not None:
                 self._hub.rooms.left(member, reason)
             channel.publish(SessionClosed(reason=reason, totals=totals))

@@ -133,6 +133,24 @@ def test_a_recording_is_not_replaced_by_its_replay(tmp_path: Path) -> None:
     assert (tmp_path / "events.jsonl").read_text() == "{}\n"
 
 
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--exit-when-done"], ["overlay", "--output", "x.mp4"]])
+def test_a_source_that_is_not_there_is_told_in_a_line_before_the_models_are_loaded(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(cli.app, [*command, "--source", "nothere.mp4", "--set", "runtime.bundle=none"])
+    assert result.exit_code == 1
+    assert "nothere.mp4 does not exist; check the path" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_standard_input_is_no_live_source() -> None:
+    result = runner.invoke(cli.app, ["serve", "--source", "-"])
+    assert result.exit_code == 1
+    assert "m2fnet analyze -" in result.stderr
+
+
 @pytest.mark.parametrize("command", [["serve"], ["check"], ["analyze", "clip.mp4"]])
 def test_wrong_settings_are_told_in_a_line(command: list[str]) -> None:
     result = runner.invoke(cli.app, [*command, "--set", "server.prt=1"])

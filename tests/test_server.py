@@ -588,7 +588,14 @@ class TestLocalSources:
         async with running(plan=Plan(local(wav, wav), wait_for_watcher=True, exit_when_done=True)) as run:
             got, code, _ = await closing(await run.open("/v1/events"))
             assert (kinds(got).count("session.closed"), code) == (2, 1001)
-            await run.ended
+            assert await run.ended == []
+
+    async def test_sources_that_fail_are_named_when_the_server_ends_with_them(self, tmp_path: Path, wav: Path) -> None:
+        broken = tmp_path / "broken.mp4"
+        broken.write_text("no media")
+        async with running(plan=Plan(local(broken, wav), exit_when_done=True)) as run:
+            (failure,) = await run.ended
+        assert failure.startswith("broken.mp4 is not a media file")
 
     async def test_a_source_that_is_not_there_is_an_error_of_its_session_alone(self, tmp_path: Path, wav: Path) -> None:
         async with running(plan=Plan(local(tmp_path / "missing.mp4", wav), wait_for_watcher=True)) as run:

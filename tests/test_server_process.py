@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -71,6 +72,18 @@ async def test_a_source_that_ends_ends_the_server_with_0() -> None:
         assert [event["type"] for event in told].count("session.closed") == 1
         assert any(event["type"] == "emotion" and event["final"] for event in told)
         assert await process.wait() == 0
+
+
+async def test_a_source_that_can_not_be_played_ends_the_server_with_1(tmp_path: Path, bundle_folder: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no media")
+    settings = ("--set", f"runtime.bundle={bundle_folder}", "--set", "runtime.engine=torch", "--port", "0")
+    command = (sys.executable, "-m", "cli", "serve", "--source", str(broken), "--exit-when-done", *settings)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+    _, told = await process.communicate()
+    assert process.returncode == 1
+    (line,) = [line for line in told.decode().splitlines() if line.startswith("m2fnet serve:")]
+    assert "broken.mp4 is not a media file" in line
 
 
 async def test_a_server_whose_engine_is_being_built_serves_and_ends_cleanly(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ def open_source(spec: str, *, realtime: bool, max_fps: float = DEFAULT_MAX_FPS) 
     Whether it is there shows when it is started.
 
     Raises:
-        ValueError: an address of an unknown kind; the message says which are known.
+        ValueError: an address of an unknown kind, or the standard input; the message says what to do.
     """
+    if spec == "-":
+        message = "the standard input can't be played live; m2fnet analyze - analyzes what comes from it"
+        raise ValueError(message)
     if (path := file_of_address(spec)) is not None:
         return FileSource(path, realtime=realtime, max_fps=max_fps)
     if "://" in spec:
