@@ -20,7 +20,7 @@ STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 RECENT: Final = 500  # utterances the percentiles are of
 DISCARDS: Final = frozenset(
-    {"too short", "no words", "no speech", "not understood", "repetition", "faster than speech"}
+    {"too short", "no words", "no speech", "not understood", "repetition", "faster than speech", "failed"}
 )
 
 

@@ -88,10 +88,12 @@ class Figures:
         }
 
 
-def why_not_ready(*, stopping: bool, sessions: int, limit: int) -> str | None:
-    """Return why no further session is accepted, None where one is."""
+def why_not_ready(*, stopping: bool, sessions: int, limit: int, hanging: str | None = None) -> str | None:
+    """Return why no further session should come here, None where one may; ``hanging`` is what does not answer."""
     if stopping:
         return "the server is stopping"
+    if hanging is not None:
+        return f"{hanging} does not answer"
     if sessions >= limit:
         return f"the server is full: it has {sessions} sessions (server.max_sessions is {limit})"
     return None

@@ -52,6 +52,10 @@ class Models(Protocol):
         """Raise ValueError for a language that the speech model does not know."""
 
     @property
+    def hanging(self) -> str | None:
+        """What does not answer at present."""
+
+    @property
     def dropped_requests(self) -> Mapping[str, Mapping[str, int]]:
         """How many inputs of each network were not computed, by reason."""
 

@@ -229,7 +229,8 @@ class LiveServer:
 
     def _not_ready(self) -> str | None:
         limit = self._settings.server.max_sessions
-        return why_not_ready(stopping=self._stopping, sessions=self._hub.broadcast.sessions, limit=limit)
+        sessions, hanging = self._hub.broadcast.sessions, self._hub.models.hanging
+        return why_not_ready(stopping=self._stopping, sessions=sessions, limit=limit, hanging=hanging)
 
     def _observe(self, event: Event) -> None:
         """Take note of an event, in whatever thread it is told."""

@@ -213,7 +213,7 @@ def _speech(now: Figures) -> SpeechStatus:
         waiting=asr.waiting + asr.waiting_partials,
         heard=asr.done.get("final", 0) + asr.done.get("partial", 0),
         heard_again=asr.again.requests,
-        failed=asr.done.get("failed", 0),
+        failed=asr.done.get("failed", 0) + asr.done.get("timeout", 0),
         sound_s=round(asr.sound_s, 1),
         busy=round((asr.first.seconds + asr.again.seconds) / max(now.uptime_s, 1.0), 3),
     )

@@ -83,6 +83,13 @@ class LiveModels:
         return self.transcriber.name
 
     @property
+    def hanging(self) -> str | None:
+        """Return what does not answer at present, None where all does."""
+        if self.runtime.hangs:
+            return "the engine"
+        return "speech recognition" if self.transcriber.hangs else None
+
+    @property
     def dropped_requests(self) -> dict[str, dict[str, int]]:
         """Return how many inputs of each network were not computed, by reason."""
         counted: dict[str, dict[str, int]] = {}
@@ -124,5 +131,6 @@ def _runtime(settings: RuntimeSettings, *, build_in_background: bool) -> Runtime
         settings.max_batch,
         settings.precision,
         batch_window_ms=settings.batch_window_ms,
+        timeout_s=settings.timeout_s,
         build_in_background=build_in_background,
     )

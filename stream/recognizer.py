@@ -16,6 +16,11 @@ from stream.shared_dialog import SharedDialog
 Floats = npt.NDArray[np.float32]
 
 _CHANGED: Final = 0.005  # a revision that moves no probability by more says nothing new
+_ATTEMPTS: Final = 2  # to fuse: what failed once may have been the batch's fault
+
+
+class NoEmotionError(Exception):
+    """What computes the emotion of an utterance failed; its cause says why."""
 
 
 Context = tuple[tuple[UtteranceKey, Reading | None], ...]
@@ -59,7 +64,11 @@ def present(utterance: DialogUtterance) -> list[Modality]:
 
 
 class Recognizer:
-    """Names the emotions of one session in its conversation; :meth:`keep` commits what :meth:`recognize` tried."""
+    """Names the emotions of one session in its conversation; :meth:`keep` commits what :meth:`recognize` tried.
+
+    Args:
+        unread: told of an utterance whose words could not be read, and why: its text is absent, or as it was.
+    """
 
     def __init__(
         self,
@@ -68,8 +77,9 @@ class Recognizer:
         clock: Callable[[], float] = time.perf_counter,
         *,
         session: str = "",
+        unread: Callable[[UtteranceKey, Exception], None] = lambda *_: None,
     ) -> None:
-        self._runtime, self._session = runtime, session
+        self._runtime, self._session, self._unread = runtime, session, unread
         self._reach = Reach(runtime.past_context, runtime.future_context)
         self._clock = clock
         self._shared = dialog
@@ -80,6 +90,9 @@ class Recognizer:
         Args:
             utterance: with its words and face; without words the text is absent.
             audio: the voice's features, None if there is no sound.
+
+        Raises:
+            NoEmotionError: there is nothing that it could rest on, or the fusion failed.
         """
         start = self._clock()
         heard = replace(utterance, audio=None if audio is None else audio.embedding)
@@ -87,7 +100,10 @@ class Recognizer:
         place = dialog.index(heard)
         dialog = self._read(dialog, self._rests_on(dialog, place))
         middle = self._clock()
-        row = self._runtime.fuse(dialog.window(), session=self._session).result()[place]
+        if not present(dialog.utterances[place]):
+            message = "neither words nor voice nor a face are known of it"
+            raise NoEmotionError(message)
+        row = self._fused(dialog)[place]
         end = self._clock()
         spent = (middle - start) * 1000, (end - middle) * 1000
         return self._recognition(dialog, place, row, *spent)
@@ -108,6 +124,9 @@ class Recognizer:
         later and were done sooner, and itself where such a one was kept since it was recognized. They are named in the
         dialog as it was when this one was kept: what others keep meanwhile is for them to see to, and what they have
         told by then of a newer dialog is not told again.
+
+        Raises:
+            NoEmotionError: the fusion failed.
         """
         dialog, new = kept.dialog, kept.recognition.utterance
         forgotten = not dialog.holds(new.key)
@@ -120,7 +139,7 @@ class Recognizer:
             return []
         start = self._clock()
         dialog = self._read(dialog, dialog.utterances)
-        rows = self._runtime.fuse(dialog.window(), session=self._session).result()
+        rows = self._fused(dialog)
         spent = (self._clock() - start) * 1000
         found = [self._recognition(dialog, index, rows[index], 0.0, spent) for index in reached]
         told = {each.utterance.key: each for each in found}
@@ -144,10 +163,25 @@ class Recognizer:
             if said.unread and said.reading is not None
         ]
         for key, reading, future in asked:
-            text = future.result().embedding
+            try:
+                text = future.result().embedding
+            except Exception as error:  # noqa: BLE001 - whatever an engine raises, the text is absent
+                self._unread(key, error)
+                continue
             self._shared.read(key, reading, text)
             dialog = dialog.reading(key, reading, text)
         return dialog
+
+    def _fused(self, dialog: Dialog) -> Floats:
+        """Return the probabilities of a dialog's utterances, ``(utterances, classes)``."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            future = self._runtime.fuse(dialog.window(), session=self._session)
+            try:
+                return future.result()
+            except Exception as error:
+                if attempt == _ATTEMPTS:
+                    raise NoEmotionError from error
+        raise AssertionError
 
     def _recognition(
         self, dialog: Dialog, place: int, row: Floats, features_ms: float, fusion_ms: float

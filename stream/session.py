@@ -5,7 +5,6 @@ recognition and the networks run in workers that all sessions share; offline the
 where a result decides what comes next, so that a file gives the same result on any machine.
 """
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,12 +16,13 @@ from uuid import uuid4
 from models.high_pass import HighPass
 from models.runtime.runtime import Branch
 from stream import events
+from stream.absence import Absences
 from stream.dialog import DialogUtterance
 from stream.engine_news import EngineNews
-from stream.events import Event, Latency, Totals
+from stream.events import Event, Latency, Totals, UtteranceKey
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
-from stream.recognizer import Recognition, Recognizer
+from stream.recognizer import Kept, NoEmotionError, Recognition, Recognizer
 from stream.seat import Seat
 from stream.segmenter import (
     Discarded,
@@ -40,11 +40,10 @@ from stream.transcript import Transcript, Word
 from stream.vad import SpeechDetector
 from stream.vision import FaceAnalyzer, MakeSight, Vision
 
-log = logging.getLogger("m2fnet.session")
-
 Emit = Callable[[Event], None]
 
 _WAITING_OFFLINE: Final = 4  # utterances in recognition before a file's reading pauses
+FAILED: Final = "failed"  # why an utterance is discarded whose emotion could not be found
 _NO_WORDS: Final = Transcript("", (), "")
 
 
@@ -96,7 +95,8 @@ class Session:
         self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
         self._key = uuid4().hex  # tells the runtime whose requests are whose
         self._seat = seat or Seat(SharedDialog(settings.dialog.window))
-        self._recognizer = Recognizer(models.runtime, self._seat.dialog, session=self._key)
+        self._absences = Absences(self.emit)
+        self._recognizer = Recognizer(models.runtime, self._seat.dialog, session=self._key, unread=self._not_read)
         deadline_ms = settings.vision.deadline_ms if live else None
         analyzer = FaceAnalyzer(
             models.detector(session=self._key, deadline_ms=deadline_ms),
@@ -282,7 +282,7 @@ class Session:
 
     def _transcribe(self, segment: Segment, *, partial: bool = False) -> Future[Transcript]:
         return self._models.transcriber.submit(
-            segment.samples, segment.start_ms, language=self._language, partial=partial
+            segment.samples, segment.start_ms, language=self._language, partial=partial, session=self._key
         )
 
     def _ask_partial(self) -> None:
@@ -367,7 +367,11 @@ class Session:
             face=seen.face,
             scene=seen.scene,
         )
-        pending.recognition = self._recognizer.recognize(utterance, pending.audio.result())
+        try:
+            pending.recognition = self._recognizer.recognize(utterance, self._voice(pending))
+        except NoEmotionError as error:
+            self._absences.note("emotion.failed", error, segment.utterance)
+            return
         if not pending.final:
             self._tell(pending, pending.recognition, self._recognizer.early(pending.recognition))
 
@@ -375,23 +379,41 @@ class Session:
         """Return the transcript; one that failed is an absent modality, and said so."""
         try:
             return pending.transcript.result()
-        except Exception as error:
-            log.debug("transcription failed", exc_info=True)
-            message = f"utterance {pending.segment.utterance} has no transcript: {error}"
-            self.emit(events.Warning(code="transcript.failed", message=message))
+        except Exception as error:  # noqa: BLE001 - whatever it is, what else there is counts
+            self._absences.note("transcript.failed", error, pending.segment.utterance)
             return _NO_WORDS
+
+    def _voice(self, pending: _Pending) -> Branch | None:
+        """Return the voice's features; of one that failed there are none, and it is said so."""
+        try:
+            return pending.audio.result()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._absences.note("voice.failed", error, pending.segment.utterance)
+            return None
+
+    def _not_read(self, key: UtteranceKey, error: Exception) -> None:
+        session, utterance = key
+        self._absences.note("text.failed", error, utterance if session == self._seat.session else None)
 
     def _keep(self, pending: _Pending) -> None:
         if pending.recognition is None:
-            self._rejected += 1
-            reason = pending.heard.rejected if pending.heard and pending.heard.rejected else "no words"
-            self.emit(events.UtteranceDiscarded(utterance=pending.segment.utterance, reason=reason))
+            rejected = pending.heard.rejected if pending.heard else None
+            self._rejected += rejected is not None
+            self.emit(events.UtteranceDiscarded(utterance=pending.segment.utterance, reason=rejected or FAILED))
             return
         self._utterances += 1
         kept = self._recognizer.keep(pending.recognition)
         self._tell(pending, pending.recognition, kept.revision)
-        for number, revised in self._recognizer.revisions(kept):
+        for number, revised in self._revised(kept):
             self._send(revised, number, final=True, latency=_no_latency(revised))
+
+    def _revised(self, kept: Kept) -> list[tuple[int, Recognition]]:
+        """Return what is another now; where that can't be found, what was told stays, and it is said so."""
+        try:
+            return self._recognizer.revisions(kept)
+        except NoEmotionError as error:
+            self._absences.note("emotion.failed", error)
+            return []
 
     def _tell(self, pending: _Pending, recognition: Recognition, revision: int) -> None:
         pending.emitted += 1
@@ -435,8 +457,7 @@ class Session:
             self.emit(warning)
 
     def _vision_failed(self, error: Exception) -> None:
-        log.debug("face analysis failed", exc_info=error)
-        self.emit(events.Warning(code="faces.failed", message=f"a picture could not be analyzed: {error}"))
+        self._absences.note("faces.failed", error)
 
 
 def _same(early: Segment, final: Segment) -> bool:

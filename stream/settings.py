@@ -97,6 +97,9 @@ class TranscriberSettings(Section):
     max_batch: int = Field(
         0, ge=0, le=64, description="waiting stretches of several sessions heard together; 0: 16 on CUDA, 1 on the CPU"
     )
+    timeout_s: float = Field(
+        60.0, gt=0, le=3_600, description="hearing that takes longer, and ten times its sound, hangs: what waits fails"
+    )
     queue: int = Field(16, ge=1, description="waiting jobs; the oldest partial one is dropped first")
     partial_interval_ms: Milliseconds = Field(1_000, ge=200, description="new speech between partial transcripts")
     offline_partial_interval_ms: Milliseconds = Field(
@@ -136,6 +139,9 @@ class RuntimeSettings(Section):
     precision: PrecisionName = Field("auto", description="auto: float16 in TensorRT, float32 elsewhere")
     threads: int = Field(0, ge=0, description="0: let the engine choose")
     max_batch: int = Field(16, ge=1, le=256, description="waiting inputs computed together")
+    timeout_s: float = Field(
+        60.0, gt=0, le=3_600, description="an engine that does not answer for longer hangs: what waits for it fails"
+    )
     batch_window_ms: float = Field(
         5.0, ge=0, le=100, description="wait of an input for those of other sessions, where they are likely"
     )

@@ -4,14 +4,16 @@ What waits is heard together, up to ``max_batch`` stretches, where the device ga
 """
 
 import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from models.runtime.figures import BatchFigures, BatchTally
+from models.runtime.watchdog import HungError, Watchdog
 from models.threads import as_exception, note_broken, watched_thread
 from stream.job_queue import Job, JobQueue
 from stream.media import SAMPLE_RATE, Samples
@@ -20,9 +22,10 @@ from stream.transcript import Transcript
 from stream.whisper import Sound, Whisper
 
 _log: Final = logging.getLogger(__name__)
+_PATIENCE: Final = 10.0  # times its sound that a hearing may take, besides the time that any may
 
 
-Heard = Literal["final", "partial", "failed"]
+Heard = Literal["final", "partial", "failed", "timeout"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,21 @@ class SpeechToText(Protocol):
     def figures(self) -> AsrFigures:
         """What was done so far, and what waits."""
 
+    @property
+    def hangs(self) -> bool:
+        """Whether it does not answer at present."""
+
     def check_language(self, language: str | None) -> None:
         """Do nothing when it knows the ISO 639-1 code, else raise ValueError; None is always known."""
 
     def submit(
-        self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
+        self,
+        samples: Samples,
+        start_ms: float,
+        *,
+        language: str | None = None,
+        partial: bool = False,
+        session: str = "",
     ) -> Future[Transcript]:
         """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time."""
 
@@ -69,11 +82,13 @@ class SpeechToText(Protocol):
 
 
 class Transcriber:
-    """Transcribes what sessions submit, final stretches before partial ones.
+    """Transcribes what sessions submit, final stretches before partial ones, one session after the other.
 
     When ``queue`` jobs wait, the oldest partial one is dropped: its future is cancelled and
     :attr:`figures` count it. Others are never dropped: when only such wait, ``submit`` waits for room,
-    so that whoever produces faster than the machine recognizes is slowed down.
+    so that whoever produces faster than the machine recognizes is slowed down. Nothing is waited for without end:
+    where the model does not answer in time, what is heard and all that waits fail with HungError, and so does whatever
+    is submitted until it answers.
 
     Raises:
         AsrModelError: the model is missing, does not load, or does not know the language.
@@ -81,11 +96,14 @@ class Transcriber:
 
     def __init__(self, settings: TranscriberSettings) -> None:
         self._whisper = Whisper(settings)
-        self._jobs = JobQueue(settings.queue)
+        self._timeout_s = settings.timeout_s
+        self._watchdog: Watchdog[Job] = Watchdog("transcriber-watch", self._give_up, settings.timeout_s)
+        self._jobs = JobQueue(settings.queue, self._whisper.max_batch, lambda: self._watchdog.hangs)
         self._first, self._again = BatchTally(), BatchTally()
-        self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0})
+        self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0, "timeout": 0})
+        self._counting = threading.Lock()
         self._sound_s = 0.0
-        self._worker = watched_thread("transcriber", self._work, lambda _: self._jobs.close())
+        self._worker = watched_thread("transcriber", self._work, self._broke)
         self._worker.start()
 
     @property
@@ -107,6 +125,11 @@ class Transcriber:
             sound_s=self._sound_s,
         )
 
+    @property
+    def hangs(self) -> bool:
+        """Return whether the model does not answer: all that is submitted fails until it does."""
+        return self._watchdog.hangs
+
     def check_language(self, language: str | None) -> None:
         """Do nothing when the model knows the ISO 639-1 code; None is always known.
 
@@ -116,7 +139,13 @@ class Transcriber:
         self._whisper.check_language(language)
 
     def submit(
-        self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
+        self,
+        samples: Samples,
+        start_ms: float,
+        *,
+        language: str | None = None,
+        partial: bool = False,
+        session: str = "",
     ) -> Future[Transcript]:
         """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time.
 
@@ -129,6 +158,7 @@ class Transcriber:
             start_ms: media time of the first sample.
             language: ISO 639-1 code; None takes the settings' one, or else detects it.
             partial: may be dropped for lack of time.
+            session: whose it is, so that sessions take turns.
 
         Raises:
             ValueError: the model does not know the language.
@@ -136,35 +166,52 @@ class Transcriber:
         """
         self.check_language(language)
         future: Future[Transcript] = Future()
-        self._jobs.put(Job(samples, start_ms, self._whisper.told_language(language), partial, future))
+        job = Job(samples, start_ms, self._whisper.told_language(language), partial, future, session)
+        try:
+            self._jobs.put(job)
+        except HungError as error:
+            self._fail([job], error)
         return future
 
     def close(self) -> None:
-        """Cancel what waits, finish the job being worked on and stop the worker; more calls do nothing."""
+        """Cancel what waits, finish the job being worked on, unless it hangs, and stop; more calls do nothing."""
         self._jobs.close()
-        self._worker.join()
+        self._watchdog.join(self._worker)
 
     def _work(self) -> None:
-        while jobs := self._jobs.get(self._whisper.max_batch):
+        while jobs := self._jobs.get():
             try:
                 self._finish(jobs)
             except BaseException as error:  # noqa: BLE001 - nobody must wait for these; the next may go better
+                self._watchdog.end()
                 note_broken("thread", "transcriber", error)
                 _refuse(jobs, error)
 
+    def _broke(self, _: BaseException) -> None:
+        """Let nobody wait for a thread that is gone."""
+        self._watchdog.close()
+        self._jobs.close()
+
     def _finish(self, jobs: list[Job]) -> None:
-        for job in self._heard_first(jobs):
-            self._hear_again(job)
+        left = self._heard_first(jobs)
+        while left:
+            left = self._heard_again(left)
 
     def _heard_first(self, jobs: list[Job]) -> list[Job]:
         """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
         start = time.perf_counter()
+        self._watchdog.begin(jobs, lambda: self._limit_s(jobs))
         try:
             transcripts = self._whisper.hear([_sound(job) for job in jobs], jobs[0].language)
         except Exception:  # noqa: BLE001 - whose fault it is shows when each is heard alone
+            if self._watchdog.end():
+                return []
             if len(jobs) > 1:  # of one alone, whoever waits for it is told
                 _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
             return jobs
+        if self._watchdog.end():
+            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
+            return []
         self._first.note(len(jobs), time.perf_counter() - start)
         for job, transcript in zip(jobs, transcripts, strict=True):
             if transcript is not None:
@@ -172,25 +219,49 @@ class Transcriber:
                 job.future.set_result(transcript)
         return [job for job, transcript in zip(jobs, transcripts, strict=True) if transcript is None]
 
-    def _hear_again(self, job: Job) -> None:
+    def _heard_again(self, jobs: list[Job]) -> list[Job]:
+        """Finish the first of the jobs and return the others; none if they were given up meanwhile."""
         start = time.perf_counter()
+        job, *others = jobs
+        self._watchdog.begin(jobs, lambda: self._limit_s([job]))
         try:
             transcript = self._whisper.hear_again(_sound(job), job.language)
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
+            if self._watchdog.end():
+                return []
             _log.debug("transcription failed", exc_info=True)
             self._done["failed"] += 1
             job.future.set_exception(error)
-        else:
-            self._again.note(1, time.perf_counter() - start)
-            self._count(job)
-            job.future.set_result(transcript)
+            return others
+        if self._watchdog.end():
+            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
+            return []
+        self._again.note(1, time.perf_counter() - start)
+        self._count(job)
+        job.future.set_result(transcript)
+        return others
+
+    def _limit_s(self, jobs: list[Job]) -> float:
+        """Return how many seconds hearing these may take."""
+        return self._timeout_s + _PATIENCE * sum(job.samples.size for job in jobs) / SAMPLE_RATE
+
+    def _give_up(self, jobs: Sequence[Job], spent_s: float) -> None:
+        """Fail what the model does not answer to, and all that waits for it; in the watchdog's thread."""
+        _log.error("speech recognition has not answered for %.0f s: see transcriber.timeout_s", spent_s)
+        self._fail([*jobs, *self._jobs.give_up()], HungError("speech recognition does not answer"))
+
+    def _fail(self, jobs: Sequence[Job], error: HungError) -> None:
+        with self._counting:  # whoever submits may be told in its own thread
+            self._done["timeout"] += len(jobs)
+        for job in jobs:
+            job.future.set_exception(error)
 
     def _count(self, job: Job) -> None:
         self._done["partial" if job.partial else "final"] += 1
         self._sound_s += len(job.samples) / SAMPLE_RATE
 
 
-def _refuse(jobs: Iterable[Job], error: BaseException) -> None:
+def _refuse(jobs: Sequence[Job], error: BaseException) -> None:
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(as_exception(error))

@@ -56,6 +56,7 @@ class Names:
     engine_state: EngineState = field(default_factory=lambda: EngineState("none", "better"))
     bundle_name: str = "test"
     asr_name: str = "test"
+    hanging: str | None = None
     dropped_requests: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"face": {"deadline": 2}})
     fallbacks: tuple[Fallback, ...] = (Fallback("worse", "it broke"),)
     computed: Mapping[ServedName, BatchFigures] = field(default_factory=lambda: {"face": BatchFigures({2: 3}, 0.5)})

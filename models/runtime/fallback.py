@@ -49,6 +49,10 @@ class FallbackEngine:
     Nothing that waits is lost: the batch is computed again on the next engine before anything else. A batch that no
     engine can compute is at fault itself: it raises its error, and the engine stays.
 
+    Attributes:
+        fallbacks: the engines that were given up so far.
+        is_replacing: whether another engine is being loaded in the middle of a batch, which takes its time.
+
     Args:
         candidates: the engines, the best first.
         bundle: for the start; it is not kept.
@@ -71,6 +75,7 @@ class FallbackEngine:
         on_fallback: Callable[[Fallback], None] | None = None,
     ) -> None:
         self.fallbacks: list[Fallback] = []
+        self.is_replacing = False
         self._candidates, self._reload, self._on_fallback = list(candidates), reload, on_fallback
         offered = self._candidates[:1] if required else self._candidates
         failed: list[Fallback] = []
@@ -111,7 +116,11 @@ class FallbackEngine:
         if not spare:
             return None
         failed = [Fallback(self._candidates[0].name, explained(error))]
-        found = self._first_able(spare, self._reload, lambda engine: engine.run(network, inputs), failed)
+        self.is_replacing = True
+        try:
+            found = self._first_able(spare, self._reload, lambda engine: engine.run(network, inputs), failed)
+        finally:
+            self.is_replacing = False
         if found is None:
             return None
         self._engine, outputs = found

@@ -25,12 +25,13 @@ from models.runtime.names import EngineName, PrecisionName
 from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
-from models.runtime.worker import WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
+from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
 from models.scene_image import scene_input, shrink_scene
 from models.spectrogram import SAMPLE_RATE
 from models.text import Turn, tokenize, with_context
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
+REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first
 WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
 
 Floats = npt.NDArray[np.float32]
@@ -67,11 +68,18 @@ class Runtime:
     The methods prepare their input in the caller's thread and wait when the worker's queue is full. After
     ``close`` they raise RuntimeError, and what was waiting is cancelled. ``session`` says who asks, so that
     nobody waits for ever behind another. What an utterance needs comes before faces and scenes; of these, what
-    waits for more than ``deadline_ms`` is not computed, and its Future fails with DeadlineExceededError.
+    waits for more than ``deadline_ms`` is not computed, and its Future fails with DeadlineExceededError. No Future is
+    waited for without end: where the engine does not answer for ``timeout_s``, they fail with HungError.
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, max_batch: int = 16, *, batch_window_ms: float = WINDOW_MS
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        max_batch: int = 16,
+        *,
+        batch_window_ms: float = WINDOW_MS,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.labels: tuple[str, ...] = bundle.config.labels
         self.bundle_name = bundle.config.name
@@ -84,7 +92,8 @@ class Runtime:
         self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
         self._audio_front = audio_front(bundle.config.audio.kind)
         self._engine = engine
-        self._worker = Worker(engine, max_batch, window_ms=batch_window_ms)
+        self._timeout_s = timeout_s
+        self._worker = Worker(engine, max_batch, window_ms=batch_window_ms, limit_s=self._limit_s)
 
     @property
     def engine_name(self) -> str:
@@ -116,6 +125,7 @@ class Runtime:
         precision: PrecisionName = "auto",
         *,
         batch_window_ms: float = WINDOW_MS,
+        timeout_s: float = TIMEOUT_S,
         build_in_background: bool = False,
     ) -> "Runtime":
         """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
@@ -131,7 +141,7 @@ class Runtime:
         loaded = load_bundle(path)
         choose = choose_live_engine if build_in_background else choose_engine
         chosen = choose(engine, loaded, threads, precision, reload=lambda: load_bundle(path))
-        return cls(loaded, chosen, max_batch, batch_window_ms=batch_window_ms)
+        return cls(loaded, chosen, max_batch, batch_window_ms=batch_window_ms, timeout_s=timeout_s)
 
     @property
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
@@ -142,6 +152,11 @@ class Runtime:
     def computed(self) -> dict[ServedName, BatchFigures]:
         """Return what was computed so far, by network."""
         return self._worker.computed
+
+    @property
+    def hangs(self) -> bool:
+        """Return whether the engine does not answer: all that is asked fails until it does."""
+        return self._worker.hangs
 
     @property
     def waiting(self) -> dict[Priority, int]:
@@ -254,6 +269,10 @@ class Runtime:
             return probabilities(rows["logits"][0, : len(temperatures)] / scale)
 
         return self._worker.submit(Item("fusion", inputs, finish, session))
+
+    def _limit_s(self) -> float:
+        replacing = isinstance(self._engine, FallbackEngine | SwitchingEngine) and self._engine.is_replacing
+        return self._timeout_s * REPLACING if replacing else self._timeout_s
 
     def close(self) -> None:
         """Finish the batch under way, cancel what waits, and end the worker; a second call does nothing."""

@@ -63,10 +63,11 @@ class Schedule(Generic[Asked]):
     Args:
         max_rows: of a batch, unless a single request has more.
         window_ms: how long a batch may wait for company; 0 never waits.
+        patience_ms: how long a picture waits before it is as urgent as an utterance.
     """
 
-    def __init__(self, max_rows: int, window_ms: float) -> None:
-        self._max_rows, self._window_ms = max_rows, window_ms
+    def __init__(self, max_rows: int, window_ms: float, patience_ms: float = FRAME_PATIENCE_MS) -> None:
+        self._max_rows, self._window_ms, self._patience_ms = max_rows, window_ms, patience_ms
         self._waiting: list[tuple[float, Asked]] = []  # with the time each came, oldest first
         self._turns: dict[str, int] = {}
         self._last_turn = 0
@@ -83,6 +84,11 @@ class Schedule(Generic[Asked]):
             waiting[request.priority] += 1
         return waiting
 
+    @property
+    def requests(self) -> list[Asked]:
+        """Return what waits, oldest first."""
+        return [request for _, request in self._waiting]
+
     def add(self, request: Asked, now_ms: float) -> None:
         """Line up a request; one that can't say what it needs raises its error, and is not kept."""
         group, _ = request.group, request.rows
@@ -95,7 +101,7 @@ class Schedule(Generic[Asked]):
     def take_late(self, now_ms: float) -> list[Asked]:
         """Remove and return what is past its deadline."""
         late = [request for _, request in self._waiting if _is_late(request, now_ms)]
-        self._remove(late)
+        self.discard(late)
         return late
 
     def take_batch(self, now_ms: float) -> list[Asked]:
@@ -111,14 +117,23 @@ class Schedule(Generic[Asked]):
         for request in batch:
             if next_of[request.session] is request:
                 self._give_turn(request.session)
-        self._remove(batch)
+        self.discard(batch)
         return batch
 
     def take_all(self) -> list[Asked]:
         """Remove and return everything, oldest first."""
-        everything = [request for _, request in self._waiting]
-        self._remove(everything)
+        everything = self.requests
+        self.discard(everything)
         return everything
+
+    def discard(self, gone: list[Asked]) -> None:
+        """Remove some of what waits."""
+        if not gone:
+            return
+        taken = {id(request) for request in gone}
+        self._waiting = [entry for entry in self._waiting if id(entry[1]) not in taken]
+        present = {request.session for _, request in self._waiting}
+        self._turns = {session: turn for session, turn in self._turns.items() if session in present}
 
     def wait_ms(self, now_ms: float) -> float | None:
         """Return how long :meth:`take_batch`, which was just empty, stays so if nothing is added; None: for ever."""
@@ -141,7 +156,7 @@ class Schedule(Generic[Asked]):
     def _in_turn(self, now_ms: float) -> list[Asked]:
         """Return what is not late in the order of rules 2 and 3."""
         ranked = [
-            (not _is_urgent(request, at, now_ms), request)
+            (not self._is_urgent(request, at, now_ms), request)
             for at, request in self._waiting
             if not _is_late(request, now_ms)
         ]
@@ -151,6 +166,9 @@ class Schedule(Generic[Asked]):
             order.append((rank, places[request.session], self._turns[request.session], request))
             places[request.session] += 1
         return [request for *_, request in sorted(order, key=lambda entry: entry[:3])]
+
+    def _is_urgent(self, request: Asked, since_ms: float, now_ms: float) -> bool:
+        return request.priority == "utterance" or now_ms - since_ms >= self._patience_ms
 
     def _is_due(self, batch: Iterable[Asked], now_ms: float) -> bool:
         """Return whether a batch with room left should go all the same."""
@@ -171,16 +189,6 @@ class Schedule(Generic[Asked]):
     def _give_turn(self, session: str) -> None:
         self._last_turn += 1
         self._turns[session] = self._last_turn
-
-    def _remove(self, gone: list[Asked]) -> None:
-        taken = {id(request) for request in gone}
-        self._waiting = [entry for entry in self._waiting if id(entry[1]) not in taken]
-        present = {request.session for _, request in self._waiting}
-        self._turns = {session: turn for session, turn in self._turns.items() if session in present}
-
-
-def _is_urgent(request: Request, since_ms: float, now_ms: float) -> bool:
-    return request.priority == "utterance" or now_ms - since_ms >= FRAME_PATIENCE_MS
 
 
 def _is_late(request: Request, now_ms: float) -> bool:

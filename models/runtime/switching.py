@@ -86,6 +86,11 @@ class SwitchingEngine:
         serving = self._serving
         return EngineState(serving.engine.name, serving.building)
 
+    @property
+    def is_replacing(self) -> bool:
+        """Return whether the engine in use is being replaced in the middle of a batch."""
+        return self._serving.engine.is_replacing
+
     def warm_up(self) -> None:
         """Do nothing: every engine is warm when it is taken."""
 

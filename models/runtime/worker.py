@@ -15,13 +15,15 @@ import numpy.typing as npt
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.figures import BatchFigures, BatchTally
 from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
+from models.runtime.watchdog import HungError, Watchdog
 from models.threads import as_exception, note_broken, watched_thread
 
 _log: Final = logging.getLogger(__name__)
 QUEUE_ITEMS: Final = 256
 WINDOW_MS: Final = 5.0
+TIMEOUT_S: Final = 60.0
 
-DropReason = Literal["deadline", "cancelled", "failed"]
+DropReason = Literal["deadline", "cancelled", "failed", "timeout"]
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -87,9 +89,11 @@ class Worker:
     in the worker's thread and would wait for itself.
 
     Nothing that an engine, an item or a callback raises ends the thread: what it happened to fails with the error, is
-    counted and logged, and the rest is run.
+    counted and logged, and the rest is run. Where an engine does not answer in time, its batch and all that waits fail
+    with HungError, and so does whatever is submitted until it answers.
 
     Args:
+        limit_s: tells how many seconds a batch may take; asked again while one is run.
         window_ms: how long a batch with room waits for company, where some is likely.
         clock: tells the time, in milliseconds.
     """
@@ -101,6 +105,7 @@ class Worker:
         queue_items: int = QUEUE_ITEMS,
         window_ms: float = WINDOW_MS,
         clock: Callable[[], float] = now_ms,
+        limit_s: Callable[[], float] = lambda: TIMEOUT_S,
     ) -> None:
         self._engine, self._limit, self._clock = engine, queue_items, clock
         self._waiting: Schedule[Item] = Schedule(max_batch, window_ms)
@@ -108,6 +113,8 @@ class Worker:
         self._computed = {network: BatchTally() for network in INPUT_NAMES}
         self._changed = threading.Condition()
         self._closed = False
+        self._limit_s = limit_s
+        self._watchdog: Watchdog[Item] = Watchdog("runtime-watch", self._give_up, limit_s())
         self._thread = watched_thread("runtime", self._work, self._broke)
         self._thread.start()
 
@@ -119,17 +126,21 @@ class Worker:
         """
         with self._changed:
             if threading.current_thread() is not self._thread:
-                self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._limit)
+                self._changed.wait_for(lambda: self._closed or self._watchdog.hangs or len(self._waiting) < self._limit)
             if self._closed:
                 message = "the runtime is closed"
                 raise RuntimeError(message)
-            self._waiting.add(item, self._clock())
-            self._changed.notify_all()
+            hangs = self._watchdog.hangs
+            if not hangs:
+                self._waiting.add(item, self._clock())
+                self._changed.notify_all()
+        if hangs:
+            self._fail_late([item])
         return item.future
 
     @property
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
-        """Return how many items were not run, by network and reason: past their deadline, taken back, or failed."""
+        """Return how many items were not run, by network and reason: late, taken back, failed, or not answered."""
         with self._changed:
             return dict(self._dropped)
 
@@ -140,13 +151,18 @@ class Worker:
         return {network: known for network, known in figures.items() if known.batches}
 
     @property
+    def hangs(self) -> bool:
+        """Return whether the engine does not answer."""
+        return self._watchdog.hangs
+
+    @property
     def waiting(self) -> dict[Priority, int]:
         """Return how many items wait, by their priority."""
         with self._changed:
             return self._waiting.counts()
 
     def close(self) -> None:
-        """Finish the batch under way, cancel what waits, and end the thread."""
+        """Finish the batch under way, cancel what waits, and end the thread, unless it hangs."""
         with self._changed:
             self._closed = True
             waiting = self._waiting.take_all()
@@ -155,7 +171,7 @@ class Worker:
             item.future.cancel()
             self._count(item, "cancelled")
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._watchdog.join(self._thread)
 
     def _work(self) -> None:
         while (turn := self._next()) is not None:
@@ -165,6 +181,7 @@ class Worker:
             except BaseException as error:  # noqa: BLE001 - nobody must wait for these; the next may go better
                 note_broken("thread", "runtime", error)
                 self._fail([*late, *batch], error)
+        self._watchdog.close()
 
     def _do(self, late: list[Item], batch: list[Item]) -> None:
         for item in self._alive(late):
@@ -179,6 +196,7 @@ class Worker:
             self._closed = True
             waiting = self._waiting.take_all()
             self._changed.notify_all()
+        self._watchdog.close()
         self._fail(waiting, error)
 
     def _next(self) -> tuple[list[Item], list[Item]] | None:
@@ -229,10 +247,15 @@ class Worker:
 
     def _run(self, items: list[Item]) -> None:
         start = time.perf_counter()
+        self._watchdog.begin(items, self._limit_s)
         try:
             outputs = split(self._engine.run(items[0].network, join(items)), items)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for this batch, not to this thread
-            self._fail(items, error)
+            if not self._watchdog.end():
+                self._fail(items, error)
+            return
+        if self._watchdog.end():
+            _log.warning("the engine answers again, after %.0f s", time.perf_counter() - start)
             return
         self._computed[items[0].network].note(len(items), time.perf_counter() - start)
         for item, rows in zip(items, outputs, strict=True):
@@ -243,6 +266,19 @@ class Worker:
             item.future.set_result(item.finish(rows))
         except BaseException as error:  # noqa: BLE001 - the same, or raised by a callback
             self._fail([item], error)
+
+    def _give_up(self, items: Sequence[Item], spent_s: float) -> None:
+        """Fail a batch whose engine does not answer, and all that waits for it; in the watchdog's thread."""
+        _log.error("the engine has not answered for %.0f s, with %s: see runtime.timeout_s", spent_s, items[0].network)
+        with self._changed:
+            waiting = self._waiting.take_all()
+            self._changed.notify_all()
+        self._fail_late([*items, *self._alive(waiting)])
+
+    def _fail_late(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self._count(item, "timeout")
+            _refuse(item, HungError(f"the engine does not answer: nothing comes of the {item.network} network"))
 
     def _fail(self, items: Sequence[Item], error: BaseException) -> None:
         """Count, log and tell that items failed; one that has its result already has broken only in a callback."""

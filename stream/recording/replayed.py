@@ -42,6 +42,7 @@ class RecordedTranscripts:
 
     name = "the recording"
     figures = AsrFigures()
+    hangs = False
 
     def __init__(self) -> None:
         self._asked: list[tuple[float, Future[Transcript]]] = []
@@ -57,6 +58,7 @@ class RecordedTranscripts:
         *,
         language: str | None = None,  # noqa: ARG002 - as above
         partial: bool = False,  # noqa: ARG002 - as above
+        session: str = "",  # noqa: ARG002 - as above
     ) -> Future[Transcript]:
         """Return the transcript that a later step delivers."""
         future: Future[Transcript] = Future()

@@ -66,15 +66,26 @@ class DeferredTranscriber:
         """Return what was heard so far, of all sessions."""
         return self._transcriber.figures
 
+    @property
+    def hangs(self) -> bool:
+        """Return whether it does not answer at present."""
+        return self._transcriber.hangs
+
     def check_language(self, language: str | None) -> None:
         """Do as :meth:`stream.transcriber.Transcriber.check_language`."""
         self._transcriber.check_language(language)
 
     def submit(
-        self, samples: Samples, start_ms: float, *, language: str | None = None, partial: bool = False
+        self,
+        samples: Samples,
+        start_ms: float,
+        *,
+        language: str | None = None,
+        partial: bool = False,
+        session: str = "",
     ) -> Future[Transcript]:
         """Do as :meth:`stream.transcriber.Transcriber.submit`; the future is done at a delivery."""
-        inner = self._transcriber.submit(samples, start_ms, language=language, partial=partial)
+        inner = self._transcriber.submit(samples, start_ms, language=language, partial=partial, session=session)
         outer: Future[Transcript] = Future()
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
         self._asked.append(_Asked(self._count, start_ms, inner, outer))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_until
 
 from models.runtime.engine import INPUT_NAMES, Array, ServedName
 from models.runtime.schedule import DeadlineExceededError, Schedule
+from models.runtime.watchdog import HungError
 from models.runtime.worker import Item, Outputs, Worker, join, split
 
 
@@ -34,6 +35,7 @@ class GatedEngine:
     """
 
     name = "gated"
+    limit_s = 0.02
 
     def __init__(self) -> None:
         self.entered, self.turns = threading.Semaphore(0), threading.Semaphore(0)
@@ -464,3 +466,52 @@ def test_what_breaks_beside_the_engine_fails_its_batch_alone(
             worker.submit(face(1)).result(PATIENCE_S)
     engine.let(1)
     assert result(worker.submit(face(2))) == 4
+
+
+@pytest.fixture
+def watched(engine: GatedEngine) -> Iterator[Worker]:
+    """A worker that gives up soon what its engine, which waits for its turn, does not answer to."""
+    started = Worker(engine, max_batch=4, queue_items=2, limit_s=lambda: engine.limit_s)
+    yield started
+    engine.let(1000)
+    started.close()
+
+
+def test_an_engine_that_hangs_fails_its_batch_and_all_that_waits(watched: Worker, engine: GatedEngine) -> None:
+    stuck = watched.submit(face(1))
+    engine.wait_until_running()
+    waiting = [watched.submit(face(2)), watched.submit(audio(5))]
+    for future in (stuck, *waiting, watched.submit(face(3))):
+        with pytest.raises(HungError, match="does not answer"):
+            future.result(PATIENCE_S)
+    assert watched.hangs
+    assert watched.dropped == {("face", "timeout"): 3, ("audio", "timeout"): 1}
+
+
+def test_who_waits_for_room_is_not_kept_by_an_engine_that_hangs(watched: Worker, engine: GatedEngine) -> None:
+    watched.submit(face(1))
+    engine.wait_until_running()
+    asked = [watched.submit(face(value)) for value in range(8)]
+    for future in asked:
+        with pytest.raises(HungError):
+            future.result(PATIENCE_S)
+
+
+def test_an_engine_that_answers_again_is_used_again(watched: Worker, engine: GatedEngine) -> None:
+    stuck = watched.submit(face(1))
+    with pytest.raises(HungError):
+        stuck.result(PATIENCE_S)
+    engine.limit_s = PATIENCE_S
+    engine.let(1000)
+    wait_until(lambda: not watched.hangs)
+    assert result(watched.submit(face(5))) == 10
+    assert isinstance(stuck.exception(), HungError), "what comes too late is nobody's"
+
+
+def test_a_worker_whose_engine_hangs_can_be_closed(watched: Worker, engine: GatedEngine) -> None:
+    stuck = watched.submit(face(1))
+    engine.wait_until_running()
+    watched.close()
+    with pytest.raises(HungError):
+        stuck.result(PATIENCE_S)
+    assert watched._thread.is_alive(), "nobody can end it"

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from models.bundle import Bundle, BundleError
 from models.calibration import probabilities
 from models.face_image import face_input
 from models.labels import LABELS
+from models.runtime.engine import Array, Outputs, ServedName
+from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.runtime import MAX_SAMPLES, Branch, Runtime, Window, fusion_inputs
 from models.runtime.torch_engine import TorchEngine
 from models.spectrogram import LogMelImage
@@ -226,3 +228,24 @@ def test_each_utterance_is_as_sure_as_what_it_rests_on_allows(bundle: Bundle) ->
         logits = bundle.fusion(**inputs)[0, :2].numpy()
     assert found[0] == pytest.approx(probabilities(logits[0], 2.0), abs=1e-4)
     assert found[1] == pytest.approx(probabilities(logits[1], 1.0), abs=1e-4)
+
+
+def test_an_engine_that_is_replaced_in_the_middle_may_take_its_time(bundle: Bundle) -> None:
+    limits_s: list[float] = []
+
+    class Broken(TorchEngine):
+        def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
+            message = f"no {network} for {sorted(inputs)}"
+            raise RuntimeError(message)
+
+        def warm_up(self) -> None:
+            pass
+
+    def load(loaded: Bundle) -> TorchEngine:
+        limits_s.append(runtime._limit_s())
+        return TorchEngine(loaded)
+
+    engine = FallbackEngine([Candidate("broken", Broken), Candidate("torch", load)], bundle, lambda: bundle)
+    with Runtime(bundle, engine, timeout_s=30) as runtime:
+        assert runtime.audio(np.zeros(16_000, np.float32)).result() is not None
+        assert (limits_s, runtime._limit_s()) == ([300.0], 30.0)

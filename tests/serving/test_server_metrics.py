@@ -179,6 +179,9 @@ class TestReady:
         found = why_not_ready(stopping=stopping, sessions=sessions, limit=2)
         assert found is None if why is None else found is not None and why in found
 
+    def test_what_computes_and_does_not_answer_is_named(self) -> None:
+        assert why_not_ready(stopping=False, sessions=0, limit=2, hanging="the engine") == "the engine does not answer"
+
     async def test_a_full_server_says_so_until_there_is_room(self) -> None:
         async with running(max_sessions=1) as run:
             assert (await get(run.port, "/readyz"))[0::2] == (200, b"ready\n")

@@ -18,6 +18,7 @@ class ScriptedSpeech:
 
     name = "scripted"
     figures = AsrFigures()
+    hangs = False
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class ScriptedSpeech:
         *,
         language: str | None = None,  # noqa: ARG002 - it hears none
         partial: bool = False,
+        session: str = "",  # noqa: ARG002 - all are alike
     ) -> Future[Transcript]:
         future = self._make()
         self.asked.append((partial, start_ms, len(samples)))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from stream.job_queue import ClosedError, Job, JobQueue
 
 
-def job(name: float, *, partial: bool = False) -> Job:
-    return Job(np.zeros(0, np.float32), name, "en", partial, Future())
+def job(name: float, *, partial: bool = False, language: str | None = "en", session: str = "") -> Job:
+    return Job(np.zeros(0, np.float32), name, language, partial, Future(), session)
 
 
 def name_of(found: list[Job]) -> float:
@@ -67,14 +67,14 @@ def test_cancelled_jobs_take_no_room_and_are_passed_over() -> None:
 
 
 def test_jobs_that_can_be_done_together_are_taken_together_without_the_cancelled() -> None:
-    queue = JobQueue(8)
+    queue = JobQueue(8, 2)
     jobs = [job(0, partial=True), job(1), job(2), job(3), job(4), job(5, partial=True)]
     for one in jobs:
         queue.put(one)
     jobs[2].future.cancel()
-    assert [one.start_ms for one in queue.get(2)] == [1, 3]
-    assert [one.start_ms for one in queue.get(2)] == [4]
-    assert [one.start_ms for one in queue.get(2)] == [0, 5]
+    assert [one.start_ms for one in queue.get()] == [1, 3]
+    assert [one.start_ms for one in queue.get()] == [4]
+    assert [one.start_ms for one in queue.get()] == [0, 5]
     assert [one.future.running() for one in jobs] == [True, True, False, True, True, True]
 
 
@@ -85,7 +85,7 @@ def test_a_line_of_cancelled_jobs_only_is_empty() -> None:
         queue.put(one)
         one.future.cancel()
     threading.Timer(0.05, queue.close).start()
-    assert queue.get(4) == []
+    assert queue.get() == []
 
 
 def test_a_job_taken_can_not_be_cancelled_any_more() -> None:
@@ -107,7 +107,7 @@ def test_a_full_line_makes_the_submitter_wait_and_loses_nothing() -> None:
     producer.start()
     taken = []
     for _ in range(50):
-        assert len(queue._urgent) <= 2
+        assert queue.waiting[0] <= 2
         taken.append(name_of(queue.get()))
     producer.join()
     assert taken == list(range(50))
@@ -151,13 +151,13 @@ def test_a_callback_may_use_the_queue() -> None:
     st.lists(st.sampled_from(["partial", "urgent", "take", "cancel"]), max_size=40),
 )
 def test_every_job_is_taken_dropped_or_waiting(size: int, limit: int, steps: list[str]) -> None:
-    queue = JobQueue(size)
+    queue = JobQueue(size, limit)
     jobs: list[Job] = []
     taken = cancelled = 0
     for step in steps:
         waiting = [one for one in jobs if not one.future.cancelled() and not one.future.running()]
         if step == "take" and waiting:
-            batch = queue.get(limit)
+            batch = queue.get()
             assert 0 < len(batch) <= limit
             assert set(batch) <= set(waiting)
             taken += len(batch)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, silence, text_of, word_error_rate
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_until
 
+from models.runtime.watchdog import HungError
 from models.sound import read_sound
 from stream.asr_model import AsrModelError
 from stream.live_models import LiveModels
@@ -170,3 +171,43 @@ def test_a_compute_type_that_is_none_is_refused() -> None:
 
 def test_the_name_says_what_runs_where(transcriber: Transcriber) -> None:
     assert transcriber.name == "whisper tiny.en on cpu"
+
+
+def test_a_model_that_hangs_fails_what_it_hears_and_what_waits_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, queue=1, timeout_s=0.02))
+    entered, let = threading.Event(), threading.Event()
+    hear = transcriber._whisper.hear
+
+    def hang(*asked: object) -> object:
+        entered.set()
+        assert let.wait(PATIENCE_S)
+        return hear(*asked)
+
+    monkeypatch.setattr(transcriber._whisper, "hear", hang)
+    stuck = transcriber.submit(silence(0.01), 0.0)
+    assert entered.wait(PATIENCE_S)
+    waiting = [transcriber.submit(silence(0.01), float(number)) for number in range(4)]
+    for job in (stuck, *waiting):
+        with pytest.raises(HungError, match="does not answer"):
+            job.result(PATIENCE_S)
+    assert transcriber.hangs
+    assert transcriber.figures.done["timeout"] == 5
+    monkeypatch.setattr(transcriber, "_timeout_s", PATIENCE_S)
+    let.set()
+    wait_until(lambda: not transcriber.hangs)
+    assert transcriber.submit(silence(0.5), 0.0).result(PATIENCE_S).rejected
+    transcriber.close()
+
+
+def test_a_transcriber_that_hangs_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, timeout_s=0.02))
+    entered, let = threading.Event(), threading.Event()
+    monkeypatch.setattr(transcriber._whisper, "hear", lambda *_: entered.set() or let.wait(PATIENCE_S))
+    stuck = transcriber.submit(silence(0.01), 0.0)
+    assert entered.wait(PATIENCE_S)
+    transcriber.close()
+    with pytest.raises(HungError):
+        stuck.result(PATIENCE_S)
+    let.set()

@@ -57,6 +57,7 @@ class OutOfStep:
 
     name = "out of step"
     figures = AsrFigures()
+    hangs = False
 
     def __init__(self) -> None:
         self._random = random.Random(1)  # noqa: S311 - it is about time, not about secrets
@@ -74,6 +75,7 @@ class OutOfStep:
         *,
         language: str | None = None,  # noqa: ARG002 - it hears none
         partial: bool = False,
+        session: str = "",  # noqa: ARG002 - all are alike
     ) -> Future[Transcript]:
         future: Future[Transcript] = Future()
         late_s, number = 0.06 * self._random.random(), next(self._asked[partial])
