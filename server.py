@@ -74,11 +74,11 @@ def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
             return f"can't listen on {host}: {error}; --host takes an address or name of this machine"
 
 
-def address_of(sock: socket.socket, scheme: str = "http") -> str:
+def address_of(sock: socket.socket, scheme: str = "http", prefix: str = "") -> str:
     """Return the address of the page, as a browser on this machine opens it."""
     host, port = sock.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+    return f"{scheme}://[{host}]:{port}{prefix}/" if ":" in host else f"{scheme}://{host}:{port}{prefix}/"
 
 
 def open_local(
@@ -162,7 +162,7 @@ def run(
             models = _load(settings)
             try:
                 _warn_of_risks(settings.server)
-                address = address_of(sock, "https" if tls else "http")
+                address = address_of(sock, "https" if tls else "http", settings.server.path_prefix)
                 ready = partial(_ready, models, address, token, on_ready or _print_address)
                 plan = Plan(opened, room and room_name(room), wait_for_watcher, exit_when_done, ready)
                 with _recorder(settings, models) as recorder:

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
 
 from stream.settings import ServerSettings
+
+SCHEMES: Final = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -16,16 +19,18 @@ class Places:
         bound_to: the host it listens on.
         hosts: its names besides, in lower case; if there are some, it answers to no others.
         origins: other sites whose pages may use it.
+        encrypts: whether it speaks TLS itself.
     """
 
     bound_to: str
     hosts: Collection[str] = ()
     origins: Collection[str] = ()
+    encrypts: bool = False
 
     @classmethod
     def of(cls, settings: ServerSettings) -> "Places":
         """Return what the settings say of it."""
-        return cls(settings.host, settings.hosts, settings.origins)
+        return cls(settings.host, settings.hosts, settings.origins, settings.tls_certificate is not None)
 
     @property
     def exposed(self) -> bool:
@@ -38,6 +43,18 @@ class Places:
             return True
         return is_loopback(name) or name in {self.bound_to.lower(), *self.hosts}
 
+    def schemes(self, host: str, forwarded: str | None = None) -> Sequence[str]:
+        """Return what our own pages may begin with, called by this ``Host``, where a proxy ``forwarded`` a scheme.
+
+        Whether a proxy that says nothing has ended TLS can't be known, but that there is none where a browser on this
+        machine calls it by a name of this machine.
+        """
+        if forwarded is not None:
+            return (forwarded,)
+        if self.encrypts:
+            return ("https",)
+        return ("http",) if is_loopback(host_name(host)) else SCHEMES
+
 
 def is_loopback(host: str) -> bool:
     """Return whether ``host``, a name or an address, is this machine only."""
@@ -49,7 +66,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def refusal(hosts: Sequence[str], origins: Sequence[str], places: Places) -> str | None:
+def refusal(
+    hosts: Sequence[str], origins: Sequence[str], places: Places, forwarded_scheme: str | None = None
+) -> str | None:
     """Return why a request with these ``Host`` and ``Origin`` headers is refused, or None.
 
     A page of another site may open a WebSocket to any address: its ``Origin`` gives it away. A site that
@@ -63,14 +82,15 @@ def refusal(hosts: Sequence[str], origins: Sequence[str], places: Places) -> str
         return (
             "this server answers only to localhost; start it with another --host, or with server.hosts, for this name"
         )
-    if len(origins) > 1 or (origins and not _may_use(origins[0], hosts[0], places)):
+    schemes = places.schemes(hosts[0], forwarded_scheme)
+    if len(origins) > 1 or (origins and not _may_use(origins[0], hosts[0], schemes, places)):
         return "pages of other sites may not use this server"
     return None
 
 
-def is_cross_origin(origins: Sequence[str], host: str) -> bool:
-    """Return whether a request that was not refused comes from a page of another site."""
-    return bool(origins) and not _same_place(origins[0], host)
+def is_cross_origin(origins: Sequence[str], host: str, schemes: Collection[str] = SCHEMES) -> bool:
+    """Return whether a request that was not refused comes from a page of another site; ``schemes`` are our own."""
+    return bool(origins) and not _same_place(origins[0], host, schemes)
 
 
 def host_name(authority: str) -> str:
@@ -81,14 +101,16 @@ def host_name(authority: str) -> str:
         return ""
 
 
-def _may_use(origin: str, host: str, places: Places) -> bool:
-    return origin.lower() in places.origins or _same_place(origin, host)
+def _may_use(origin: str, host: str, schemes: Collection[str], places: Places) -> bool:
+    return origin.lower() in places.origins or _same_place(origin, host, schemes)
 
 
-def _same_place(origin: str, host: str) -> bool:
-    """Return whether the page comes from the host and port it talks to."""
+def _same_place(origin: str, host: str, schemes: Collection[str]) -> bool:
+    """Return whether the page comes from the host and port it talks to, and by one of the schemes."""
     try:
         page = urlsplit(origin)
+        if page.scheme not in schemes:
+            return False
         here = urlsplit(f"{page.scheme}://{host}")
         default = {"http": 80, "https": 443}.get(page.scheme)
         return bool(page.hostname) and (page.hostname, page.port or default) == (here.hostname, here.port or default)

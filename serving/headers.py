@@ -4,6 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+METHODS: Final = "GET, HEAD, OPTIONS"
+MAY_ASK: Final = {
+    "Access-Control-Allow-Methods": METHODS,
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Private-Network": "true",
+    "Access-Control-Max-Age": "600",
+}
+
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 # Only names that browsers know: they complain in the console about others.
 _UNUSED: Final = ("accelerometer", "geolocation", "gyroscope", "hid", "midi", "payment", "serial", "usb")
@@ -25,6 +33,14 @@ def security_headers(host: str, frame_ancestors: Sequence[str] = ()) -> Mapping[
         "X-Content-Type-Options": "nosniff",
     }
     return headers if frame_ancestors else headers | {"X-Frame-Options": "DENY"}
+
+
+def cross_origin_headers(origin: str) -> Mapping[str, str]:
+    """Return the headers with which a page of ``origin``, another site, may read an answer."""
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": "Content-Disposition, WWW-Authenticate",
+    }
 
 
 def content_security_policy(host: str, frame_ancestors: Sequence[str] = ()) -> str:

@@ -16,7 +16,8 @@ from models.threads import note_broken
 from serving.access import Places, is_cross_origin, refusal
 from serving.door import Door, Refused
 from serving.exports import EXPORTS, ExportError, FindPast, export_answer
-from serving.headers import security_headers
+from serving.forwarded import Forwarded, Proxies
+from serving.headers import MAY_ASK, METHODS, cross_origin_headers, security_headers
 from stream.protocol import EVENTS, STREAM
 from stream.settings import ServerSettings
 
@@ -60,60 +61,81 @@ class Pages:
         find_past: FindPast,
     ) -> None:
         self._places = Places.of(settings)
+        self._proxies = Proxies(settings.proxies)
+        self._prefix = settings.path_prefix
         self._frame_ancestors = settings.frame_ancestors
         self._door = door
         self._public = public
         self._answers = answers
         self._find_past = find_past
 
-    async def respond(self, _: ServerConnection, request: Request) -> Response | None:
-        """Return the answer to a request; None lets a WebSocket open."""
+    async def respond(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Return the answer to a request; None lets a WebSocket open.
+
+        The prefix of a proxy is taken off the request's path, for whoever reads it after this.
+        """
+        peer = str((connection.remote_address or ("",))[0])
+        forwarded = self._proxies.told(peer, request.headers)
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, forwarded)
         except Refused as refused:
             response = plain(refused.status, refused.text)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others get their answers
             note_broken("task", "request", error)
             response = plain(HTTPStatus.INTERNAL_SERVER_ERROR, "this could not be answered; the server's log says why")
         if response is not None:
-            self._protect(request, response)
+            self._protect(request, response, forwarded)
+            if request.method == "HEAD":
+                response.body = b""
         return response
 
-    async def _answer(self, request: Request) -> Response | None:
-        self._require_ours(request)
+    async def _answer(self, request: Request, forwarded: Forwarded) -> Response | None:
+        self._require_ours(request, forwarded)
+        if request.method == "OPTIONS":
+            return may_ask()
+        if request.method not in {"GET", "HEAD"}:
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"only {METHODS} are answered here")
+        prefix = forwarded.prefix or self._prefix
+        moved = take_off(prefix, request)
+        return moved or await self._found(request, prefix)
+
+    async def _found(self, request: Request, prefix: str) -> Response | None:
         path = urlsplit(request.path).path
         if path in {STREAM, EVENTS} and is_upgrade(request):
             return None
         await self._door.admit_request(request, public=self._is_public(path))
         if path in {STREAM, EVENTS}:
-            needs = f"{path} is a WebSocket; docs/protocol.md tells how to use it"
-            return plain(HTTPStatus.UPGRADE_REQUIRED, needs)
+            needs = plain(HTTPStatus.UPGRADE_REQUIRED, f"{path} is a WebSocket; docs/protocol.md tells how to use it")
+            needs.headers["Upgrade"] = "websocket"
+            return needs
         if path.startswith(EXPORTS):
             return await asyncio.to_thread(exported, request.path, self._find_past)
         if found := (self._answers if self._door.knows(request) else self._public).get(path):
             return found()
-        return await page(path, self._answers)
+        return await page(path, self._answers, prefix)
 
-    def _require_ours(self, request: Request) -> None:
+    def _require_ours(self, request: Request, forwarded: Forwarded) -> None:
         """Raise :class:`Refused` for what another site's page asks for, or what nobody answers here."""
-        headers = request.headers
-        if why := refusal(headers.get_all("Host"), headers.get_all("Origin"), self._places):
+        hosts, origins = request.headers.get_all("Host"), request.headers.get_all("Origin")
+        if why := refusal(hosts, origins, self._places, forwarded.scheme):
             raise Refused(HTTPStatus.FORBIDDEN, why)
-        if getattr(request, "method", "GET") != "GET":  # websockets before 17 refuses other methods itself
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here")
 
     def _is_public(self, path: str) -> bool:
         """Return whether a request needs no token; the WebSockets ask for it themselves."""
         return path in {STREAM, EVENTS} or path in self._public or page_file(path) is not None
 
-    def _protect(self, request: Request, response: Response) -> None:
+    def _protect(self, request: Request, response: Response, forwarded: Forwarded) -> None:
         hosts, origins = request.headers.get_all("Host"), request.headers.get_all("Origin")
         host = hosts[0] if len(hosts) == 1 else ""
         response.headers.update(security_headers(host, self._frame_ancestors))
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
-            response.headers["WWW-Authenticate"] = 'Bearer realm="M2FNet Live"'
-        if response.status_code != HTTPStatus.FORBIDDEN and is_cross_origin(origins, host):
-            response.headers["Access-Control-Allow-Origin"] = origins[0]
+        match response.status_code:
+            case HTTPStatus.UNAUTHORIZED:
+                response.headers["WWW-Authenticate"] = 'Bearer realm="M2FNet Live"'
+            case HTTPStatus.METHOD_NOT_ALLOWED:
+                response.headers["Allow"] = METHODS
+        schemes = self._places.schemes(host, forwarded.scheme)
+        if response.status_code != HTTPStatus.FORBIDDEN and is_cross_origin(origins, host, schemes):
+            response.headers.update(cross_origin_headers(origins[0]))
         response.headers["Vary"] = "Origin"
 
 
@@ -129,6 +151,28 @@ def answer(status: HTTPStatus, body: bytes, content_type: str) -> Response:
         }
     )
     return Response(status.value, status.phrase, headers, body)
+
+
+def may_ask() -> Response:
+    """Return what a browser is told that asks whether a page may send a request."""
+    headers = {"Date": formatdate(usegmt=True), "Connection": "close", "Allow": METHODS} | MAY_ASK
+    return Response(HTTPStatus.NO_CONTENT.value, HTTPStatus.NO_CONTENT.phrase, Headers(headers))
+
+
+def take_off(prefix: str, request: Request) -> Response | None:
+    """Take a prefix off the path of a request, where a proxy has left it there.
+
+    Returns:
+        Where to ask instead when there is nothing behind the prefix, or None.
+    """
+    path, mark, query = request.path.partition("?")
+    if prefix and path == prefix:
+        moved = plain(HTTPStatus.PERMANENT_REDIRECT, f"the page is at {prefix}/")
+        moved.headers["Location"] = f"{prefix}/{mark}{query}" if query.isprintable() else f"{prefix}/"
+        return moved
+    if path.startswith(f"{prefix}/"):
+        request.path = request.path.removeprefix(prefix)
+    return None
 
 
 def plain(status: HTTPStatus, text: str) -> Response:
@@ -152,13 +196,20 @@ def exported(target: str, find_past: FindPast) -> Response:
     return response
 
 
-async def page(path: str, others: Iterable[str] = ()) -> Response:
-    """Return the answer that holds a file of web/; if there is none, it names what can be asked for instead."""
+async def page(path: str, others: Iterable[str] = (), prefix: str = "") -> Response:
+    """Return the answer that holds a file of web/; if there is none, it names what can be asked for instead.
+
+    Pages name everything relative to themselves, as ``./``; below a prefix that is known they get whole paths, because
+    some proxies show the first page also without the slash at its end.
+    """
     file = page_file(path)
     if file is None:
-        there = ", ".join([*PAGES, *others, STREAM])
-        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {there} or {EVENTS}")
-    return answer(HTTPStatus.OK, await asyncio.to_thread(file.read_bytes), CONTENT_TYPES[file.suffix])
+        there = ", ".join(f"{prefix}{name}" for name in (*PAGES, *others, STREAM))
+        return plain(HTTPStatus.NOT_FOUND, f"there is nothing here; try {there} or {prefix}{EVENTS}")
+    content = await asyncio.to_thread(file.read_bytes)
+    if prefix and file.suffix == ".html":
+        content = content.replace(b'="./', f'="{prefix}/'.encode())
+    return answer(HTTPStatus.OK, content, CONTENT_TYPES[file.suffix])
 
 
 def page_file(path: str) -> Path | None:

@@ -4,8 +4,10 @@ Everything works with the defaults. A YAML file (``--config``) and ``--set secti
 a WebSocket client may change the sections of :class:`ClientSettings` for its own session.
 """
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -41,10 +43,31 @@ def _host(text: str) -> str:
     return text.lower().strip("[]")
 
 
+def _network(text: str) -> str:
+    """Return an address or a network; raise :class:`ValueError` when it is neither."""
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        message = f"a proxy is written as an address or a network, like 10.0.0.7 or 172.16.0.0/12, not {text}"
+        raise ValueError(message) from None
+
+
+def path_prefix(text: str) -> str:
+    """Return a path without a slash at its end, empty for the root; raise :class:`ValueError` when it can't be one."""
+    prefix = text.rstrip("/")
+    if not _PREFIX.fullmatch(prefix):
+        message = f"a path prefix is written like /emo, of letters, digits and - . _ ~, and not /web or /v1, not {text}"
+        raise ValueError(message)
+    return prefix
+
+
+_PREFIX: Final = re.compile(r"(?!/(?:web|v1)(?:/|$))(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 Origin = Annotated[str, AfterValidator(_origin)]
 Host = Annotated[str, AfterValidator(_host)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(_words)]
 Hosts = Annotated[tuple[Host, ...], BeforeValidator(_words)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_words)]
+PathPrefix = Annotated[str, AfterValidator(path_prefix)]
 
 
 class SegmenterSettings(Section):
@@ -170,6 +193,11 @@ class ServerSettings(Section):
     token_file: Path | None = Field(None, description="a file with the token and nothing else")
     auth_timeout_s: float = Field(5.0, gt=0, le=60, description="a WebSocket without the token by then is closed")
     hosts: Hosts = Field((), description="names of this server that a reverse proxy passes on; with commas")
+    proxies: Networks = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="reverse proxies whose X-Forwarded-Proto and -Prefix are believed; with commas",
+    )
+    path_prefix: PathPrefix = Field("", description="the path under which a proxy shows this server, like /emo")
     origins: Origins = Field((), description="other sites whose pages may use this server; with commas")
     frame_ancestors: Origins = Field((), description="sites that may show our pages in a frame; with commas")
     tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the server speaks TLS itself")

@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import io
 import json
+import threading
 import wave
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
+from waiting import PATIENCE_S
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
@@ -35,6 +38,7 @@ from stream.transcriber import AsrFigures
 
 Emit = Callable[[Event], None]
 Message = dict[str, Any]
+Made = TypeVar("Made")
 LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 HEARD = AsrFigures(
     waiting=1, first=BatchFigures({1: 4}, 2.0), again=BatchFigures({1: 1}, 1.5), done={"final": 4}, sound_s=12.0
@@ -186,6 +190,25 @@ async def running(
         finally:
             stop.set()
             await ended
+
+
+@contextlib.contextmanager
+def in_a_thread(make: Callable[[], contextlib.AbstractAsyncContextManager[Made]]) -> Iterator[Made]:
+    """Have what ``make`` makes run in the event loop of a thread of its own, for tests that have none."""
+    ready: Future[tuple[Made, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        leave = asyncio.Event()
+        async with make() as made:
+            ready.set_result((made, asyncio.get_running_loop(), leave))
+            await leave.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    made, loop, leave = ready.result(PATIENCE_S)
+    yield made
+    loop.call_soon_threadsafe(leave.set)
+    thread.join(PATIENCE_S)
 
 
 async def get(port: int, target: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:

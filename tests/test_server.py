@@ -149,8 +149,19 @@ class TestPages:
 
     async def test_other_methods_are_refused(self) -> None:
         async with running() as run:
-            status, _, _ = await get(run.port, "/", method="DELETE")
-            assert status in {400, 405}
+            for method in ("DELETE", "POST", "PUT", "TRACE", "get"):
+                status, headers, _ = await get(run.port, "/", method=method)
+                assert (status, headers["allow"]) == (405, "get, head, options")
+
+    @pytest.mark.parametrize("target", ["/", "/healthz", "/nothing", "/v1/stream", "/v1/rooms/R/export"])
+    async def test_head_tells_what_get_would(self, target: str) -> None:
+        async with running() as run:
+            status, headers, body = await get(run.port, target)
+            heading = await get(run.port, target, method="HEAD")
+            assert heading[0] == status
+            assert heading[1].keys() == headers.keys()
+            assert heading[1]["content-length"] == str(len(body)) or target == "/healthz"
+            assert heading[2] == b""
 
 
 class TestAccess:
@@ -668,4 +679,6 @@ class TestProgram:
     @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104 - the point
     def test_the_address_is_one_a_browser_can_open(self, host: str, shown: str) -> None:
         with server.listen(host, 0) as sock:
-            assert server.address_of(sock) == f"http://{shown}:{sock.getsockname()[1]}/"
+            port = sock.getsockname()[1]
+            assert server.address_of(sock) == f"http://{shown}:{port}/"
+            assert server.address_of(sock, "https", "/emo") == f"https://{shown}:{port}/emo/"

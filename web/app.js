@@ -11,6 +11,7 @@ import { Notices } from "./notices.js";
 import { OwnSession, Phase } from "./own-session.js";
 import { Player } from "./player.js";
 import { Rows } from "./rows.js";
+import { SERVER } from "./server.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Timeline } from "./timeline.js";
@@ -21,7 +22,7 @@ const token = takeToken();
 
 const store = new Store();
 const decoder = new Decoder();
-const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { media: "video,audio" }), { token, attempts: Infinity });
+const watcher = new LiveClient(socketAddress(SERVER, "/v1/events", { media: "video,audio" }), { token, attempts: Infinity });
 const own = new OwnSession();
 const player = new Player();
 const notices = new Notices(byId("notices"));
@@ -226,7 +227,7 @@ byId("you").addEventListener("submit", (event) => {
   const speaker = byId("name").value.trim();
   const devices = { video: byId("use-camera").checked, audio: byId("use-microphone").checked };
   if (!devices.video && !devices.audio) notices.show("error", "Tick camera, microphone or both.");
-  else own.start(socketAddress(location.origin, "/v1/stream"), { ...devices, token, settings: speaker ? { speaker } : null });
+  else own.start(socketAddress(SERVER, "/v1/stream"), { ...devices, token, settings: speaker ? { speaker } : null });
 });
 
 byId("session").addEventListener("change", ({ target }) => {

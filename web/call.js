@@ -12,6 +12,7 @@ import { Lobby } from "./lobby.js";
 import { Notices } from "./notices.js";
 import { OwnSession, Phase } from "./own-session.js";
 import { Rows } from "./rows.js";
+import { SERVER, callAddress } from "./server.js";
 import { Store } from "./store.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
@@ -114,7 +115,7 @@ async function takeMedia({ kind, number, timeMs, payload }) {
 // --- watching
 
 function watch(room) {
-  const watcher = new LiveClient(socketAddress(location.origin, "/v1/events", { room, media: "video" }), { token, attempts: Infinity });
+  const watcher = new LiveClient(socketAddress(SERVER, "/v1/events", { room, media: "video" }), { token, attempts: Infinity });
   watcher.addEventListener("event", ({ detail }) => take(detail));
   watcher.addEventListener("media", ({ detail }) => takeMedia(detail));
   watcher.addEventListener("gap", ({ detail }) => takeLost(detail));
@@ -139,8 +140,8 @@ const lobby = new Lobby({
     token = wanted.token;
     keepToken(token);
     const { room, name, video, audio } = wanted;
-    const address = socketAddress(location.origin, "/v1/stream", { room, name, media: "video" });
-    history.replaceState(null, "", `/call?${new URLSearchParams({ room })}`);
+    const address = socketAddress(SERVER, "/v1/stream", { room, name, media: "video" });
+    history.replaceState(null, "", callAddress({ room }));
     joining = { room, name };
     own.start(address, { video, audio, token, settings: { consent: true } });
   },
@@ -241,7 +242,7 @@ byId("again").addEventListener("click", () => {
 });
 
 byId("copy").addEventListener("click", async () => {
-  const link = `${location.origin}/call?${new URLSearchParams({ room: dialog.room })}`;
+  const link = callAddress({ room: dialog.room });
   try {
     await navigator.clipboard.writeText(link);
     notices.show("info", `Copied: ${link}`);

@@ -89,10 +89,15 @@ export function retryPauseMs(n, spread = 0.5) {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** n) * (0.8 + 0.4 * spread);
 }
 
-/** Return the WebSocket address of `path` on `server` (http or https), with those fields of `query` that are set. */
+/**
+ * Return the WebSocket address of `path` on `server` (http or https; also with a path, behind a proxy that puts it
+ * under one), with those fields of `query` that are set.
+ */
 export function socketAddress(server, path, query = {}) {
-  const url = new URL(path, server);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const url = new URL(server);
+  url.protocol = ["https:", "wss:"].includes(url.protocol) ? "wss:" : "ws:";
+  url.pathname = url.pathname.replace(/\/$/, "") + path;
+  url.search = url.hash = "";
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
   return url.href;
 }

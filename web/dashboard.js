@@ -1,6 +1,7 @@
 /** The dashboard: reads `/v1/status` again and again and shows it; says so when there is no answer. */
 
 import { byId, clockTime, element } from "./dom.js";
+import { SERVER } from "./server.js";
 import { keepToken, takeToken, tokenHeaders } from "./token.js";
 
 const EVERY_MS = 2_000;
@@ -182,7 +183,7 @@ function lost(why) {
 }
 
 async function read() {
-  const response = await fetch("/v1/status", {
+  const response = await fetch(new URL("v1/status", SERVER), {
     headers: tokenHeaders(token), cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
   });
   wantToken(response.status === UNAUTHORIZED);

@@ -1,6 +1,7 @@
 /** Saves a dialog as a file: `/v1/rooms/NAME/export`, fetched with the token in a header, never in an address. */
 
 import { describeFault } from "./faults.js";
+import { SERVER } from "./server.js";
 import { tokenHeaders } from "./token.js";
 
 const LIMIT_MS = 60_000;
@@ -23,7 +24,7 @@ async function refusal(response) {
 
 /** Save the dialog of `room` as `format`. Throws an Error that says what to do. */
 export async function saveDialog(room, format, token) {
-  const address = `/v1/rooms/${encodeURIComponent(room)}/export?format=${format}`;
+  const address = new URL(`v1/rooms/${encodeURIComponent(room)}/export?format=${format}`, SERVER);
   const signal = AbortSignal.timeout(LIMIT_MS);
   const response = await fetch(address, { headers: tokenHeaders(token), signal }).catch(() => {
     throw new Error(describeFault({ code: "unreachable" }));

@@ -3,6 +3,7 @@
 import { LiveClient, State, socketAddress } from "./client.js";
 import { byId } from "./dom.js";
 import { FIELD_OF, describeFault } from "./faults.js";
+import { SERVER, callAddress } from "./server.js";
 import { Store } from "./store.js";
 
 const TYPING_MS = 400;
@@ -15,7 +16,7 @@ class Peek {
 
   /** `onState(dialog)` is told who is there; `onLost` that it can't be known now, `onError({ code, message })` at all. */
   constructor(room, token, { onState, onLost, onError }) {
-    this.#client = new LiveClient(socketAddress(location.origin, "/v1/events", { room }), { token, attempts: Infinity });
+    this.#client = new LiveClient(socketAddress(SERVER, "/v1/events", { room }), { token, attempts: Infinity });
     this.#client.addEventListener("event", ({ detail }) => {
       const { dialogChanged, dialog } = this.#store.apply(detail);
       if (dialogChanged) onState(dialog);
@@ -77,7 +78,7 @@ export class Lobby {
     });
     byId("watch-button").addEventListener("click", () => {
       const room = byId("room").value.trim();
-      if (byId("room").reportValidity()) location.assign(`/call?${new URLSearchParams({ room, watch: 1 })}`);
+      if (byId("room").reportValidity()) location.assign(callAddress({ room, watch: 1 }));
     });
     byId("room").addEventListener("input", () => {
       clearTimeout(this.#timer);

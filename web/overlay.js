@@ -5,6 +5,7 @@ import { element, hiddenText, percent } from "./dom.js";
 import { LABELS, emotionClass, sign } from "./emotions.js";
 import { OverlayState } from "./overlay-state.js";
 import { parseOptions, tokenOf } from "./overlay-options.js";
+import { SERVER } from "./server.js";
 
 const LEAVING_MS = 400; // as long as the transition in overlay.css
 const TITLE = document.title;
@@ -152,7 +153,7 @@ function run(options) {
   const state = new OverlayState(options);
   const cards = new Cards(byId("cards"), shown);
   const faces = new Faces(byId("faces"), options.mirror);
-  const address = socketAddress(location.origin, "/v1/events", { room: options.room, session: options.session });
+  const address = socketAddress(SERVER, "/v1/events", { room: options.room, session: options.session });
   const client = new LiveClient(address, { token: tokenOf(location.hash), attempts: Infinity });
   let refused = null; // the last error that ends the connection
   let waiting = false;

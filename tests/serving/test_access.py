@@ -98,6 +98,37 @@ class TestHosts:
         assert Places.of(settings).exposed is exposed
 
 
+class TestScheme:
+    """A page over HTTP is another place than one over HTTPS: anybody on the way may have written it."""
+
+    @pytest.mark.parametrize(
+        ("host", "encrypts", "forwarded", "schemes"),
+        [
+            ("localhost:8765", False, None, {"http"}),
+            ("[::1]:8765", False, None, {"http"}),
+            ("localhost:8765", True, None, {"https"}),
+            ("live.example.org", True, None, {"https"}),
+            ("live.example.org", False, "https", {"https"}),
+            ("live.example.org", False, "http", {"http"}),
+            ("localhost", False, "https", {"https"}),
+            ("live.example.org", False, None, {"http", "https"}),  # a proxy may have ended TLS and not say so
+        ],
+    )
+    def test_only_pages_of_our_own_scheme_may_use_it(
+        self, host: str, forwarded: str | None, schemes: set[str], *, encrypts: bool
+    ) -> None:
+        places = Places("127.0.0.1", hosts=["live.example.org"], encrypts=encrypts)
+        for scheme in ("http", "https"):
+            why = refusal([host], [f"{scheme}://{host}"], places, forwarded)
+            assert (why is None) is (scheme in schemes)
+            own = places.schemes(host, forwarded)
+            assert is_cross_origin([f"{scheme}://{host}"], host, own) is (scheme not in schemes)
+
+    def test_one_that_was_named_may_with_its_own(self) -> None:
+        places = Places("127.0.0.1", origins=["http://localhost:8765"], encrypts=True)
+        assert refusal(["localhost:8765"], ["http://localhost:8765"], places) is None
+
+
 class TestOrigins:
     PLACES = Places("127.0.0.1", origins=["https://studio.example", "http://localhost:3000"])
 

@@ -251,6 +251,54 @@ class TestOtherSites:
             assert status == 403
             assert "access-control-allow-origin" not in headers
 
+    @pytest.mark.parametrize("target", ["/v1/status", "/v1/rooms/R/export", "/healthz", "/nothing"])
+    async def test_its_pages_may_ask_with_the_token(self, target: str) -> None:
+        site = "https://studio.example"
+        asking = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+        async with running(origins=site, token=SECRET) as run:
+            status, headers, body = await get(run.port, target, method="OPTIONS", Origin=site, **asking)
+            assert (status, body) == (204, b"")
+            assert headers["access-control-allow-origin"] == site
+            assert "authorization" in headers["access-control-allow-headers"].split(", ")
+            assert {"get", "head"} <= set(headers["access-control-allow-methods"].split(", "))
+            assert int(headers["access-control-max-age"]) > 0
+            assert headers["vary"] == "origin"
+            # What comes of it may be read, also where it is a refusal.
+            for bearer, statuses in (
+                (BEARER, {200, 404}),
+                ({}, {401, 200}),
+                ({"Authorization": "Bearer x"}, {401, 200}),
+            ):
+                status, headers, _ = await get(run.port, target, Origin=site, **bearer)
+                assert status in statuses
+                assert headers["access-control-allow-origin"] == site
+                assert "content-disposition" in headers["access-control-expose-headers"]
+
+    async def test_refusals_of_all_kinds_may_be_read_by_its_pages(self) -> None:
+        site = "https://studio.example"
+        async with running(origins=site) as run:
+            for target, method, wanted in (("/v1/stream", "GET", 426), ("/?token=x", "GET", 400), ("/", "POST", 405)):
+                status, headers, _ = await get(run.port, target, method=method, Origin=site)
+                assert (status, headers["access-control-allow-origin"]) == (wanted, site)
+
+    async def test_others_are_told_no_when_they_ask(self) -> None:
+        async with running(origins="https://studio.example", token=SECRET) as run:
+            for origin in ("https://evil.example", "http://studio.example", "null"):
+                status, headers, _ = await get(run.port, "/v1/status", method="OPTIONS", Origin=origin)
+                assert status == 403
+                assert not any(name.startswith("access-control") for name in headers)
+
+    async def test_a_page_of_the_same_place_over_another_scheme_is_another_site(self) -> None:
+        async with running() as run:
+            here = f"127.0.0.1:{run.port}"
+            assert (await get(run.port, "/", Origin=f"http://{here}"))[0] == 200
+            assert (await get(run.port, "/", Origin=f"https://{here}"))[0] == 403
+            proxied = {"X-Forwarded-Proto": "https"}
+            assert (await get(run.port, "/", Origin=f"https://{here}", **proxied))[0] == 200
+            assert (await get(run.port, "/", Origin=f"http://{here}", **proxied))[0] == 403
+        async with running(proxies="") as run:
+            assert (await get(run.port, "/", Origin=f"https://127.0.0.1:{run.port}", **proxied))[0] == 403
+
     async def test_the_name_that_a_proxy_passes_on_is_answered(self) -> None:
         async with running(hosts="live.example.org", token=SECRET) as run:
             proxied = {"Host": "live.example.org", "Origin": "https://live.example.org"}

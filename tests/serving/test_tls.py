@@ -1,6 +1,7 @@
 """TLS with real certificates, made here by openssl."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import ssl
@@ -12,6 +13,8 @@ import pytest
 from pydantic import ValidationError
 from running_server import event, running
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from serving.tls import TlsError, server_context
 from stream.settings import ServerSettings
@@ -95,6 +98,43 @@ async def test_who_speaks_no_tls_ends_nobody_else(good: tuple[Path, Path]) -> No
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"HTTP" not in await reader.read()
         writer.close()
+        async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=trusting) as client:
+            assert (await event(client))["type"] == "session.created"
+
+
+async def test_a_page_without_encryption_is_another_site(good: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=good[0])
+    async with running(tls_certificate=str(good[0]), tls_key=str(good[1])) as run:
+        here = f"localhost:{run.port}"
+        async with connect(f"wss://{here}/v1/stream", ssl=trusting, origin=Origin(f"https://{here}")) as client:
+            assert (await event(client))["type"] == "session.created"
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"wss://{here}/v1/stream", ssl=trusting, origin=Origin(f"http://{here}")):
+                pass
+        assert refused.value.response.status_code == 403
+
+
+async def test_a_handshake_that_is_never_finished_is_cut_off(good: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=good[0])
+    async with running(tls_certificate=str(good[0]), tls_key=str(good[1]), handshake_timeout_s=1.0) as run:
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
+        assert await reader.read() == b""
+        writer.close()
+        async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=trusting) as client:
+            assert (await event(client))["type"] == "session.created"
+
+
+async def test_any_number_of_unfinished_ones_keeps_nobody_out(good: tuple[Path, Path]) -> None:
+    trusting = ssl.create_default_context(cafile=good[0])
+    async with (
+        running(tls_certificate=str(good[0]), tls_key=str(good[1]), max_connections_per_address=8) as run,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        silent = [await asyncio.open_connection("127.0.0.1", run.port) for _ in range(20)]
+        for _, writer in silent:
+            stack.callback(writer.close)
+        for reader, _ in silent[:12]:
+            assert await reader.read() == b""
         async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=trusting) as client:
             assert (await event(client))["type"] == "session.created"
 

@@ -60,6 +60,8 @@ def test_another_life_of_the_room_is_begun_anew(scripted: ScriptedServer) -> Non
     [
         ("http://localhost:1", "ws://localhost:1/v1/events?room=a+b%26c"),
         ("https://h", "wss://h/v1/events?room=a+b%26c"),
+        ("https://h/emo", "wss://h/emo/v1/events?room=a+b%26c"),
+        ("wss://h/tools/emo/?x=1#y", "wss://h/tools/emo/v1/events?room=a+b%26c"),
     ],
 )
 def test_addresses_hold_any_name(scripted: ScriptedServer, server: str, expected: str) -> None:

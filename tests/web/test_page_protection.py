@@ -1,14 +1,10 @@
 """The pages under the real server's headers: they do all they should without breaking a rule, and know the token."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from running_server import running
-from waiting import PATIENCE_S
+from running_server import in_a_thread, running
 
 from serving.pages import PAGES
 
@@ -21,20 +17,8 @@ WATCH = "document.addEventListener('securitypolicyviolation', (event) => console
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Run a server with a token in a thread of its own."""
-    ready: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        async with running(token=SECRET) as run:
-            leave = asyncio.Event()
-            ready.set_result((run.port, asyncio.get_running_loop(), leave))
-            await leave.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    found, loop, leave = ready.result(PATIENCE_S)
-    yield found
-    loop.call_soon_threadsafe(leave.set)
-    thread.join(PATIENCE_S)
+    with in_a_thread(lambda: running(token=SECRET)) as run:
+        yield run.port
 
 
 @pytest.fixture
