@@ -24,7 +24,7 @@ from models.threads import watched_thread
 from serving import logs
 from serving.access import Places, is_loopback
 from serving.live import LiveServer, Plan
-from serving.tls import TlsError, server_context
+from serving.tls import TlsError, renewing_context
 from serving.tokens import ChosenToken, TokenError, choose_token, is_readable_by_others
 from stream.addresses import clean_name
 from stream.asr_model import AsrModelError
@@ -288,7 +288,7 @@ def tls_of(settings: ServerSettings) -> ssl.SSLContext | None:
     """Return what the server encrypts with, None where it does not."""
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    return server_context(settings.tls_certificate, settings.tls_key)
+    return renewing_context(settings.tls_certificate, settings.tls_key)
 
 
 def _warn_of_risks(settings: ServerSettings) -> None:

@@ -1,5 +1,6 @@
-"""Encryption by certificate files: what is wrong with them is told in one line before anything starts."""
+"""Encryption by certificate files: what is wrong with them is told in one line; renewed ones are read by themselves."""
 
+import logging
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,60 @@ HOW_TO_DECRYPT: Final = "openssl pkey -in KEY -out PLAIN_KEY takes the password 
 NOT_YET_VALID: Final = 9
 HAS_EXPIRED: Final = 10
 
+log = logging.getLogger("m2fnet.server")
+
 
 class TlsError(ValueError):
     """The certificate or its key can't be used; the text says which and why."""
+
+
+def renewing_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return a context like that of :func:`server_context`, whose handshakes have the files as they are by then.
+
+    Files that can't be used, such as a certificate whose key is still to come, are told in the log; what was read
+    before stays in use.
+
+    Raises:
+        TlsError: as :func:`server_context`.
+    """
+    context = server_context(certificate, key)
+    context.sni_callback = _Renewal(certificate, key, context).before_handshake
+    return context
+
+
+class _Renewal:
+    """Reads the files again when they have changed."""
+
+    def __init__(self, certificate: Path, key: Path, context: ssl.SSLContext) -> None:
+        self._files = (certificate, key)
+        self._seen = [_stamp(file) for file in self._files]
+        self._newest = context
+
+    def before_handshake(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Have a handshake use what the files hold now; OpenSSL asks at each, whatever name the client gives."""
+        seen = [_stamp(file) for file in self._files]
+        if seen != self._seen:
+            self._seen = seen
+            self._read()
+        handshake.context = self._newest
+
+    def _read(self) -> None:
+        try:
+            self._newest = server_context(*self._files)
+        except (TlsError, OSError) as why:
+            told = {"event": "tls.failed"}
+            log.error("the renewed certificate is not used: %s; the one before stays", why, extra=told)  # noqa: TRY400 - no fault of ours to trace
+        else:
+            log.info("the certificate was read again", extra={"event": "tls.renewed"})
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Return what tells a changed file from the one before; nothing for one that is not there."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return ()
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_dev)
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:

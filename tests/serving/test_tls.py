@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from running_server import event, running
+from running_server import Running, event, running, sound, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
@@ -137,6 +137,80 @@ async def test_any_number_of_unfinished_ones_keeps_nobody_out(good: tuple[Path, 
             assert await reader.read() == b""
         async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=trusting) as client:
             assert (await event(client))["type"] == "session.created"
+
+
+def shown(run: Running) -> bytes:
+    """Return the certificate that the server shows to who gives no name."""
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", run.port)))
+
+
+def of(certificate: Path) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(certificate.read_text())
+
+
+class TestRenewal:
+    @pytest.fixture
+    def used(self, good: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+        """The files that the server was told of."""
+        used = (tmp_path / "certificate.pem", tmp_path / "key.pem")
+        self.put(good, used)
+        return used
+
+    def put(self, pair: tuple[Path, Path], used: tuple[Path, Path]) -> None:
+        """Replace files as programs do that renew certificates: a new file under the old name."""
+        for file, name in zip(pair, used, strict=True):
+            new = name.with_suffix(".new")
+            shutil.copy(file, new)
+            new.replace(name)
+
+    async def test_a_renewed_certificate_is_used_without_a_restart(
+        self, good: tuple[Path, Path], used: tuple[Path, Path], make: Make
+    ) -> None:
+        renewed = make(*NOW)
+        async with running(tls_certificate=str(used[0]), tls_key=str(used[1])) as run:
+            old = ssl.create_default_context(cafile=good[0])
+            async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=old) as client:
+                assert (await event(client))["type"] == "session.created"
+                assert await asyncio.to_thread(shown, run) == of(good[0])
+                self.put(renewed, used)
+                assert await asyncio.to_thread(shown, run) == of(renewed[0])
+                new = ssl.create_default_context(cafile=renewed[0])
+                async with connect(f"wss://localhost:{run.port}/v1/stream", ssl=new) as another:
+                    assert (await event(another))["type"] == "session.created"
+                await client.send(sound())  # who is there stays
+                await until(client, "emotion")
+
+    @pytest.mark.parametrize("broken", ["another_key", "no_pem", "missing", "expired"])
+    async def test_what_can_not_be_used_leaves_the_one_before(
+        self,
+        broken: str,
+        good: tuple[Path, Path],
+        used: tuple[Path, Path],
+        make: Make,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        renewed = make(*NOW)
+        nothing = tmp_path / "nothing.pem"
+        nothing.write_text("no certificate\n")
+        async with running(tls_certificate=str(used[0]), tls_key=str(used[1])) as run:
+            match broken:
+                case "another_key":  # the certificate comes before its key
+                    self.put((renewed[0], good[1]), used)
+                case "no_pem":
+                    self.put((nothing, renewed[1]), used)
+                case "missing":
+                    used[0].unlink()
+                case _:
+                    self.put(make("20200101000000Z", "20210101000000Z"), used)
+            for _ in range(3):
+                assert await asyncio.to_thread(shown, run) == of(good[0])
+            told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+            assert len(told) == 1
+            assert str(used[0]) in told[0]
+            assert "stays" in told[0]
+            self.put(renewed, used)
+            assert await asyncio.to_thread(shown, run) == of(renewed[0])
 
 
 class TestWhatIsWrong:
