@@ -27,6 +27,17 @@ MAX_ERRORS_IN_A_ROW: Final = 100
 MAX_QUOTED: Final = 80
 MAX_TOKEN: Final = 512
 JPEG_START: Final = b"\xff\xd8\xff"
+# A client's values of the segmenter may not go beyond the server's own: longer utterances are more to hear again and
+# again and to keep, and shorter ones, or ends believed sooner, are more of them.
+AT_MOST: Final = ("max_utterance_ms", "pre_roll_ms", "gap_ms")
+AT_LEAST: Final = (
+    "min_speech_ms",
+    "likely_end_ms",
+    "confirmed_end_ms",
+    "min_utterance_ms",
+    "min_sentence_ms",
+    "sentence_words",
+)
 MAX_SESSION_NUMBER: Final = 0xFFFF
 MAX_TIME_MS: Final = 0xFFFF_FFFF
 
@@ -236,6 +247,21 @@ def _any_language(_: str | None) -> None:
     """Do nothing."""
 
 
+def _require_within(server: SegmenterSettings, asked: Mapping[str, int]) -> None:
+    """Refuse what would make more work, or hold more sound, than the server's own values do; the machine is everyone's.
+
+    Raises:
+        ProtocolError: the message names the field and the server's value.
+    """
+    for field, value in asked.items():
+        own = getattr(server, field)
+        too_much = value > own if field in AT_MOST else field in AT_LEAST and value < own
+        if too_much:
+            limit = "most" if field in AT_MOST else "least"
+            text = f"settings.segmenter.{field}: at {limit} {own} here, which is the server's own, not {value}"
+            raise ProtocolError(ErrorCode.FIELD_INVALID, text)
+
+
 def client_settings(base: Settings, client: ClientSettings, check_language: CheckLanguage = _any_language) -> Settings:
     """Return the server's settings with what the client asked for; raise :class:`ProtocolError` on a contradiction.
 
@@ -252,6 +278,7 @@ def client_settings(base: Settings, client: ClientSettings, check_language: Chec
     except ValidationError as error:
         why = plain_reason(error.errors()[0]["msg"])
         raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {quote(why)}") from None
+    _require_within(base.segmenter, asked)
     language = client.language or base.transcriber.language
     try:
         check_language(language)

@@ -104,9 +104,10 @@ class Segmenter:
         self._buffer.append(chunk.samples)
         return events + self._advance()
 
-    def words(self, words: Sequence[Word]) -> list[SegmentEvent]:
-        """Cut the utterance in progress at the sentences that these words of it, from its start, show complete.
+    def words(self, words: Sequence[Word], *, whole: bool = True) -> list[SegmentEvent]:
+        """Cut the utterance in progress at the sentences that these words of it show complete.
 
+        Unless they are the ``whole`` of it, from its start, the first that is cut off has more words, and none are told.
         Words of sound that has been cut off or has ended since, or whose times are in disorder, change nothing.
         """
         opened = self._endpointer.extent
@@ -120,15 +121,19 @@ class Segmenter:
         for _, last in sentences:
             decisions = self._endpointer.cut(self._quietest(words[last].end_ms, words[last + 1].start_ms))
             if decisions:
-                events += self._events(decisions, tuple(words[begin : last + 1]))
+                events += self._events(decisions, tuple(words[begin : last + 1]) if whole or begin else None)
                 begin = last + 1
         self._forget()
         return events
 
-    def open_segment(self) -> Segment | None:
-        """Return the utterance in progress up to now, or None when nobody speaks."""
+    def open_segment(self, longest_ms: int | None = None) -> Segment | None:
+        """Return the utterance in progress up to now, of a longer one the last part, or None when nobody speaks."""
         extent = self._endpointer.extent
-        return self._segment(*extent) if extent else None
+        if extent is None:
+            return None
+        utterance, start, end = extent
+        first = start if longest_ms is None else max(start, end - longest_ms * SAMPLES_PER_MS)
+        return self._segment(utterance, first, end)
 
     def finish(self) -> list[SegmentEvent]:
         """Take the end of the media, which ends the utterance in progress."""

@@ -42,6 +42,7 @@ from stream.vision import FaceAnalyzer, MakeSight, Vision
 
 Emit = Callable[[Event], None]
 
+_PARTIAL_MS: Final = 20_000  # of an utterance that goes on are heard for its words so far, however long it may become
 _WAITING_OFFLINE: Final = 4  # utterances in recognition before a file's reading pauses
 FAILED: Final = "failed"  # why an utterance is discarded whose emotion could not be found
 _NO_WORDS: Final = Transcript("", (), "")
@@ -107,7 +108,8 @@ class Session:
         )
         self._vision = see(analyzer, settings.vision, emit, self._vision_failed, live=live)
         self._pending: deque[_Pending] = deque()
-        self._partial: tuple[int, Future[Transcript]] | None = None
+        self._partial: tuple[Segment, Future[Transcript]] | None = None
+        self._said: tuple[Word, ...] = ()  # of the utterance in progress, as told last
         self._open: SpeechStart | None = None
         self._partial_due_ms = 0.0
         self._now_ms = 0.0
@@ -202,6 +204,7 @@ class Session:
 
     def _started(self, event: SpeechStart) -> None:
         self._open = event
+        self._said = ()
         self._partial_due_ms = event.start_ms + self._partial_interval_ms
         self.emit(
             events.SpeechStarted(
@@ -291,16 +294,16 @@ class Session:
             return
         if self._partial is not None:
             return
-        segment = self._segmenter.open_segment()
+        segment = self._segmenter.open_segment(_PARTIAL_MS)
         if segment is None:
             return
         self._partial_due_ms = self._now_ms + self._partial_interval_ms
-        self._partial = (segment.utterance, self._transcribe(segment, partial=True))
+        self._partial = (segment, self._transcribe(segment, partial=True))
 
     def _take_partial(self) -> None:
         if self._partial is None:
             return
-        utterance, future = self._partial
+        segment, future = self._partial
         if not future.done() and self._live:
             return
         transcript = _result(future)
@@ -308,15 +311,17 @@ class Session:
         if transcript is None:
             self._skipped_partials += 1
         elif transcript.text:
-            self._told_partial(utterance, transcript)
+            self._told_partial(segment, transcript)
 
-    def _told_partial(self, utterance: int, transcript: Transcript) -> None:
-        self._handle(self._segmenter.words(transcript.words))
+    def _told_partial(self, segment: Segment, transcript: Transcript) -> None:
+        whole = self._open is not None and segment.start_ms <= self._open.start_ms
+        self._handle(self._segmenter.words(transcript.words, whole=whole))
         opened = self._open
         if opened is None:
             return
-        rest = transcript.words if opened.utterance == utterance else _after(transcript.words, opened.start_ms)
-        text = transcript.text if opened.utterance == utterance else _text(rest)
+        same = opened.utterance == segment.utterance
+        self._said = _following(self._said if same and not whole else (), _after(transcript.words, opened.start_ms))
+        text = transcript.text if same and whole else _text(self._said)
         if text:
             self.emit(
                 events.TranscriptPartial(
@@ -470,6 +475,11 @@ def _text(words: tuple[Word, ...]) -> str:
 
 def _after(words: tuple[Word, ...], start_ms: float) -> tuple[Word, ...]:
     return tuple(word for word in words if (word.start_ms + word.end_ms) / 2 >= start_ms)
+
+
+def _following(said: tuple[Word, ...], words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Return the words that were said before others, and these."""
+    return (*(word for word in said if words and word.end_ms <= words[0].start_ms), *words)
 
 
 def _known(words: tuple[Word, ...], language: str | None) -> Future[Transcript]:

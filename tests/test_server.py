@@ -320,6 +320,18 @@ class TestStream:
             await other.send(sound())
             await until(other, "emotion")
 
+    async def test_a_value_beyond_the_servers_own_is_refused_and_the_session_goes_on(self) -> None:
+        async with running() as run:
+            client = await run.open()
+            await client.send(control("session.update", settings={"segmenter": {"max_utterance_ms": 600_000}}))
+            refused = (await until(client, "error"))[-1]
+            assert (refused["code"], refused["fatal"]) == ("field.invalid", False)
+            assert "segmenter.max_utterance_ms: at most 15000" in refused["message"]
+            await client.send(sound())
+            updated = (await until(client, "session.updated"))[-1]
+            assert updated["settings"]["segmenter"]["max_utterance_ms"] == 15_000
+            await until(client, "emotion")
+
     async def test_a_language_that_the_speech_model_does_not_know_is_refused_and_the_session_goes_on(self) -> None:
         async with running() as run:
             client = await run.open()

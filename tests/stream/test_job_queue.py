@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.runtime.watchdog import HungError
 from stream.job_queue import ClosedError, Job, JobQueue
 
 
@@ -170,3 +171,76 @@ def test_every_job_is_taken_dropped_or_waiting(size: int, limit: int, steps: lis
     assert len(left) <= size
     assert len(jobs) == taken + cancelled + queue.dropped + len(left)
     assert all(one.partial for one in jobs if one.future.cancelled()) or cancelled
+
+
+def test_sessions_take_turns_however_much_one_of_them_asks() -> None:
+    queue = JobQueue(16)
+    for number in range(5):
+        queue.put(job(number, session="eager"))
+    for number in (10, 11):
+        queue.put(job(number, session="ann"))
+    queue.put(job(20, session="ben"))
+    assert [name_of(queue.get()) for _ in range(8)] == [0, 10, 20, 1, 11, 2, 3, 4]
+
+
+def test_a_session_has_one_partial_job_waiting_the_newest() -> None:
+    queue = JobQueue(16)
+    jobs = [job(number, partial=True, session="eager") for number in range(9)]
+    for one in (job(10, partial=True, session="ann"), *jobs):
+        queue.put(one)
+    assert queue.waiting == (0, 2)
+    assert queue.dropped == 8
+    assert [one.future.cancelled() for one in jobs] == [True] * 8 + [False]
+    assert [name_of(queue.get()) for _ in range(2)] == [10, 8]
+
+
+def test_a_session_of_which_nothing_waits_has_a_place_in_a_line_that_others_have_filled() -> None:
+    queue = JobQueue(2)
+    for number in range(2):
+        queue.put(job(number, session="eager"))
+    queue.put(job(10, session="ann"))
+    assert queue.waiting == (3, 0)
+    assert [name_of(queue.get()) for _ in range(3)] == [0, 10, 1]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["en", "de", None]), st.booleans(), st.sampled_from("abc")), max_size=12),
+    st.integers(1, 8),
+)
+def test_a_batch_is_of_one_kind_and_language_and_what_is_final_goes_first(
+    kinds: list[tuple[str | None, bool, str]], limit: int
+) -> None:
+    queue = JobQueue(100, limit)
+    asked = [job(number, language=kind[0], partial=kind[1], session=kind[2]) for number, kind in enumerate(kinds)]
+    for one in asked:
+        queue.put(one)
+    left = [one for one in asked if not one.future.cancelled()]
+    while left:
+        batch = queue.get()
+        assert 0 < len(batch) <= limit
+        assert len({(one.partial, one.language) for one in batch}) == 1
+        assert len(batch) == 1 or batch[0].language is not None, "a language is detected in one sound alone"
+        assert not batch[0].partial or all(one.partial for one in left)
+        left = [one for one in left if one not in batch]
+    assert queue.waiting == (0, 0)
+
+
+def test_nobody_waits_for_room_in_a_line_that_nobody_takes_from() -> None:
+    hangs = threading.Event()
+    queue = JobQueue(1, hangs=hangs.is_set)
+    queue.put(job(0, session="ann"))
+    refused = threading.Event()
+
+    def late() -> None:
+        with pytest.raises(HungError):
+            queue.put(job(1, session="ann"))
+        refused.set()
+
+    producer = threading.Thread(target=late)
+    producer.start()
+    hangs.set()
+    assert [one.start_ms for one in queue.give_up()] == [0]
+    producer.join()
+    assert refused.is_set()
+    with pytest.raises(HungError):
+        queue.put(job(2))

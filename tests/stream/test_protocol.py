@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from stream.events import Emotion, Faces, Latency, SessionUpdated, TranscriptPartial
 from stream.media import AudioChunk
 from stream.protocol import (
+    AT_LEAST,
+    AT_MOST,
     MAX_ERRORS_IN_A_ROW,
     MAX_TEXT,
     ClientProtocol,
@@ -185,6 +187,33 @@ class TestClientSettings:
         with pytest.raises(ProtocolError, match="likely_end_ms") as caught:
             client_settings(base, ClientSettings(segmenter=SegmenterSettings(confirmed_end_ms=400)))
         assert caught.value.code is ErrorCode.FIELD_INVALID
+
+    @pytest.mark.parametrize("field", AT_MOST)
+    def test_a_client_may_not_have_more_than_the_servers_own(self, field: str) -> None:
+        own = getattr(SegmenterSettings(), field)
+        client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own})))
+        with pytest.raises(ProtocolError, match=rf"settings\.segmenter\.{field}: at most {own} here") as caught:
+            client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own + 1})))
+        assert caught.value.code is ErrorCode.FIELD_INVALID
+
+    @pytest.mark.parametrize("field", AT_LEAST)
+    def test_a_client_may_not_have_less_than_the_servers_own(self, field: str) -> None:
+        own = getattr(SegmenterSettings(), field)
+        client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own})))
+        with pytest.raises(ProtocolError, match=rf"settings\.segmenter\.{field}: at least {own} here") as caught:
+            client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own - 1})))
+        assert caught.value.code is ErrorCode.FIELD_INVALID
+
+    def test_what_costs_nobody_anything_is_the_clients_to_choose(self) -> None:
+        asked = SegmenterSettings(
+            threshold=0.9, release=0.1, confirmed_end_ms=2_000, post_roll_ms=0, max_utterance_ms=5_000
+        )
+        assert client_settings(Settings(), ClientSettings(segmenter=asked)).segmenter == asked
+
+    def test_a_server_that_allows_more_is_asked_for_more(self) -> None:
+        base = Settings(segmenter=SegmenterSettings(max_utterance_ms=60_000))
+        asked = ClientSettings(segmenter=SegmenterSettings(max_utterance_ms=30_000))
+        assert client_settings(base, asked).segmenter.max_utterance_ms == 30_000
 
     def test_a_language_that_is_not_known_here_is_refused_with_those_that_are(self) -> None:
         def only_english(language: str | None) -> None:

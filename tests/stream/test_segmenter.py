@@ -92,6 +92,25 @@ def test_a_segment_is_the_sound_of_its_time() -> None:
     assert np.array_equal(segment.samples, samples[first : first + len(segment.samples)])
 
 
+def test_of_a_long_utterance_the_last_part_can_be_had_and_its_words_cut_it() -> None:
+    segmenter = Segmenter(SegmenterSettings(), loudness)
+    segmenter.push(AudioChunk(0, sound((0.9, 9_000))))
+    whole, last = segmenter.open_segment(), segmenter.open_segment(5_000)
+    assert whole is not None
+    assert last is not None
+    assert (whole.start_ms, last.utterance, last.end_ms) == (0, whole.utterance, whole.end_ms)
+    assert last.end_ms - last.start_ms == 5_000
+    np.testing.assert_array_equal(last.samples, whole.samples[-len(last.samples) :])
+    first, second = (
+        [Word(text, at, at + 300, 0.9) for text, at in zip(texts, range(start, start + 1_200, 400), strict=True)]
+        for texts, start in ((("so", "it", "is."), 4_500), (("And", "so", "on."), 5_700))
+    )
+    rest = [Word("What", 7_000, 7_300, 0.9), Word("else?", 7_400, 7_700, 0.9)]
+    cut = [event for event in segmenter.words([*first, *second, *rest], whole=False) if isinstance(event, UtteranceEnd)]
+    assert [event.words for event in cut] == [None, tuple(second)], "the first has words that are not among these"
+    assert cut[0].segment.start_ms == 0
+
+
 def test_the_open_segment_is_there_while_somebody_speaks() -> None:
     segmenter = Segmenter(SegmenterSettings(), loudness)
     segmenter.push(AudioChunk(0, sound((0, 960))))
