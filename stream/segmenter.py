@@ -107,7 +107,7 @@ class Segmenter:
     def words(self, words: Sequence[Word], *, whole: bool = True) -> list[SegmentEvent]:
         """Cut the utterance in progress at the sentences that these words of it show complete.
 
-        Unless they are the ``whole`` of it, from its start, the first that is cut off has more words, and none are told.
+        Unless they are the ``whole`` of it, from its start, the first that is cut off has more, so none are told.
         Words of sound that has been cut off or has ended since, or whose times are in disorder, change nothing.
         """
         opened = self._endpointer.extent
