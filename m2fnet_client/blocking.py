@@ -51,9 +51,11 @@ def portal() -> Generator[Portal]:
         await stop.wait()
 
     def work() -> None:
+        running = run()
         try:
-            asyncio.run(run())
+            asyncio.run(running)
         except BaseException as error:
+            running.close()
             if started.done():
                 raise
             started.set_exception(error)  # there is no loop: no file is left to open, say

@@ -14,6 +14,7 @@ class ClientCode(StrEnum):
     FINISH_TIMEOUT = "finish.timeout"
     LOST = "lost"
     ENDED = "ended"
+    BROKEN = "client.broken"
 
 
 class ClientError(Exception):
@@ -50,7 +51,8 @@ class RefusedError(ClientError):
 class ClosedError(ClientError):
     """The connection ended before the client wanted it to.
 
-    ``code`` is the server's reason (``too_slow``, ``server.stopped``, the code of a fatal error), or ``lost``.
+    ``code`` is the server's reason (``too_slow``, ``server.stopped``, the code of a fatal error), or ``lost``; with
+    ``client.broken`` the fault is this program's, and ``__cause__`` is what broke.
     """
 
     def __init__(self, code: str, message: str, close_code: int | None = None) -> None:

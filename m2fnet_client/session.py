@@ -218,6 +218,8 @@ class Session:
             await self.finish()
         except ClientError as error:
             await self._buffer.end(error)
+        except Exception as error:  # noqa: BLE001 - as above
+            await self._buffer.end(_broken(error))
 
     async def _send(self, message: str | bytes) -> None:
         if self._socket.state is State.OPEN:  # see close_socket
@@ -238,6 +240,9 @@ class Session:
         except ClientError as error:
             self._failure = error
             await close_socket(self._socket)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task: it is raised where the session is used
+            self._failure = _broken(error)
+            await close_socket(self._socket)
         finally:
             self._admitted.set()
             await self._buffer.end(self._failure)
@@ -250,6 +255,12 @@ class Session:
             await self._buffer.put((item, place), len(message))
         if self._conversation.admitted:
             self._admitted.set()
+
+
+def _broken(error: Exception) -> ClosedError:
+    failure = ClosedError(ClientCode.BROKEN, f"the client itself broke: {error!r}")
+    failure.__cause__ = error
+    return failure
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import pytest
 from running_server import running, tone
 
 from m2fnet_client import ClosedError, RefusedError, UnreachableError, connect_sync, watch_sync
+from m2fnet_client.blocking import portal
 from stream import events
 from stream.settings import ClientSettings
 
@@ -90,3 +91,12 @@ async def test_it_works_where_a_loop_runs_already(url: str) -> None:
     """As in a notebook."""
     with connect_sync(url) as session:
         assert session.finish().reason == "client"
+
+
+def test_where_there_can_be_no_event_loop_it_says_so_instead_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more_files(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("asyncio.runners.events.new_event_loop", no_more_files)
+    with pytest.raises(OSError, match="Too many open files"), portal():
+        pass

@@ -227,6 +227,31 @@ class TestEnds:
                 async for _ in session:
                     pass
 
+    async def test_what_breaks_in_the_client_is_raised_where_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def boom(*_: object, **__: object) -> None:
+            message = "no such thing"
+            raise KeyError(message)
+
+        async with running() as run, connect(url(run)) as session:
+            monkeypatch.setattr(session._conversation, "receive", boom)
+            await session.send_audio(0, bytes(3_200))
+            with pytest.raises(ClosedError) as raised:
+                async for _ in session:
+                    pass
+        assert raised.value.code == "client.broken"
+        assert isinstance(raised.value.__cause__, KeyError)
+
+    async def test_what_breaks_while_a_file_is_played_is_raised_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def boom(*_: object, **__: object) -> None:
+            message = "no such thing"
+            raise KeyError(message)
+
+        monkeypatch.setattr("m2fnet_client.session.file_messages", boom)
+        async with running() as run, connect(url(run)) as session:
+            with pytest.raises(ClosedError, match="client itself broke"):
+                async for _ in session.play(CLIP):
+                    pass
+
 
 class TestBuffer:
     async def test_what_is_not_taken_waits_up_to_a_limit(self) -> None:
