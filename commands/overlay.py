@@ -130,8 +130,10 @@ def _run(settings: "Settings", source: "Source", output: "Output", look: Look, n
         shown = show_overlay(
             source, lambda emit: Session(models, settings, emit, speaker=name, live=True), output, look, stop
         )
-    late = f"; {shown.dropped.video_frames} pictures left out for want of time" if shown.dropped.video_frames else ""
-    err.print(f"{shown.pictures} pictures, {shown.totals.utterances} utterances{late}", highlight=False)
+    left_out = shown.dropped
+    late = f"; {left_out.video_frames} pictures left out for want of time" if left_out.video_frames else ""
+    mute = f"; {left_out.audio_chunks} pieces of sound left out" if left_out.audio_chunks else ""
+    err.print(f"{shown.pictures} pictures, {shown.totals.utterances} utterances{late}{mute}", highlight=False)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -37,6 +38,7 @@ ENDINGS: Final = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".flv", ".ts
 """Of files that hold H.264 with AAC."""
 _PROBED: Final = (1280, 720)
 _SOUND_PATIENCE_MS: Final = 1_000.0
+_PICTURE_PATIENCE_MS: Final = 10_000.0  # of sound, the last of which is kept
 _MILLISECONDS: Final = Fraction(1, 1000)
 
 
@@ -48,10 +50,12 @@ class Output(Protocol):
     """Takes what is shown.
 
     ``name`` is for people. ``may_wait``: pictures that may wait for it; more would only come too late.
+    ``left_out``: pieces of sound that waited for the first picture for too long.
     """
 
     name: str
     may_wait: int
+    left_out: int
 
     def picture(self, frame: VideoFrame) -> None:
         """Take a picture; raises :class:`OverlayError` when it can't go on."""
@@ -67,6 +71,7 @@ class VirtualCamera:
     """A camera that other programs see, as large as the first picture; later ones are fitted into that."""
 
     may_wait = 2
+    left_out = 0
 
     def __init__(self, device: str | None, fps: float) -> None:
         """Find out whether there is one, before anything slow is done.
@@ -149,8 +154,9 @@ class VideoFile:
         self._video: Any = None
         self._audio: Any = None
         self._first: VideoFrame | None = None
-        self._waiting: list[AudioChunk | VideoFrame] = []
+        self._waiting: deque[AudioChunk | VideoFrame] = deque()
         self._last_ms = -1
+        self.left_out = 0
 
     def picture(self, frame: VideoFrame) -> None:
         """Write a picture."""
@@ -177,6 +183,9 @@ class VideoFile:
         with self._told():
             if self._video is None:
                 self._waiting.append(media)
+                while self._first is None and self._waited_ms > _PICTURE_PATIENCE_MS:
+                    self._waiting.popleft()
+                    self.left_out += 1
                 has_sound = any(isinstance(item, AudioChunk) for item in self._waiting)
                 if self._first is not None and (has_sound or self._waited_ms > _SOUND_PATIENCE_MS):
                     self._begin()
@@ -199,7 +208,7 @@ class VideoFile:
         self._video.codec_context.time_base = _MILLISECONDS
         if any(isinstance(item, AudioChunk) for item in self._waiting):
             self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, deque()
         for media in waiting:
             self._write(media)
 

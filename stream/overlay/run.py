@@ -66,8 +66,9 @@ class OverlayScreen:
 
     @property
     def dropped(self) -> DropCounts:
-        """Return what was not drawn in time."""
-        return self._queue.dropped
+        """Return what was not drawn in time, and what sound the output has left out."""
+        dropped = self._queue.dropped
+        return DropCounts(dropped.audio_chunks + self._output.left_out, dropped.video_frames)
 
     def close(self) -> None:
         """Draw what waits and end the output."""

@@ -67,6 +67,7 @@ class Kept:
 
     name = "kept"
     may_wait = 100
+    left_out = 0
 
     def __init__(self, *, broken: bool = False) -> None:
         self.pictures: list[VideoFrame] = []
@@ -180,6 +181,28 @@ def test_file_has_pictures_at_their_times_and_the_sound(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert samples == pytest.approx(16_000, abs=2048)
+
+
+def test_sound_without_pictures_is_kept_for_ten_seconds_and_the_rest_counted(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    output = VideoFile(path, 25)
+    for number in range(600):
+        output.sound(sound(number * 100))
+    assert len(output._waiting) <= 102
+    for number in range(25):
+        output.picture(picture(60_000 + number * 40))
+    output.close()
+    assert output.left_out + 101 == 600
+    with av.open(str(path)) as container:
+        (first, *_) = [frame.time for frame in container.decode(audio=0)]
+    assert first == pytest.approx(49.9, abs=0.2)
+    assert streams(path) == ["video", "audio"]
+
+
+def test_sound_that_is_left_out_is_told(tmp_path: Path) -> None:
+    sounds = (sound(number * 2_000, 2_000) for number in range(8))
+    shown = show(Given(*sounds, picture(16_000), END), VideoFile(tmp_path / "out.mkv", 25))
+    assert shown.dropped.audio_chunks > 0
 
 
 def test_file_without_sound_is_a_file_of_pictures(tmp_path: Path) -> None:
