@@ -20,7 +20,8 @@ from stream.addresses import JoinRequest, WatchRequest
 from stream.broadcast import Channel, Interest, Subscription
 from stream.events import Error, Event, SessionClosed, Totals
 from stream.idleness import IdleWatch
-from stream.media import AudioChunk, Media, VideoFrame
+from stream.jpeg import JpegFrame
+from stream.media import AudioChunk, Media
 from stream.protocol import (
     EVENTS,
     MAX_ERRORS_IN_A_ROW,
@@ -306,7 +307,8 @@ class Client(Connection):
 class PictureRelay:
     """Shows the others of a room a participant's pictures as they came, at most ``fps`` a second, none at 0.
 
-    Only those that could be decoded: nobody's browser gets what was too costly for the server.
+    Undecoded, but looked at (:func:`stream.jpeg.fault_of`): nobody's browser gets what is no whole JPEG, or what the
+    server would find too costly to decode.
     """
 
     def __init__(self, channel: Channel, fps: float) -> None:
@@ -316,7 +318,7 @@ class PictureRelay:
 
     def show(self, media: Media) -> None:
         """Pass on a picture if it is due; called in the session's thread."""
-        if not isinstance(media, VideoFrame) or media.jpeg is None or not self._fps:
+        if not isinstance(media, JpegFrame) or not self._fps:
             return
         if media.time_ms < self._last_ms + EARLY_ENOUGH * 1000 / self._fps:
             return

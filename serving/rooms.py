@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
@@ -42,22 +43,23 @@ class Member:
     @property
     def seat(self) -> Seat:
         """Its place in the room's conversation."""
-        return Seat(self._room.dialog, self.channel.id, self._room_ms)
+        return Seat(self._room.dialog, self.channel.id, self._offset_ms)
 
     def arrived(self, media: Media) -> None:
-        """Note when media arrives, in the session's thread: so the clocks are compared."""
+        """Note when media has arrived, later, in the session's thread: so the clocks are compared."""
         if not isinstance(media, AudioChunk | VideoFrame):
             return
         end_ms = media.end_ms if isinstance(media, AudioChunk) else media.time_ms
-        self._arrivals.arrived(end_ms, self._room.topic.now_ms, self.round_trip_ms)
-        offset = self._room_ms(0.0)
+        now_ms = self._room.arrived(media.arrived_s, end_ms + self.round_trip_ms / 2)
+        self._arrivals.arrived(end_ms, now_ms, self.round_trip_ms)
+        offset = self._offset_ms()
         if self._told_ms is None or abs(offset - self._told_ms) > TOLD_MS:
             self._told_ms = offset
             self.channel.publish(ClockOffset(offset_ms=round(offset, 1)))
 
-    def _room_ms(self, media_ms: float) -> float:
+    def _offset_ms(self) -> float:
         offset = self._arrivals.ms
-        return media_ms + (self._room.topic.now_ms if offset is None else offset)
+        return self._room.topic.now_ms if offset is None else offset
 
 
 @dataclass(eq=False)
@@ -67,8 +69,23 @@ class Room:
     topic: Topic
     dialog: SharedDialog
     members: dict[str, Member] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
     forgetting: asyncio.TimerHandle | None = None
+    _began: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def arrived(self, arrived_s: float | None, end_ms: float) -> float:
+        """Return the room's time at which media arrived that ends ``end_ms`` after its session began.
+
+        The first media of the room may have begun before it was opened: then its time begins with that. Called in the
+        threads of all sessions.
+        """
+        with self._lock:
+            now_ms = self.topic.now_ms if arrived_s is None else self.topic.ms_at(arrived_s)
+            if not self._began:
+                self._began = True
+                self.topic.begin_by(now_ms - end_ms)
+                now_ms = max(now_ms, end_ms)
+            return now_ms
 
 
 class Rooms:
@@ -112,9 +129,7 @@ class Rooms:
 
     def announce(self, member: Member) -> None:
         """Tell the room who has come."""
-        room = self._rooms[member.channel.topic.name]
-        returning = member.name.casefold() in room.known
-        room.known.add(member.name.casefold())
+        returning = member.channel.topic.knows(member.name)
         member.channel.publish(ParticipantJoined(name=member.name, number=member.channel.number, returning=returning))
 
     def left(self, member: Member, reason: str) -> None:

@@ -15,10 +15,14 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioChunk:
-    """Sound of any length: ``(n,)`` float32 in [-1, 1], 16 kHz mono; ``time_ms`` is its first sample's."""
+    """Sound of any length: ``(n,)`` float32 in [-1, 1], 16 kHz mono; ``time_ms`` is its first sample's.
+
+    ``arrived_s``: when it came to this machine, by the monotonic clock, before it waited anywhere; None: not noted.
+    """
 
     time_ms: float
     samples: Samples
+    arrived_s: float | None = None
 
     @property
     def end_ms(self) -> float:
@@ -26,13 +30,18 @@ class AudioChunk:
         return self.time_ms + len(self.samples) / SAMPLES_PER_MS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """One picture: ``(height, width, 3)`` uint8 RGB; ``jpeg`` is what it was decoded from, if it came as that."""
+    """One picture: ``(height, width, 3)`` uint8 RGB; ``arrived_s`` as that of sound."""
 
     time_ms: float
     image: Image
-    jpeg: bytes | None = None
+    arrived_s: float | None = None
+
+    @property
+    def weight(self) -> int:
+        """Return the bytes it takes while it waits."""
+        return self.image.nbytes
 
 
 StatusKind = Literal["opened", "reconnecting", "warning", "ended", "failed"]

@@ -7,8 +7,8 @@ from stream.recording.record import SessionRecord
 from stream.shared_dialog import SharedDialog
 
 
-def _own_time(media_ms: float) -> float:
-    return media_ms
+def _own_time() -> float:
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,19 @@ class Seat:
     Attributes:
         dialog: shared with all who speak in it.
         session: the session's id, which tells its utterances from others'; empty where it is alone.
-        room_ms: from media time of the session to the room's, in milliseconds.
+        offset_ms: the room's time at media time 0 of the session, in milliseconds, as it is known by now.
         record: where it is recorded, if it is.
     """
 
     dialog: SharedDialog
     session: str = ""
-    room_ms: Callable[[float], float] = field(default=_own_time)
+    offset_ms: Callable[[], float] = field(default=_own_time)
     record: SessionRecord | None = None
+
+    def room_ms(self, media_ms: float) -> float:
+        """Return the room's time at a media time of the session.
+
+        It begins at 0. Who sends sound sooner than it can have been spoken, or what was recorded beforehand, would have
+        begun before there was a room, by an offset that is below 0 at once or becomes so with the next media.
+        """
+        return max(0.0, media_ms + self.offset_ms())

@@ -5,12 +5,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from stream import events
 from stream.events import Event, Participant
 from stream.history import History
 from stream.published import Published
 from stream.recording.record import Record
+
+KEPT_GONE: Final = 64  # participants who have left, of whom everybody who comes is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,15 @@ class Topic:
     @property
     def now_ms(self) -> float:
         """The room's time."""
-        return (self._clock() - self._began) * 1000
+        return self.ms_at(self._clock())
+
+    def ms_at(self, time_s: float) -> float:
+        """Return the room's time at one of its clock."""
+        return (time_s - self._began) * 1000
+
+    def begin_by(self, time_ms: float) -> None:
+        """Let the room's time begin earlier, where something in it began before."""
+        self._began += min(0.0, time_ms) / 1000
 
     @property
     def recording(self) -> bool:
@@ -91,6 +102,10 @@ class Topic:
             participants=list(self._participants.values()),
         )
 
+    def knows(self, name: str) -> bool:
+        """Return whether somebody of this name, whatever its case, is in the room, or was and is remembered."""
+        return any(known.name.casefold() == name.casefold() for known in self._participants.values())
+
     def _since(self, resume: Resume) -> list[Published] | None:
         """Return the events after ``since``, None where they are not all remembered."""
         if resume.instance != self.instance or resume.since > self._seq:
@@ -110,7 +125,13 @@ class Topic:
                     name=event.name, session=event.session, number=event.number, here=True
                 )
             case events.ParticipantLeft() if event.session in self._participants:
-                left = self._participants[event.session]
+                left = self._participants.pop(event.session)  # who left last is forgotten last
                 self._participants[event.session] = left.model_copy(update={"here": False})
+                self._forget()
             case _:
                 pass
+
+    def _forget(self) -> None:
+        gone = [session for session, known in self._participants.items() if not known.here]
+        for session in gone[:-KEPT_GONE]:
+            del self._participants[session]

@@ -15,10 +15,9 @@ from running_server import running, tone
 from serving import tokens
 from serving.connections import CLOSE_CODES
 from serving.rooms import TOLD_MS
-from stream import broadcast, clock_offset, events, history, idleness, protocol, rate_limit, watcher_queue
+from stream import broadcast, clock_offset, events, history, idleness, jpeg, protocol, rate_limit, watcher_queue
 from stream.protocol import CONTROL_TYPES, HEADER, ErrorCode, MediaKind, parse_control
 from stream.settings import ClientSettings, SegmenterSettings, ServerSettings
-from stream.sources import remote
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 EVENTS: tuple[type[events.EventBase], ...] = get_args(get_args(events.Event)[0])
@@ -93,7 +92,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"{rate_limit.MESSAGES_PER_S:.0f} messages a second that are no media, {rate_limit.MESSAGES_BURST:.0f} at once",
         f"{server.rate_patience_s:.0f} s of any of these three, without {rate_limit.CALM_S:.0f} s of calm",
         f"at least {rate_limit.SHORTEST_SOUND_MS:.0f} ms",
-        f"{remote.MAX_PIXELS // 1_000_000} million pixels a picture; {remote.MAX_DECODED // 1_000_000} million",
+        f"{jpeg.MAX_PIXELS // 1_000_000} million pixels a picture; {jpeg.MAX_DECODED // 1_000_000} million",
         f"{server.idle_timeout_s:.0f} s without media | warning `media.idle` after {idleness.WARN_AT:.0%}",
         f"a ping each {server.ping_interval_s:.0f} s, {server.ping_timeout_s:.0f} s for its answer",
         f"{server.handshake_timeout_s:.0f} s for TLS",

@@ -19,7 +19,7 @@ from stream.recording.format import (
     SoundStep,
     UnseenStep,
 )
-from stream.recording.media import NumberedFrame, decoded, from_pcm
+from stream.recording.media import NumberedFrame, from_pcm
 from stream.recording.reader import Taken
 from stream.recording.session import UnheardError, hand_on
 from stream.seat import Seat
@@ -130,8 +130,8 @@ class _Offset:
 
     ms: float = 0.0
 
-    def room_ms(self, media_ms: float) -> float:
-        return media_ms + self.ms
+    def now(self) -> float:
+        return self.ms
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ class ReplayedSession:
             emit,
             speaker=entry.speaker,
             live=True,
-            seat=Seat(dialog) if entry.alone else Seat(dialog, entry.id, self._offset.room_ms),
+            seat=Seat(dialog) if entry.alone else Seat(dialog, entry.id, self._offset.now),
             see=eyes,
         )
         self._sight = eyes.made[0]
@@ -213,7 +213,7 @@ class ReplayedSession:
 
     def _take_picture(self, step: PictureStep, data: bytes) -> None:
         if data:
-            self._session.push(NumberedFrame(step.time_ms, decoded(data), data, step.picture))
+            self._session.push(NumberedFrame(step.time_ms, data, step.picture))
         else:  # never analyzed: all it did was to let the session go on
             self._session.poll()
 

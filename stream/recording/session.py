@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from stream.events import Event, Totals
+from stream.jpeg import jpeg_size
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
 from stream.recording.format import (
@@ -225,19 +226,18 @@ class RecordedSession:
             self._session.push(AudioChunk(chunk.time_ms, samples))
 
     def _push_picture(self, frame: VideoFrame) -> None:
-        data, image = as_jpeg(frame)
-        height, width = image.shape[:2]
+        data = as_jpeg(frame)
         with self._record.order:
             self._transcriber.deliver()
             number, self._pictures = self._pictures, self._pictures + 1
             step = PictureStep(session=self._id, time_ms=frame.time_ms, picture=number, offset_ms=self._moved_offset())
-            size = (width, height) if number == 0 else None
+            size = jpeg_size(data) if number == 0 else None
             self._record.add(self._id, Block(Track.PICTURES, frame.time_ms, data), step, size)
-            self._session.push(NumberedFrame(frame.time_ms, image, data, number))
+            self._session.push(NumberedFrame(frame.time_ms, data, number))
 
     def _moved_offset(self) -> float | None:
         """Return the offset to the room's time where it is not the one noted last; it changes only with media."""
-        offset = self._seat.room_ms(0.0)
+        offset = self._seat.offset_ms()
         if not self._seat.session or offset == self._offset_ms:
             return None
         self._offset_ms = offset

@@ -2,10 +2,12 @@
 
 import logging
 import threading
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from types import TracebackType
 from typing import ClassVar, Final, NoReturn, Self
 
@@ -128,7 +130,7 @@ class Source(ABC):
     def _produce(self) -> None:
         with closing(self._media()) as media:
             for item in media:
-                if self._stopping.is_set() or not self._queue.put(item):
+                if self._stopping.is_set() or not self._queue.put(_arrived(item) if self.live else item):
                     return
 
     def _stopped(self) -> SourceStatus:
@@ -139,3 +141,10 @@ class Source(ABC):
         log.error("%s broke\n%s", self.name, redact_text("".join(traceback.format_exception(error))))
         message = f"{self.name} broke: {redact_text(str(error))} ({type(error).__name__})"
         return self._status("failed", "error", message)
+
+
+def _arrived(item: Media) -> Media:
+    """Return media with the time it arrived at, which is now unless it was noted before."""
+    if isinstance(item, SourceStatus) or item.arrived_s is not None:
+        return item
+    return replace(item, arrived_s=time.monotonic())

@@ -19,6 +19,7 @@ class EncodedPicture:
 
     time_ms: float
     data: bytes
+    arrived_s: float
 
 
 Queued = Media | EncodedPicture
@@ -43,7 +44,7 @@ def weigh(item: Queued) -> tuple[Kind, int]:
     if isinstance(item, AudioChunk):
         return "audio", len(item.samples)
     if isinstance(item, VideoFrame):
-        return "video", item.image.nbytes
+        return "video", item.weight
     if isinstance(item, EncodedPicture):
         return "video", len(item.data)
     return "status", 0

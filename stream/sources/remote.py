@@ -1,16 +1,13 @@
 """A remote peer, whose media somebody else receives and pushes here."""
 
-import io
-import itertools
-import warnings
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Generator, Iterable, Iterator
 from typing import ClassVar, Final
 
 import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageOps
 
-from stream.media import AudioChunk, DropCounts, Image, Media, Samples, SourceStatus, VideoFrame
+from stream.jpeg import JpegFrame, fault_of
+from stream.media import AudioChunk, DropCounts, Media, Samples, SourceStatus
 from stream.sources.base import Source
 from stream.sources.clock import LiveClock
 from stream.sources.media_queue import Bounds, EncodedPicture, MediaQueue, Queued
@@ -18,15 +15,8 @@ from stream.sources.tally import StrayTimes, Tally
 from stream.sources.timeline import PEER, Timeline
 from stream.sources.tracks import AudioTrack, VideoTrack
 
-MAX_PIXELS: Final = 4096 * 4096
-MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive picture is gone over once for each scan
-SCAN: Final = b"\xff\xda"
 USUAL_INTERVAL_MS: Final = 100.0
 PATIENCE_S: Final = 0.5
-
-# There is a limit of ours below Pillow's, and who exceeds it is told.
-warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # how a picture lies is all that is read of it
 
 
 class RemoteSource(Source):
@@ -43,7 +33,8 @@ class RemoteSource(Source):
         self._inbox: MediaQueue[Queued] = MediaQueue(live=True, bounds=bounds)
         timeline = Timeline(trust=PEER, now_ms=LiveClock().stamp)
         self._audio = AudioTrack(timeline)
-        self._video: VideoTrack[tuple[Image, bytes]] = VideoTrack(timeline, USUAL_INTERVAL_MS)
+        self._video: VideoTrack[bytes] = VideoTrack(timeline, USUAL_INTERVAL_MS)
+        self._arrived_s = 0.0
         self._strays = StrayTimes(timeline, self.kind)
         self._bad = Tally(f"{self.kind}.bad_picture", "{count} picture(s) were no JPEG that can be decoded; skipped")
         self._costly = Tally(
@@ -62,16 +53,16 @@ class RemoteSource(Source):
             message = "sound must be a one-dimensional float32 array of finite numbers"
             raise ValueError(message)
         if len(samples):
-            self._inbox.put(AudioChunk(time_ms, np.clip(samples, -1, 1)))
+            self._inbox.put(AudioChunk(time_ms, np.clip(samples, -1, 1), time.monotonic()))
 
     def push_jpeg(self, time_ms: float, data: bytes) -> None:
-        """Add a picture; one that can't be decoded becomes a warning status.
+        """Add a picture; one that is no whole JPEG, or takes too much to decode, becomes a warning status.
 
         Raises:
             ValueError: ``time_ms`` is not a finite number.
         """
         _check_time(time_ms)
-        self._inbox.put(EncodedPicture(time_ms, data))
+        self._inbox.put(EncodedPicture(time_ms, data, time.monotonic()))
 
     def close(self) -> None:
         """Say that nothing more comes; what was pushed is still processed, then the source ends."""
@@ -109,68 +100,38 @@ class RemoteSource(Source):
         return PATIENCE_S if self._audio.waits or self._video.waits else None
 
     def _kept(self) -> Iterator[Media]:
-        yield from itertools.starmap(AudioChunk, self._audio.flush())
-        yield from itertools.starmap(_frame, self._video.flush())
+        yield from self._sounds(self._audio.flush())
+        yield from self._pictures(self._video.flush())
         yield from self._strays.told()
 
     def _processed(self, item: Queued) -> Iterator[Media]:
         if isinstance(item, AudioChunk):
-            yield from itertools.starmap(AudioChunk, self._audio.place(item.time_ms, item.samples))
-            yield from itertools.starmap(_frame, self._video.settle())
+            self._arrived_s = item.arrived_s or self._arrived_s
+            yield from self._sounds(self._audio.place(item.time_ms, item.samples))
+            yield from self._pictures(self._video.settle())
         elif isinstance(item, EncodedPicture):
+            self._arrived_s = item.arrived_s
             yield from self._picture(item)
-            yield from itertools.starmap(AudioChunk, self._audio.settle())
+            yield from self._sounds(self._audio.settle())
         else:
             yield item
         yield from self._strays.told()
 
     def _picture(self, picture: EncodedPicture) -> Iterator[Media]:
-        image = decode_jpeg(picture.data)
-        if image is not None:
-            yield from itertools.starmap(_frame, self._video.place(picture.time_ms, (image, picture.data)))
-        elif warning := (self._costly if is_too_costly(picture.data) else self._bad).add():
+        fault = fault_of(picture.data)
+        if fault is None:
+            yield from self._pictures(self._video.place(picture.time_ms, picture.data))
+        elif warning := (self._costly if fault == "costly" else self._bad).add():
             yield warning
 
+    def _sounds(self, placed: Iterable[tuple[float, Samples]]) -> Iterator[AudioChunk]:
+        """Yield sound with the time at which the last of it came: of what was kept, that is a delay."""
+        for time_ms, samples in placed:
+            yield AudioChunk(time_ms, samples, self._arrived_s)
 
-def _frame(time_ms: float, picture: tuple[Image, bytes]) -> VideoFrame:
-    return VideoFrame(time_ms, *picture)
-
-
-def decode_jpeg(data: bytes) -> Image | None:
-    """Return ``(height, width, 3)`` RGB, upright as its EXIF says, or None if it is no whole JPEG, or too costly."""
-    try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            return None if _exceeds(picture, data) else np.asarray(_upright(picture).convert("RGB"))
-    except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
-        return None
-
-
-def _upright(picture: Pillow.Image) -> Pillow.Image:
-    """Return a picture turned and mirrored as browsers show it; as it is where its EXIF is broken."""
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
-        return picture
-
-
-def is_too_costly(data: bytes) -> bool:
-    """Return whether a JPEG is refused for what it would take to decode it."""
-    try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            return _exceeds(picture, data)
-    except Pillow.DecompressionBombError:
-        return True
-    except Exception:  # noqa: BLE001 - as above
-        return False
-
-
-def _exceeds(picture: Pillow.Image, data: bytes) -> bool:
-    """Return whether a picture is too costly: known from its header and bytes, before anything is decoded.
-
-    One that is a few bytes may claim to be huge, and one of modest size may have thousands of scans.
-    """
-    pixels = picture.width * picture.height
-    return pixels > MAX_PIXELS or pixels * data.count(SCAN) > MAX_DECODED
+    def _pictures(self, placed: Iterable[tuple[float, bytes]]) -> Iterator[JpegFrame]:
+        for time_ms, data in placed:
+            yield JpegFrame(time_ms, data, self._arrived_s)
 
 
 def _check_time(time_ms: float) -> None:

@@ -20,6 +20,7 @@ from models.bundle import Bundle
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from serving.hub import MakeSession
+from stream.jpeg import decode_jpeg
 from stream.live_models import LiveModels
 from stream.media import AudioChunk
 from stream.protocol import MediaKind, MediaMessage, encode_media
@@ -27,7 +28,6 @@ from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
 from stream.shared_dialog import SharedDialog
-from stream.sources.remote import decode_jpeg
 from stream.transcriber import Transcriber
 from stream.worker import Emit
 

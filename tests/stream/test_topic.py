@@ -1,9 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import events
 from stream.events import Event
-from stream.topic import Resume, Topic
+from stream.topic import KEPT_GONE, Resume, Topic
 
 
 def joined(name: str) -> Event:
@@ -39,9 +40,28 @@ def test_who_comes_and_goes_is_known_and_one_who_returns_is_there_once() -> None
     topic = Topic("call")
     for event, session in ((joined("Ana"), "a"), (joined("Bo"), "b"), (left("Ana"), "a")):
         topic.add(event, session)
-    assert here(topic) == [("Ana", "a", False), ("Bo", "b", True)]
+    assert here(topic) == [("Bo", "b", True), ("Ana", "a", False)]
     topic.add(joined("Ana"), "c")
     assert here(topic) == [("Bo", "b", True), ("Ana", "c", True)]
+
+
+def test_of_those_who_left_the_last_are_remembered_and_all_who_are_there() -> None:
+    topic = Topic("call")
+    topic.add(joined("Ana"), "ana")
+    for index in range(3 * KEPT_GONE):
+        topic.add(joined(f"Bo {index}"), f"{index}")
+        topic.add(left(f"Bo {index}"), f"{index}")
+    last = [(f"Bo {index}", f"{index}", False) for index in range(2 * KEPT_GONE, 3 * KEPT_GONE)]
+    assert here(topic) == [("Ana", "ana", True), *last]
+    assert [topic.knows(name) for name in ("ANA", "bo 191", "Bo 0")] == [True, True, False]
+
+
+def test_time_may_begin_earlier_and_not_later() -> None:
+    topic = Topic("call", clock=lambda: 10.0)
+    topic.begin_by(50)
+    assert topic.now_ms == 0
+    topic.begin_by(-98)
+    assert (topic.now_ms, topic.ms_at(11.0)) == (pytest.approx(98), pytest.approx(1_098))
 
 
 def test_the_state_is_where_the_room_stands_and_tells_the_participant_alone_its_key() -> None:

@@ -1,5 +1,6 @@
 """What becomes of pictures when there is not enough time for all of them."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 from waiting import PATIENCE_S, wait_until
 
 from models.faces import Detection
@@ -14,6 +16,7 @@ from models.geometry import Box
 from models.runtime.runtime import Branch
 from models.runtime.schedule import DeadlineExceededError
 from stream.events import Faces
+from stream.jpeg import JpegFrame
 from stream.media import Image, VideoFrame
 from stream.settings import VisionSettings
 from stream.vision import FaceAnalyzer, Vision, VisionCounts
@@ -99,6 +102,28 @@ def make() -> Iterator[Callable[..., Scene]]:
     yield one
     for scene in made:
         scene.close()
+
+
+def test_only_what_is_analyzed_is_decoded(make: Callable[..., Scene]) -> None:
+    scene = make(live=False)
+    file = io.BytesIO()
+    PillowImage.new("RGB", (32, 32)).save(file, "JPEG")
+    frames = [JpegFrame(33.0 * index, file.getvalue()) for index in range(60)]
+    scene.detector.let.release(100)
+    for frame in frames:
+        scene.vision.push(frame)
+    analyzed = scene.close().analyzed
+    assert analyzed < 15
+    assert sum(frame.is_decoded for frame in frames) == analyzed
+
+
+def test_a_picture_that_turns_out_to_be_broken_is_told_and_the_next_is_analyzed(make: Callable[..., Scene]) -> None:
+    scene = make(live=False)
+    scene.detector.let.release(100)
+    scene.vision.push(JpegFrame(0, b"nothing"))
+    scene.push(200)
+    assert scene.close().analyzed == 1
+    assert [str(error) for error in scene.failures] == ["it is no JPEG that can be decoded"]
 
 
 def test_the_newest_picture_replaces_one_that_waits(make: Callable[..., Scene]) -> None:

@@ -9,9 +9,10 @@ from PIL import Image
 from source_clips import codes, is_seamless, jpeg, pictures, rest, sound, statuses
 from waiting import PATIENCE_S
 
+from stream.jpeg import MAX_DECODED, MAX_PIXELS, JpegFrame, decode_jpeg, fault_of
 from stream.media import Media
 from stream.sources.media_queue import Bounds
-from stream.sources.remote import MAX_DECODED, MAX_PIXELS, RemoteSource, decode_jpeg, is_too_costly
+from stream.sources.remote import RemoteSource
 
 BLOCK = np.full(320, 0.25, np.float32)
 
@@ -27,7 +28,7 @@ def test_pushed_media_comes_out_in_its_order_from_zero() -> None:
     assert is_seamless(sound(media))
     assert sound(media)[0].time_ms == 0
     assert [frame.time_ms for frame in pictures(media)] == [20.0 * i for i in range(10)]
-    assert [type(item).__name__ for item in media[1:5]] == ["AudioChunk", "VideoFrame"] * 2
+    assert [type(item).__name__ for item in media[1:5]] == ["AudioChunk", "JpegFrame"] * 2
     image = pictures(media)[0].image
     assert image.shape == (120, 160, 3)
     assert image[20, 80, 0] > 180
@@ -61,7 +62,7 @@ def test_a_picture_with_broken_exif_is_taken_as_it_is() -> None:
     assert shown.shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", jpeg()[:400], b"\x89PNG\r\n\x1a\n" + bytes(50)])
+@pytest.mark.parametrize("data", [b"", b"no picture", jpeg()[:400], b"\x89PNG\r\n\x1a\n" + bytes(50), jpeg()[:-2]])
 def test_a_bad_picture_is_a_warning_and_the_source_goes_on(data: bytes) -> None:
     with RemoteSource("Ann") as source:
         for _ in range(12):
@@ -78,8 +79,39 @@ def test_a_bad_picture_is_a_warning_and_the_source_goes_on(data: bytes) -> None:
 @settings(max_examples=50)
 def test_no_bytes_break_the_decoder(noise: bytes, position: int) -> None:
     good = jpeg()
-    image = decode_jpeg(good[:position] + noise + good[position + len(noise) :])
+    data = good[:position] + noise + good[position + len(noise) :]
+    image = decode_jpeg(data)
     assert image is None or image.shape[2] == 3
+    assert image is None or fault_of(data) is None, "what can be decoded is not refused"
+
+
+def test_a_picture_is_decoded_only_when_it_is_looked_at() -> None:
+    with RemoteSource("Ann") as source:
+        for index in range(30):
+            source.push_jpeg(33 * index, jpeg(index))
+        source.close()
+        frames = pictures(rest(source))
+    assert frames
+    assert not any(frame.is_decoded for frame in frames if isinstance(frame, JpegFrame))
+    first = frames[0]
+    assert first.image.shape == (120, 160, 3)
+    assert first.image is first.image
+
+
+def test_media_says_when_it_came_not_when_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr("stream.sources.remote.time.monotonic", lambda: now_s[0])
+    source = RemoteSource("Ann")
+    for index in range(3):
+        now_s[0] = 100.0 + index
+        source.push_audio(20 * index, BLOCK)
+        source.push_jpeg(20 * index, jpeg())
+    now_s[0] = 500.0
+    source.close()
+    with source:
+        media = rest(source)
+    assert [chunk.arrived_s for chunk in sound(media)] == [100.0, 101.0, 102.0]
+    assert [frame.arrived_s for frame in pictures(media)] == [100.0, 101.0, 102.0]
 
 
 def test_a_picture_that_claims_to_be_huge_is_refused_unread() -> None:
@@ -104,7 +136,8 @@ def test_a_picture_that_claims_to_be_huge_is_refused_unread() -> None:
 def test_a_picture_may_have_16_million_pixels(width: int, height: int, *, costly: bool) -> None:
     good = jpeg()
     claimed = height.to_bytes(2, "big") + width.to_bytes(2, "big")
-    assert is_too_costly(good.replace((120).to_bytes(2, "big") + (160).to_bytes(2, "big"), claimed)) is costly
+    fault = fault_of(good.replace((120).to_bytes(2, "big") + (160).to_bytes(2, "big"), claimed))
+    assert (fault == "costly") is costly
 
 
 def progressive(width: int, height: int) -> bytes:
@@ -124,9 +157,9 @@ def test_a_picture_of_thousands_of_scans_is_refused_undecoded() -> None:
     start = once.rindex(b"\xff\xda")
     scans = 1 + MAX_DECODED // (1280 * 720)
     many = once[:start] + once[start:-2] * scans + once[-2:]
-    assert is_too_costly(many)
+    assert fault_of(many) == "costly"
     assert decode_jpeg(many) is None
-    assert not is_too_costly(once)
+    assert fault_of(once) is None
 
 
 def test_what_a_picture_says_about_itself_may_be_long() -> None:
