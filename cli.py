@@ -3,7 +3,6 @@
 What a command needs is imported when it runs, so that ``--help`` answers at once and works without the models.
 """
 
-import json
 import os
 import sys
 import webbrowser
@@ -14,11 +13,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from commands.analyze import analyze
+from commands.check import check
 from commands.common import Config, Set, Verbose, err, group, told
 from commands.evaluate import evaluate
 from commands.export import export
@@ -35,6 +32,7 @@ app = group(HELP)
 app.add_typer(train, name="train")
 app.add_typer(evaluate, name="evaluate")
 app.command()(analyze)
+app.command()(check)
 app.command()(export)
 app.command()(render)
 app.command()(overlay)
@@ -138,56 +136,6 @@ def serve(
             ),
         )
         raise typer.Exit(code)
-
-
-@app.command()
-def check(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    config: Config = None,
-    set_: Set = None,
-    verbose: Verbose = False,
-) -> None:
-    """Say what this machine has for it, and what to do about what is missing.
-
-    The exit code is 0 if files and streams can be analyzed; cameras, microphones and GPUs are not needed for that.
-
-    Examples:
-
-        m2fnet check
-
-        m2fnet check --json --set runtime.bundle=my-bundle
-    """
-    with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
-        from stream.diagnostics import can_run, diagnose  # noqa: PLC0415 - see the module's docstring
-
-        with err.status("looking around"):
-            findings = diagnose(settings)
-        ready = can_run(findings)
-        if as_json:
-            report = {"ready": ready, "findings": [{name: getattr(f, name) for name in FINDING} for f in findings]}
-            typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
-        else:
-            rows = [(f.subject, f.state, f.needed, f.detail, f.advice) for f in findings]
-            Console().print(findings_table(rows))
-            typer.echo("ready" if ready else "not ready: see the lines marked missing! or broken!")
-        raise typer.Exit(0 if ready else 1)
-
-
-FINDING: Final = ("subject", "state", "detail", "advice", "needed")
-STYLES: Final = {"ok": "green", "missing": "yellow", "broken": "red"}
-
-
-def findings_table(rows: Sequence[tuple[str, str, bool, str, str]]) -> Table:
-    """Return the findings as a table; what is needed and not there has an exclamation mark."""
-    table = Table("", "state", box=None, pad_edge=False)
-    for heading in ("what is there", "what to do"):
-        table.add_column(heading, overflow="fold")
-    for subject, state, needed, detail, advice in rows:
-        mark = "!" if needed and state != "ok" else ""
-        style = STYLES["broken" if mark else state]
-        table.add_row(subject, Text(state + mark, style), Text(detail), Text(advice))
-    return table
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,14 +20,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.config_file import plain_reason
 from models.extractor import EMBEDDING_DIM, EmotionExtractor
@@ -38,6 +37,9 @@ from models.speech_encoder import VoiceExtractor, WhisperMel
 from models.text import MAX_TOKENS, ContextFormat, TextEncoder
 from models.weights import Precision, WeightError, load_sharded, pack, save_sharded
 from models.whole_file import FileError, require_folder, told_of, whole_file
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FORMAT_VERSION: Final = 2
 READABLE: Final = (1, 2)  # 2 added absent branches, other audio networks and files named by the configuration
@@ -170,7 +172,7 @@ class Bundle:
 
     config: BundleConfig
     text: TextEncoder
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: "PreTrainedTokenizerBase"
     audio: EmotionExtractor | VoiceExtractor | None
     face: EmotionExtractor | None
     fusion: M2FNet
@@ -203,15 +205,31 @@ def find_bundle(name: str | Path | None) -> Path:
     return STARTER if name is None else BUILT_IN.get(str(name), Path(name))
 
 
+def check_bundle(path: Path) -> BundleConfig:
+    """Return the configuration of a bundle whose files are all as they were saved; nothing is loaded.
+
+    Raises:
+        BundleError: it is missing, damaged or of another version.
+    """
+    folder, name = _place(path)
+    config = _read_config(folder, name)
+    _check_files(folder, config)
+    return config
+
+
+def _place(path: Path) -> tuple[Path, str]:
+    """Return the folder of a bundle and the name of its configuration."""
+    return (path.parent, path.name) if path.suffix == ".json" else (path, _CONFIG)
+
+
 def load_bundle(path: Path) -> Bundle:
     """Return the bundle in a folder, on the CPU; or that of one configuration (``small.json``) in it.
 
     Raises:
         BundleError: it is missing, damaged, of another version, or its weights don't fit its configuration.
     """
-    folder, name = (path.parent, path.name) if path.suffix == ".json" else (path, _CONFIG)
-    config = _read_config(folder, name)
-    _check_files(folder, config)
+    folder, _ = _place(path)
+    config = check_bundle(path)
     tokenizer, encoder = _text_encoder(folder / config.text.encoder, folder)
     classes = len(config.labels)
     bundle = Bundle(
@@ -229,7 +247,9 @@ def load_bundle(path: Path) -> Bundle:
     return bundle
 
 
-def _text_encoder(source: Path, folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+def _text_encoder(source: Path, folder: Path) -> "tuple[PreTrainedTokenizerBase, PreTrainedModel]":
+    from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: PLC0415 - takes seconds, a check needs it not
+
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, local_files_only=True)
         encoder: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]  # transformers' own

