@@ -221,6 +221,7 @@ class Totals(BaseModel):
     late_video_frames: int = 0
     skipped_partials: int = 0
     rejected_transcripts: int = 0
+    doubted_transcripts: int = 0
 
 
 class SessionClosed(EventBase):

@@ -1,11 +1,11 @@
-"""Whisper's first hearing: several sounds in one call of its encoder and one of its decoder, without drawing lots.
+"""Whisper's hearings without drawing lots; the first takes several sounds in one call of encoder and decoder.
 
 faster-whisper's own batches pass over what its way of hearing one sound does: they judge no result, mix up the pauses
 of different sounds, and do not say where the words end before the sound does.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import ctranslate2
@@ -15,13 +15,17 @@ from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import Segment as Stretch
+from faster_whisper.transcribe import TranscriptionOptions, get_compression_ratio, get_suppressed_tokens
 from faster_whisper.transcribe import Word as StretchWord
-from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
 
 from stream.media import Samples
 
 _OPENING: Final = "\"'“¿([{-"  # belongs to the next word, as in faster-whisper
 _CLOSING: Final = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - … and this to the one before
+_SECOND_TRY: Final[dict[str, int]] = {"beam_size": 5, "no_repeat_ngram_size": 3}
+
+Tried = tuple[ctranslate2.models.WhisperGenerationResult, float, float, float]
+"""What came of one try, its mean log-probability, its temperature and its compression ratio."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +98,25 @@ class FirstHearingModel(WhisperModel):  # type: ignore[misc]  # faster-whisper h
         alignments = self.find_alignment(tokenizer, tokens, encoded, lengths)
         return [self._hearing(draft, alignment, tokenizer) for draft, alignment in zip(drafts, alignments, strict=True)]
 
+    def generate_with_fallback(
+        self,
+        encoder_output: ctranslate2.StorageView,
+        prompt: list[int],
+        tokenizer: Tokenizer,
+        options: TranscriptionOptions,
+    ) -> Tried:
+        """Hear once more, in several ways at once and without repetitions, where the words are unlikely or repeat.
+
+        faster-whisper's own second try draws lots: the same sound would have other words each time.
+        """
+        first: Tried = super().generate_with_fallback(encoder_output, prompt, tokenizer, options)
+        if _is_plain(first, options) and first[1] >= options.log_prob_threshold:
+            return first
+        other = replace(options, **_SECOND_TRY)
+        second: Tried = super().generate_with_fallback(encoder_output, prompt, tokenizer, other)
+        result, likely, temperature, ratio = max(first, second, key=lambda tried: (_is_plain(tried, options), tried[1]))
+        return result, min(likely, first[1]), temperature, ratio  # searching more makes words likelier, not truer
+
     def _generate(
         self, encoded: ctranslate2.StorageView, count: int, tokenizer: Tokenizer, beam_size: int, max_tokens: int
     ) -> list[ctranslate2.models.WhisperGenerationResult]:
@@ -133,6 +156,10 @@ class FirstHearingModel(WhisperModel):  # type: ignore[misc]  # faster-whisper h
             if text.strip() and part["start"] != part["end"]
         ]
         return Hearing(stretches, len(draft.result.sequences_ids[0]), draft.complete)
+
+
+def _is_plain(tried: Tried, options: TranscriptionOptions) -> bool:
+    return bool(tried[3] <= options.compression_ratio_threshold)
 
 
 def _padded(features: npt.NDArray[np.float32], frames: int) -> npt.NDArray[np.float32]:

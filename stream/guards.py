@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stream.repetition import bare
 from stream.settings import TranscriberSettings
-from stream.transcript import Word
+from stream.transcript import Word, mean_probability
 
 _INVENTED: Final = frozenset(
     {
@@ -54,16 +55,16 @@ def rejection(passage: Passage, settings: TranscriberSettings) -> str | None:
 
     A low probability alone rejects only when it is hopeless: shouts and sobs are recognized with doubt too.
     """
-    bare = _bare(passage.text)
-    if not bare or not passage.words:
+    text = bare(passage.text)
+    if not text or not passage.words:
         return "no words"
-    if _no_speech(passage, bare, settings):
+    if _no_speech(passage, text, settings):
         return "no speech"
     if passage.mean_log_probability < settings.log_probability_threshold - _HOPELESS:
         return "not understood"
     if passage.compression_ratio > settings.compression_ratio_threshold:
         return "repetition"
-    if len(bare) > _MAX_CHARACTERS_PER_S * _duration_ms(passage.words) / 1000:
+    if len(text) > _MAX_CHARACTERS_PER_S * _duration_ms(passage.words) / 1000:
         return "faster than speech"
     return None
 
@@ -81,21 +82,30 @@ def in_doubt(passages: Sequence[Passage], settings: TranscriberSettings) -> bool
     )
 
 
-def _no_speech(passage: Passage, bare: str, settings: TranscriberSettings) -> bool:
+def doubt(passages: Sequence[Passage], settings: TranscriberSettings) -> str | None:
+    """Return why words that were heard as well as can be are likely not what was said, or None.
+
+    Of another language than the model knows, it makes words of its own: it finds them less likely than
+    ``retry_log_probability`` and is on average less sure of each than ``word_probability``.
+    """
+    words = tuple(word for passage in passages for word in passage.words)
+    if not words or mean_probability(words) >= settings.word_probability:
+        return None
+    likely = sum(len(passage.words) * passage.mean_log_probability for passage in passages) / len(words)
+    return "not understood" if likely < settings.retry_log_probability else None
+
+
+def is_silence(reason: str) -> bool:
+    """Return whether words that were rejected for this reason mean that nobody spoke."""
+    return reason in {"no words", "no speech"}
+
+
+def _no_speech(passage: Passage, text: str, settings: TranscriberSettings) -> bool:
     if passage.no_speech_probability <= settings.no_speech_threshold:
         return False
     unlikely = passage.mean_log_probability < settings.log_probability_threshold
-    return unlikely or (bare in _INVENTED and _mean_probability(passage.words) < _UNSURE)
-
-
-def _mean_probability(words: tuple[Word, ...]) -> float:
-    return sum(word.probability for word in words) / len(words)
+    return unlikely or (text in _INVENTED and mean_probability(passage.words) < _UNSURE)
 
 
 def _duration_ms(words: tuple[Word, ...]) -> float:
     return max(words[-1].end_ms - words[0].start_ms, _SHORTEST_MS)
-
-
-def _bare(text: str) -> str:
-    """Return the text in small letters, without punctuation and with single blanks."""
-    return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())

@@ -17,6 +17,7 @@ from models.high_pass import HighPass
 from models.runtime.runtime import Branch
 from stream import events
 from stream.absence import Absences
+from stream.belief import Belief
 from stream.dialog import DialogUtterance
 from stream.engine_news import EngineNews
 from stream.events import Event, Latency, Totals, UtteranceKey
@@ -116,6 +117,7 @@ class Session:
         self._end_ms = 0.0
         self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
         self._engine_news = EngineNews()
+        self._belief = Belief()
         self._ended_media = self._finished = False
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
@@ -184,6 +186,7 @@ class Session:
             late_video_frames=seen.late,
             skipped_partials=self._skipped_partials,
             rejected_transcripts=self._rejected,
+            doubted_transcripts=self._belief.doubted,
         )
 
     # ---------------------------------------------------------------------------------- segments
@@ -383,7 +386,7 @@ class Session:
     def _heard(self, pending: _Pending) -> Transcript:
         """Return the transcript; one that failed is an absent modality, and said so."""
         try:
-            return pending.transcript.result()
+            return self._belief.of(pending.transcript.result())
         except Exception as error:  # noqa: BLE001 - whatever it is, what else there is counts
             self._absences.note("transcript.failed", error, pending.segment.utterance)
             return _NO_WORDS
@@ -407,6 +410,7 @@ class Session:
             self.emit(events.UtteranceDiscarded(utterance=pending.segment.utterance, reason=rejected or FAILED))
             return
         self._utterances += 1
+        self._tell_doubt(pending)
         kept = self._recognizer.keep(pending.recognition)
         self._tell(pending, pending.recognition, kept.revision)
         for number, revised in self._revised(kept):
@@ -419,6 +423,10 @@ class Session:
         except NoEmotionError as error:
             self._absences.note("emotion.failed", error)
             return []
+
+    def _tell_doubt(self, pending: _Pending) -> None:
+        for warning in self._belief.keep(pending.segment.utterance, pending.heard or _NO_WORDS):
+            self.emit(warning)
 
     def _tell(self, pending: _Pending, recognition: Recognition, revision: int) -> None:
         pending.emitted += 1

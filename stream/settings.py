@@ -117,6 +117,12 @@ class TranscriberSettings(Section):
     retry_log_probability: float = Field(
         -0.8, lt=0, description="less likely text than this is heard again in the whole window"
     )
+    word_probability: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="text that stays so unlikely, of words less sure than this, is left out; 0: none is",
+    )
     max_batch: int = Field(
         0, ge=0, le=64, description="waiting stretches of several sessions heard together; 0: 16 on CUDA, 1 on the CPU"
     )

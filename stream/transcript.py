@@ -15,9 +15,25 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The words of one stretch; ``rejected`` says why there are none, and is None when there are some."""
+    """The words of one stretch, or why there are none.
+
+    Attributes:
+        rejected: why there are none: nobody said any.
+        doubted: why there are none though somebody spoke: the model does not believe those it found.
+    """
 
     text: str
     words: tuple[Word, ...]
     language: str
     rejected: str | None = None
+    doubted: str | None = None
+
+    @property
+    def mean_probability(self) -> float:
+        """Return how sure the model is of a word, on average; 0 of no words."""
+        return mean_probability(self.words)
+
+
+def mean_probability(words: tuple[Word, ...]) -> float:
+    """Return the mean probability of words; 0 of none."""
+    return sum(word.probability for word in words) / len(words) if words else 0.0

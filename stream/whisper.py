@@ -17,8 +17,9 @@ from faster_whisper.transcribe import Segment as Stretch
 
 from stream.asr_model import OFFLINE_MODEL, AsrModelError, find_model
 from stream.first_hearing import FirstHearingModel
-from stream.guards import Passage, in_doubt, rejection
+from stream.guards import Passage, doubt, in_doubt, is_silence, rejection
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
+from stream.repetition import without_loops
 from stream.settings import TranscriberSettings
 from stream.short_window import WHOLE_FRAMES, window_frames
 from stream.transcript import Transcript, Word
@@ -26,7 +27,6 @@ from stream.transcript import Transcript, Word
 _log: Final = logging.getLogger(__name__)
 
 _LEAD_MS: Final = 100  # of silence put before the sound: the first word is recognized better
-_TEMPERATURES: Final = (0.0, 0.4)  # one more try, not five: a hard stretch would take seconds
 _TOKENS_PER_S: Final = 12  # faster than anybody talks; stops loops early
 _MIN_TOKENS: Final = 32
 _MAX_TOKENS: Final = 224  # in 30 s: half of what the network can hold, as Whisper itself limits it
@@ -49,6 +49,11 @@ class Sound:
         if self.samples.ndim != 1:
             message = f"sound is (n,) samples, got {self.samples.shape}"
             raise ValueError(message)
+
+    @property
+    def duration_ms(self) -> float:
+        """Return how long it lasts."""
+        return len(self.samples) / SAMPLES_PER_MS
 
 
 class Whisper:
@@ -120,8 +125,7 @@ class Whisper:
             _with_lead(sound),
             language=self.told_language(language),
             beam_size=self._settings.beam_size,
-            best_of=1,
-            temperature=list(_TEMPERATURES),
+            temperature=0.0,
             compression_ratio_threshold=self._settings.compression_ratio_threshold,
             log_prob_threshold=self._settings.log_probability_threshold,
             no_speech_threshold=None,  # ours says why; faster-whisper's drops without a word
@@ -130,7 +134,7 @@ class Whisper:
             max_new_tokens=_token_limit(len(sound.samples)),
             vad_filter=False,  # the segmenter's VAD has done it
         )
-        return _guarded([_passage(stretch) for stretch in stretches], sound, info.language, self._settings)
+        return _guarded([_passage(stretch, sound) for stretch in stretches], sound, info.language, self._settings)
 
     def _hear_short(self, sounds: Sequence[Sound], language: str | None) -> Iterator[Transcript | None]:
         padded = [_with_lead(sound) for sound in sounds]
@@ -144,9 +148,9 @@ class Whisper:
             max_tokens=max(limits),
         )
         for sound, hearing, limit in zip(sounds, hearings, limits, strict=True):
-            passages = [_passage(stretch) for stretch in hearing.stretches]
+            passages = [_passage(stretch, sound) for stretch in hearing.stretches]
             whole = hearing.complete and hearing.tokens < limit
-            sure = whole and not in_doubt(passages, self._settings)
+            sure = whole and not in_doubt(passages, self._settings) and not _loops(passages, sound)
             yield _guarded(passages, sound, spoken, self._settings) if sure else None
 
 
@@ -199,10 +203,9 @@ def _token_limit(samples: int) -> int:
     return min(_MAX_TOKENS, _MIN_TOKENS + math.ceil(samples / SAMPLE_RATE * _TOKENS_PER_S))
 
 
-def _passage(stretch: Stretch) -> Passage:
-    """Return a stretch as the guards take it; its times still begin at the lead."""
+def _passage(stretch: Stretch, sound: Sound) -> Passage:
     words = tuple(
-        Word(word.word.strip(), float(word.start) * 1000, float(word.end) * 1000, float(word.probability))
+        _in_media_time(word.word.strip(), float(word.start) * 1000, float(word.end) * 1000, word.probability, sound)
         for word in stretch.words or ()
     )
     return Passage(
@@ -214,20 +217,40 @@ def _passage(stretch: Stretch) -> Passage:
     )
 
 
+def _in_media_time(text: str, start_ms: float, end_ms: float, probability: float, sound: Sound) -> Word:
+    """Return a word with its times within the sound: the model's may lie in the lead or beyond the end."""
+    start, end = (min(max(time - _LEAD_MS, 0.0), sound.duration_ms) for time in (start_ms, end_ms))
+    return Word(text, sound.start_ms + start, sound.start_ms + max(start, end), float(probability))
+
+
 def _guarded(passages: list[Passage], sound: Sound, language: str, settings: TranscriberSettings) -> Transcript:
-    """Return what is believed; rejected only if nothing is."""
+    """Return what is believed; rejected or doubted only if nothing is."""
     reasons = [rejection(passage, settings) for passage in passages]
-    for reason in filter(None, reasons):
-        _log.info("words at %.0f ms not believed: %s", sound.start_ms, reason)
     kept = [passage for passage, reason in zip(passages, reasons, strict=True) if reason is None]
-    if not kept:
-        return Transcript("", (), language, next((reason for reason in reasons if reason), "no words"))
-    words = tuple(_in_media_time(word, sound) for passage in kept for word in passage.words)
-    return Transcript(" ".join(passage.text for passage in kept), words, language)
+    doubted = doubt(kept, settings)
+    for reason in filter(None, [*reasons, doubted]):
+        _log.info("words at %.0f ms not believed: %s", sound.start_ms, reason)
+    if kept and doubted is None:
+        return _without_loops(kept, sound, language)
+    spoken = doubted or next((reason for reason in reasons if reason and not is_silence(reason)), None)
+    if spoken is not None:
+        return Transcript("", (), language, doubted=spoken)
+    return Transcript("", (), language, next((reason for reason in reasons if reason), "no words"))
 
 
-def _in_media_time(word: Word, sound: Sound) -> Word:
-    """Return the word with its times within the sound: the model's may lie in the lead or beyond the end."""
-    duration_ms = len(sound.samples) / SAMPLES_PER_MS
-    start, end = (min(max(time - _LEAD_MS, 0.0), duration_ms) for time in (word.start_ms, word.end_ms))
-    return Word(word.text, sound.start_ms + start, sound.start_ms + max(start, end), word.probability)
+def _without_loops(passages: list[Passage], sound: Sound, language: str) -> Transcript:
+    words = _words(passages)
+    spoken = without_loops(words, sound.start_ms + sound.duration_ms)
+    if len(spoken) == len(words):
+        return Transcript(" ".join(passage.text for passage in passages), words, language)
+    _log.info("%d words at %.0f ms had no time to be spoken again", len(words) - len(spoken), sound.start_ms)
+    return Transcript(" ".join(word.text for word in spoken), spoken, language)
+
+
+def _loops(passages: list[Passage], sound: Sound) -> bool:
+    words = _words(passages)
+    return len(without_loops(words, sound.start_ms + sound.duration_ms)) < len(words)
+
+
+def _words(passages: list[Passage]) -> tuple[Word, ...]:
+    return tuple(word for passage in passages for word in passage.words)

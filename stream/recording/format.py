@@ -133,6 +133,7 @@ class HeardStep(_Step):
     words: list[tuple[str, float, float, float]] = []
     language: str = ""
     rejected: str | None = None
+    doubted: str | None = None
     failed: str | None = None
     dropped: bool = False
 
@@ -148,12 +149,14 @@ class HeardStep(_Step):
             words=words,
             language=transcript.language,
             rejected=transcript.rejected,
+            doubted=transcript.doubted,
         )
 
     @property
     def transcript(self) -> Transcript:
         """What was heard."""
-        return Transcript(self.text, tuple(Word(*word) for word in self.words), self.language, self.rejected)
+        words = tuple(Word(*word) for word in self.words)
+        return Transcript(self.text, words, self.language, self.rejected, self.doubted)
 
 
 class SeenStep(_Step):

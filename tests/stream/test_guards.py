@@ -1,6 +1,6 @@
 import pytest
 
-from stream.guards import Passage, in_doubt, rejection
+from stream.guards import Passage, doubt, in_doubt, rejection
 from stream.settings import TranscriberSettings
 from stream.transcript import Word
 
@@ -73,6 +73,24 @@ def test_less_likely_words_are_to_be_heard_again(log_probability: float) -> None
 def test_no_words_and_words_that_are_not_believed_are_to_be_heard_again() -> None:
     assert in_doubt([], SETTINGS)
     assert in_doubt([passage("la la la la", compression=3.0)], SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("log_probability", "probability", "doubted"),
+    [(-1.1, 0.45, True), (-0.7, 0.45, False), (-1.1, 0.75, False), (-0.3, 0.95, False)],
+)
+def test_unlikely_words_of_which_each_is_unsure_are_doubted(
+    log_probability: float, probability: float, doubted: bool
+) -> None:
+    heard = passage("how to appen't country seems argan", log_probability=log_probability, probability=probability)
+    assert (doubt([heard], SETTINGS) is not None) == doubted
+    assert doubt([heard], TranscriberSettings(word_probability=0)) is None
+
+
+def test_many_sure_words_outweigh_a_few_unsure_ones() -> None:
+    sure = passage("I did not know you were there and that you waited")
+    assert doubt([sure, passage("a bead", log_probability=-1.2, probability=0.3)], SETTINGS) is None
+    assert doubt([], SETTINGS) is None
 
 
 def test_from_when_on_words_are_doubted_is_a_setting() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from speech_clips import ONE_SENTENCE, noise, silence
+from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, noise, silence
 from waiting import PATIENCE_S
 
 from models.bundle import Bundle
@@ -207,6 +207,19 @@ def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
     talk.session.finish()
     assert talk.emotions()[-1].modalities == ["audio"]
     assert any(isinstance(event, events.Warning) and event.code == "transcript.failed" for event in talk.told)
+
+
+def test_words_that_are_not_believed_are_absent_and_said_so_once(models: LiveModels) -> None:
+    talk = Talk(models)
+    for _ in range(2):  # backwards it is no language that the model knows
+        talk.hear(np.concatenate([read_sound(TWO_SPEAKERS)[::-1], silence(1.0)]))
+    totals = talk.session.finish()
+    emotions = [emotion for emotion in talk.emotions() if emotion.final]
+    assert [emotion.text for emotion in emotions] == [""] * totals.utterances
+    assert all(emotion.modalities == ["audio"] for emotion in emotions)
+    assert [event.code for event in talk.told if isinstance(event, events.Warning)] == ["transcript.doubtful"]
+    assert totals.doubted_transcripts == totals.utterances >= 2
+    assert totals.rejected_transcripts == 0
 
 
 def test_a_microphones_offset_and_rumble_change_neither_words_nor_emotion(

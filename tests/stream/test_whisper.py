@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from faster_whisper import WhisperModel
 from speech_clips import MEDIA, ONE_SENTENCE, TWO_SPEAKERS, noise, silence
 
 from models.sound import read_sound
@@ -94,6 +95,33 @@ def test_doubt_about_one_sound_is_no_doubt_about_another(samples: Samples) -> No
     assert "white" in clip.text
     assert doubtful is None
     assert whisper(12_000).transcribe(samples, 0.0).rejected
+
+
+BACKWARDS = Sound(read_sound(TWO_SPEAKERS)[::-1].copy(), 0.0)
+"""Speech in no language that the model knows."""
+
+
+def test_hearing_the_same_again_gives_the_same_though_it_takes_a_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+    generate = WhisperModel.generate_with_fallback
+    monkeypatch.setattr(
+        WhisperModel, "generate_with_fallback", lambda *given: tries.append(given[-1].beam_size) or generate(*given)
+    )
+    believing = Whisper(
+        TranscriberSettings(device="cpu", threads=1, word_probability=0, log_probability_threshold=-0.5)
+    )
+    tries.clear()  # of its loading
+    heard = {believing.hear_again(BACKWARDS).text for _ in range(3)}
+    assert tries[:2] == [1, 5]
+    assert len(heard) == 1
+    assert heard != {""}
+
+
+def test_words_made_of_another_language_are_doubted_not_taken_for_silence() -> None:
+    assert whisper(12_000).hear([BACKWARDS]) == [None]
+    transcript = whisper(12_000).hear_again(BACKWARDS)
+    assert (transcript.text, transcript.words, transcript.rejected) == ("", (), None)
+    assert transcript.doubted == "not understood"
 
 
 def test_a_sound_longer_than_the_window_is_left_to_the_second_hearing() -> None:

@@ -48,6 +48,7 @@ STEPS = st.one_of(
         text=texts,
         words=st.lists(words, max_size=4),
         rejected=st.none() | texts,
+        doubted=st.none() | texts,
         failed=st.none() | texts,
         dropped=st.booleans(),
     ),
@@ -63,9 +64,11 @@ def test_a_step_is_one_line_and_comes_back_exactly(step: Step) -> None:
     assert STEP.validate_json(line) == step
 
 
-@given(st.lists(st.builds(Word, texts, times, times, st.floats(0, 1)), max_size=4), st.none() | texts)
-def test_a_transcript_comes_back_exactly(said: list[Word], rejected: str | None) -> None:
-    transcript = Transcript("so it is", tuple(said), "en", rejected)
+@given(
+    st.lists(st.builds(Word, texts, times, times, st.floats(0, 1)), max_size=4), st.none() | texts, st.none() | texts
+)
+def test_a_transcript_comes_back_exactly(said: list[Word], rejected: str | None, doubted: str | None) -> None:
+    transcript = Transcript("so it is", tuple(said), "en", rejected, doubted)
     line = line_of(HeardStep.of("a", 3, 40.5, transcript))
     step = STEP.validate_json(line)
     assert isinstance(step, HeardStep)
