@@ -404,13 +404,13 @@ class Session:
         self._absences.note("text.failed", error, utterance if session == self._seat.session else None)
 
     def _keep(self, pending: _Pending) -> None:
+        self._tell_doubt(pending)
         if pending.recognition is None:
             rejected = pending.heard.rejected if pending.heard else None
             self._rejected += rejected is not None
             self.emit(events.UtteranceDiscarded(utterance=pending.segment.utterance, reason=rejected or FAILED))
             return
         self._utterances += 1
-        self._tell_doubt(pending)
         kept = self._recognizer.keep(pending.recognition)
         self._tell(pending, pending.recognition, kept.revision)
         for number, revised in self._revised(kept):
