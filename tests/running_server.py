@@ -228,6 +228,10 @@ def sound(time_ms: int = 0, payload: bytes = SECOND) -> bytes:
     return encode_media(MediaMessage(MediaKind.PCM_S16, time_ms, payload))
 
 
+def chunk_of(time_ms: float) -> AudioChunk:
+    return AudioChunk(time_ms, np.zeros(1_600, np.float32))
+
+
 def picture(time_ms: int = 0) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(file, "JPEG")

@@ -20,13 +20,15 @@ _OWN_FOLDER: Final = 0o700
 class Batch:
     """What came in a while: of each session its blocks and, once known, the size of its pictures; lines without ends.
 
-    What a session's media led to is never in an earlier batch than the media.
+    Of the sessions that ended in it no media comes any more. What a session's media led to is never in an earlier batch
+    than the media.
     """
 
     media: dict[str, list[Block]] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.media or self.steps or self.events)
@@ -86,19 +88,30 @@ class RecordingFiles:
             if lines:
                 file.append("".join(f"{line}\n" for line in lines).encode())
                 file.sync()
+        for session in batch.ended:
+            self._complete(session)
 
     def finish(self) -> None:
         """Complete the media files, so that players find their way in them."""
-        for file, writer in self._media.values():
-            index, patches = writer.end()
-            file.append(index)
-            file.replace(patches)
-            file.sync()
+        for session in list(self._media):
+            self._complete(session)
 
     def close(self) -> None:
         """Close the files; not to be used afterwards."""
         for file in (self._steps, self._events, *(file for file, _ in self._media.values())):
             file.close()
+
+    def _complete(self, session: str) -> None:
+        """Complete the media of a session and close its file: in a room that lives for long, many come and go."""
+        if session not in self._media:
+            return
+        file, writer = self._media[session]
+        index, patches = writer.end()
+        file.append(index)
+        file.replace(patches)
+        file.sync()
+        del self._media[session]
+        file.close()
 
     def _write_media(self, media: Mapping[str, Sequence[Block]], sizes: Mapping[str, tuple[int, int]]) -> None:
         for session, blocks in media.items():

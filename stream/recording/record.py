@@ -106,8 +106,8 @@ class Record:
         with self._guard:
             if self._noting(len(published.text)):
                 self._batch.events.append(published.text)
-            if closed:
-                self._tell.pop(published.event.session, None)
+            if closed and self._tell.pop(published.event.session, None) is not None:
+                self._batch.ended.append(published.event.session)
         if closed and self._alone:
             self.end()
 
@@ -124,7 +124,7 @@ class Record:
         with self._guard:
             if self._noting(len(block.data) + len(line)):
                 self._batch.steps.append(line)
-                if block.data:
+                if block.data and session in self._tell:  # else it was given up, and its file is complete
                     self._batch.media.setdefault(session, []).append(block)
                 if size is not None:
                     self._batch.sizes[session] = size

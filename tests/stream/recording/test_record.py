@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import av
 import pytest
 from noted_sounds import FACTS, entry, note, noted
 from waiting import wait_until
@@ -253,3 +254,25 @@ def test_where_what_writes_them_breaks_it_is_told_and_nothing_is_said_to_be_reco
         assert codes(told) == ["recording.failed"]
         assert not record.running
         assert not recorder.begin("another").running
+
+
+def test_the_files_of_sessions_that_have_ended_are_closed_while_the_room_goes_on(tmp_path: Path) -> None:
+    record = Record(tmp_path, FACTS, "a room")
+    for number in range(20):
+        name = f"s{number}"
+        record.session(entry(name), lambda _: None)
+        record.add(name, Block(Track.SOUND, 0.0, bytes(3_200)), SoundStep(session=name, time_ms=0.0, samples=1_600))
+        record.published(Published.of(events.SessionClosed(session=name, reason="client", totals=events.Totals())))
+        record.flush(PLENTY)
+        record.add(name, Block(Track.SOUND, 100.0, bytes(32)), SoundStep(session=name, time_ms=100.0, samples=16))
+    assert record._files is not None
+    assert record._files._media == {}
+    (folder,) = tmp_path.iterdir()
+    files = sorted(folder.glob("*.mkv"))
+    assert len(files) == 20
+    for path in files:
+        with av.open(str(path)) as media:
+            assert media.duration == 100_000, "it is complete, with its duration"
+    record.end()
+    record.flush(PLENTY)
+    assert record.closed
