@@ -53,5 +53,5 @@ class RelayedSource:
             self._queue.put(media)
 
     def _broke(self, _: BaseException) -> None:
-        message = f"{self.name} can't be shown any more; the log has the details"
+        message = f"{self.name} can't be shown any more; --verbose shows where"
         self._queue.put(SourceStatus("failed", "relay.error", message))

@@ -95,7 +95,7 @@ class OverlayScreen:
         self.pictures += 1
 
     def _broke(self, error: BaseException) -> None:
-        self._fail(OverlayError(f"drawing the overlay broke ({type(error).__name__}); the log has the details"))
+        self._fail(OverlayError(f"drawing the overlay broke ({type(error).__name__}); --verbose shows where"))
 
     def _fail(self, error: OverlayError) -> None:
         self.error = error

@@ -70,6 +70,7 @@ def test_an_unexpected_error_becomes_a_last_word_without_its_secrets(caplog: pyt
     (status,) = statuses(media)
     assert (status.kind, status.code) == ("failed", "test.error")
     assert "rtsp://host/x" in status.message
+    assert "log" not in status.message
     assert "secret" not in status.message + caplog.text
     assert "Traceback" in caplog.text
 
