@@ -25,7 +25,6 @@ def stream_address(
     *,
     room: str | None = None,
     name: str | None = None,
-    key: str = "",
     position: Position | None = None,
     media: Collection[MediaName] = (),
 ) -> str:
@@ -36,7 +35,7 @@ def stream_address(
     """
     if room is None:
         return _address(server, STREAM, {})
-    return _address(server, STREAM, {"room": room, "name": name, "key": key} | _place(position) | _media(media))
+    return _address(server, STREAM, {"room": room, "name": name} | _place(position) | _media(media))
 
 
 def events_address(

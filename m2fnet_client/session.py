@@ -291,8 +291,9 @@ async def connect(
         UnreachableError: nobody answers.
         RefusedError: the server does not let the client in.
     """
-    address = stream_address(url, room=room, name=name, key=key, position=position, media=media)
-    socket = await open_socket(address, token=token, ca_file=ca_file, max_queue=READ_AHEAD)
+    address = stream_address(url, room=room, name=name, position=position, media=media)
+    key = key if room is not None else ""
+    socket = await open_socket(address, token=token, key=key, ca_file=ca_file, max_queue=READ_AHEAD)
     conversation = Conversation(Progress(position, session_counts=room is None), watching=False)
     session = Session(socket, conversation, name if room is None else None)
     try:

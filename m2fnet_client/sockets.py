@@ -9,8 +9,10 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
+from websockets.typing import Subprotocol
 
 from m2fnet_client.errors import ClientCode, ClientError, RefusedError, UnreachableError
+from stream.protocol import subprotocols
 
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 2.0
@@ -19,13 +21,14 @@ PASSING: Final = frozenset({429, 500, 502, 503, 504})
 
 
 async def open_socket(
-    address: str, *, token: str | None, ca_file: Path | str | None, max_queue: int
+    address: str, *, token: str | None, key: str = "", ca_file: Path | str | None, max_queue: int
 ) -> ClientConnection:
     """Return a connection to ``address``.
 
     Args:
         address: of a WebSocket.
         token: what the server wants to see; goes into a header.
+        key: of a participant who comes back to a room; goes into a header, too.
         ca_file: certificates (PEM) to trust besides those of this machine, for ``wss``.
         max_queue: messages read ahead.
 
@@ -38,6 +41,7 @@ async def open_socket(
         return await connect(
             address,
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
+            subprotocols=[Subprotocol(name) for name in subprotocols(key)] or None,
             compression=None,  # sound and pictures don't shrink
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,

@@ -1,5 +1,6 @@
 """The protocol as an AsyncAPI 3 document, made from the same types that read and write the messages."""
 
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -12,7 +13,18 @@ from pydantic_core import core_schema
 
 from stream.addresses import JOIN_FIELDS, MAX_NAME, PREVIEWS, WATCH_FIELDS
 from stream.events import Event, EventBase, SessionCreated
-from stream.protocol import EVENTS, HEADER, MEDIA_VERSION, STREAM, Auth, ControlMessage, ErrorCode, MediaKind
+from stream.protocol import (
+    EVENTS,
+    HEADER,
+    KEY_SUBPROTOCOL,
+    MEDIA_VERSION,
+    STREAM,
+    SUBPROTOCOL,
+    Auth,
+    ControlMessage,
+    ErrorCode,
+    MediaKind,
+)
 from stream.settings import ServerSettings
 
 Node = dict[str, Any]
@@ -34,7 +46,6 @@ NAME: Final[Node] = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 QUERY_FIELDS: Final[Mapping[str, Node]] = {
     "room": NAME | {"description": "the room to join, or to watch"},
     "name": NAME | {"description": "the participant's; nobody else in the room may have it"},
-    "key": {"type": "string", "description": "of room.state: takes the name over from an old connection"},
     "instance": {"type": "string", "description": "of the last room.state: to get what was missed, with since"},
     "since": {"type": "string", "pattern": "^[0-9]+$", "description": "the last seq that was got"},
     "session": {"type": "string", "description": "to watch one session only"},
@@ -127,7 +138,7 @@ def _stream() -> Node:
         "title": "A participant",
         "description": "Media in, events out: those of the session, or with `room` those of the whole room.",
         "messages": _references([*_controls(), *_event_types(), *_media(MediaKind)]),
-        "bindings": _query(JOIN_FIELDS),
+        "bindings": {"ws": _query(JOIN_FIELDS) | _subprotocols()},
     }
 
 
@@ -137,13 +148,22 @@ def _events() -> Node:
         "title": "A watcher",
         "description": "Events out: those of a room, of a session, or of all sessions.",
         "messages": _references([_type_of(Auth), *_event_types(), *_media(PREVIEWS.values())]),
-        "bindings": _query(WATCH_FIELDS),
+        "bindings": {"ws": _query(WATCH_FIELDS)},
     }
 
 
 def _query(names: Iterable[str]) -> Node:
     fields = {name: dict(QUERY_FIELDS[name]) for name in names}
-    return {"ws": {"query": {"type": "object", "properties": fields, "additionalProperties": False}}}
+    return {"query": {"type": "object", "properties": fields, "additionalProperties": False}}
+
+
+def _subprotocols() -> Node:
+    offered = {
+        "type": "string",
+        "pattern": f"^{re.escape(SUBPROTOCOL)}, {re.escape(KEY_SUBPROTOCOL)}[A-Za-z0-9_-]+$",
+        "description": "the key of room.state: takes the name over from an old connection",
+    }
+    return {"headers": {"type": "object", "properties": {"Sec-WebSocket-Protocol": offered}}}
 
 
 def _operation(action: str, channel: str, names: Iterable[str]) -> Node:

@@ -11,12 +11,20 @@ from urllib.parse import urlsplit
 from websockets.http11 import Request
 
 from serving.guarded_connection import GuardedConnection
-from serving.tokens import NOT_IN_ADDRESS, Guesses, Token, bearer, is_in_address
+from serving.tokens import KEY_NAMES, KEY_NOT_IN_ADDRESS, NOT_IN_ADDRESS, Guesses, Token, bearer, is_in_address
 from serving.waiting import owner_of
 from stream.protocol import ErrorCode, ProtocolError, parse_auth
 from stream.settings import ServerSettings
 
 HOW: Final = 'Authorization: Bearer TOKEN in a header, or {"type": "auth", "token": "TOKEN"} as the first message'
+
+
+def secret_in_address(request: Request) -> str | None:
+    """Return what to do instead, where the address of a request holds what must not be logged; else None."""
+    query = urlsplit(request.path).query
+    if is_in_address(query):
+        return NOT_IN_ADDRESS
+    return KEY_NOT_IN_ADDRESS if is_in_address(query, KEY_NAMES) else None
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
@@ -46,10 +54,10 @@ class Door:
         """Let a plain request in; ``public`` ones need no token.
 
         Raises:
-            Refused: the token is missing, wrong, or in the address.
+            Refused: the token is missing or wrong, or it or a key is in the address.
         """
-        if is_in_address(urlsplit(request.path).query):
-            raise Refused(HTTPStatus.BAD_REQUEST, NOT_IN_ADDRESS)
+        if why := secret_in_address(request):
+            raise Refused(HTTPStatus.BAD_REQUEST, why)
         if public or self.knows(request):
             return
         if bearer(request.headers.get_all("Authorization")) is None:
@@ -63,13 +71,13 @@ class Door:
         """Let a WebSocket in that shows the token, in its request or by its first message.
 
         Raises:
-            ProtocolError: the token is missing, wrong, late, or in the address.
+            ProtocolError: the token is missing, wrong or late, or it or a key is in the address.
             ConnectionClosed: the other end has gone.
         """
         request = socket.request
         assert request is not None  # noqa: S101 - it was answered
-        if is_in_address(urlsplit(request.path).query):
-            raise ProtocolError(ErrorCode.QUERY_INVALID, NOT_IN_ADDRESS)
+        if why := secret_in_address(request):
+            raise ProtocolError(ErrorCode.QUERY_INVALID, why)
         if self._token is None:
             return
         given = bearer(request.headers.get_all("Authorization"))

@@ -19,6 +19,7 @@ from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Response
+from websockets.typing import Subprotocol
 
 from models.threads import broken_parts, note_broken
 from serving import asyncapi
@@ -40,7 +41,7 @@ from serving.waiting import Waiting
 from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
 from stream.events import Event, SessionClosed, Totals
 from stream.preview import Previewer
-from stream.protocol import STREAM, Configure, ErrorCode, ProtocolError
+from stream.protocol import STREAM, SUBPROTOCOL, Configure, ErrorCode, ProtocolError, key_among
 from stream.recording.record import Recorder
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
@@ -121,6 +122,7 @@ class LiveServer:
             ssl_handshake_timeout=limits.handshake_timeout_s if tls else None,
             process_request=self._pages().respond,
             create_connection=GuardedConnection,
+            select_subprotocol=_select_subprotocol,
             server_header=None,  # which versions run here is nobody's business
             compression=None,  # pictures and sound don't shrink, and events are short
             max_size=limits.max_message_bytes,
@@ -268,7 +270,8 @@ class LiveServer:
             raise ProtocolError(ErrorCode.OVERLOADED, "the server is stopping")
         if address.path == STREAM:
             _require_room("sessions", self._hub.broadcast.sessions, limits.max_sessions)
-            return Client(self._hub, socket, parse_join(address.query))
+            key = key_among(socket.request.headers.get_all("Sec-WebSocket-Protocol")) if socket.request else ""
+            return Client(self._hub, socket, parse_join(address.query, key))
         _require_room("watchers", self._count(Watcher), limits.max_watchers)
         watcher = Watcher(self._hub, socket, self._known(parse_watch(address.query)))
         self._watched.set()
@@ -357,6 +360,11 @@ def _require_room(what: str, count: int, limit: int) -> None:
     if count >= limit:
         text = f"the server has {count} {what} already (server.max_{what} is {limit}); try again later"
         raise ProtocolError(ErrorCode.OVERLOADED, text)
+
+
+def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Return ours where it is offered: browsers break off when none of those they offer is taken."""
+    return next((one for one in offered if one == SUBPROTOCOL), None)
 
 
 def _quiet_logger() -> logging.Logger:

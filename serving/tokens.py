@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
-from stream.protocol import MAX_TOKEN
+from stream.protocol import KEY_SUBPROTOCOL, MAX_TOKEN, SUBPROTOCOL
 from stream.settings import ServerSettings
 
 VARIABLE: Final = "M2FNET_TOKEN"
 SHORTEST: Final = 16
-QUERY_NAMES: Final = frozenset({"token", "access_token"})
+TOKEN_NAMES: Final = frozenset({"token", "access_token"})
+KEY_NAMES: Final = frozenset({"key"})
 NOT_IN_ADDRESS: Final = (
     "a token does not belong in an address, because addresses are logged: give it in the header 'Authorization: "
     'Bearer TOKEN\', to a WebSocket also as the first message {"type": "auth", "token": "TOKEN"}, '
     "to a page behind #token="
+)
+KEY_NOT_IN_ADDRESS: Final = (
+    "a key does not belong in an address, because addresses are logged: offer it as a subprotocol of the WebSocket, "
+    f"'Sec-WebSocket-Protocol: {SUBPROTOCOL}, {KEY_SUBPROTOCOL}KEY'"
 )
 FIRST_DELAY_S: Final = 0.25
 LONGEST_DELAY_S: Final = 3.0
@@ -83,10 +88,10 @@ def bearer(authorization: Sequence[str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def is_in_address(query: str) -> bool:
-    """Return whether the query of an address holds a token."""
+def is_in_address(query: str, names: Collection[str] = TOKEN_NAMES) -> bool:
+    """Return whether the query of an address holds a token, or another secret of these names."""
     try:
-        return any(name.lower() in QUERY_NAMES for name, _ in parse_qsl(query, keep_blank_values=True))
+        return any(name.lower() in names for name, _ in parse_qsl(query, keep_blank_values=True))
     except ValueError:
         return False
 

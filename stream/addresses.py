@@ -12,7 +12,7 @@ from stream.topic import Resume
 MAX_NAME: Final = 64
 PREVIEWS: Final[Mapping[str, MediaKind]] = {"video": MediaKind.JPEG, "audio": MediaKind.PCM_S16}
 _JOINERS: Final = "\u200c\u200d"  # Persian words and families of emoji are written with them
-JOIN_FIELDS: Final = ("room", "name", "key", "instance", "since", "media")
+JOIN_FIELDS: Final = ("room", "name", "instance", "since", "media")
 WATCH_FIELDS: Final = ("session", "room", "instance", "since", "media")
 
 Fields = Mapping[str, str]
@@ -23,7 +23,7 @@ class JoinRequest:
     """What a participant asks for in the address of ``/v1/stream``; without a room it gets a session of its own.
 
     Attributes:
-        key: proves that it is who left under this name.
+        key: proves that it is who left under this name; in no address, because addresses are logged.
     """
 
     room: str | None = None
@@ -43,8 +43,8 @@ class WatchRequest:
     media: frozenset[MediaKind] = frozenset()
 
 
-def parse_join(query: str) -> JoinRequest:
-    """Return what the query of ``/v1/stream?…`` asks for; raise :class:`ProtocolError`."""
+def parse_join(query: str, key: str = "") -> JoinRequest:
+    """Return what the query of ``/v1/stream?…`` asks for, with the key beside it; raise :class:`ProtocolError`."""
     asked = query_fields(query, JOIN_FIELDS, "?room=NAME&name=YOU")
     if "room" not in asked:
         if asked:
@@ -52,7 +52,7 @@ def parse_join(query: str) -> JoinRequest:
         return JoinRequest()
     name = clean_name(asked["name"], ErrorCode.NAME_INVALID) if "name" in asked else None
     room = clean_name(asked["room"], ErrorCode.ROOM_INVALID)
-    return JoinRequest(room, name, asked.get("key", ""), _resume(asked), _media(asked))
+    return JoinRequest(room, name, key, _resume(asked), _media(asked))
 
 
 def parse_watch(query: str) -> WatchRequest:

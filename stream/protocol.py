@@ -5,7 +5,7 @@ parsers, and :class:`ClientProtocol` turns that into an ``error`` event.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 from typing import Annotated, Final, Literal
@@ -20,6 +20,8 @@ from stream.settings import ClientSettings, SegmenterSettings, Settings
 
 STREAM: Final = "/v1/stream"
 EVENTS: Final = "/v1/events"
+SUBPROTOCOL: Final = "m2fnet"
+KEY_SUBPROTOCOL: Final = f"{SUBPROTOCOL}.key."
 MEDIA_VERSION: Final = 1
 HEADER: Final = struct.Struct("<BBHI")
 MAX_TEXT: Final = 65_536
@@ -147,6 +149,17 @@ Control = SessionUpdate | SessionClose | Auth
 ControlMessage = Annotated[Control, Field(discriminator="type")]
 _CONTROL: Final[TypeAdapter[Control]] = TypeAdapter(ControlMessage)
 CONTROL_TYPES: Final = ("session.update", "session.close", "auth")
+
+
+def subprotocols(key: str) -> list[str]:
+    """Return what who has a room's ``key`` offers in ``Sec-WebSocket-Protocol``, the one header that pages can set."""
+    return [SUBPROTOCOL, f"{KEY_SUBPROTOCOL}{key}"] if key else []
+
+
+def key_among(offered: Iterable[str]) -> str:
+    """Return the key in the values of ``Sec-WebSocket-Protocol`` headers, empty where there is none."""
+    words = [word.strip() for value in offered for word in value.split(",")]
+    return next((word.removeprefix(KEY_SUBPROTOCOL) for word in words if word.startswith(KEY_SUBPROTOCOL)), "")
 
 
 def encode_media(message: MediaMessage) -> bytes:

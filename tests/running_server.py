@@ -17,7 +17,7 @@ from PIL import Image
 from waiting import PATIENCE_S
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-from websockets.typing import Origin
+from websockets.typing import Origin, Subprotocol
 
 import server
 from models.runtime.engine import ServedName
@@ -30,7 +30,7 @@ from serving.live import LiveServer, Plan
 from stream import events
 from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, encode_media
+from stream.protocol import MediaKind, MediaMessage, encode_media, subprotocols
 from stream.recording.record import Recorder
 from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
@@ -141,6 +141,7 @@ class Running:
         max_queue: int = 16,
         ping_interval: float | None = 20,
         token: str | None = None,
+        key: str = "",
     ) -> ClientConnection:
         address = f"ws://127.0.0.1:{self.port}{path}"
         opening = connect(
@@ -148,6 +149,7 @@ class Running:
             origin=Origin(origin) if origin else None,
             max_queue=max_queue,
             ping_interval=ping_interval,
+            subprotocols=[Subprotocol(name) for name in subprotocols(key)] or None,
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
         )
         return await self.tasks.enter_async_context(opening)

@@ -211,7 +211,7 @@ export class LiveClient extends EventTarget {
     clearTimeout(this.#timer);
     if (this.state === State.CLOSED) this.#begin();
     this.#enter(State.CONNECTING);
-    const socket = new WebSocket(this.#address());
+    const socket = new WebSocket(this.#address(), this.#subprotocols());
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }) => this.#received(data);
@@ -255,9 +255,13 @@ export class LiveClient extends EventTarget {
     if (!this.#room) return this.#url.href;
     const url = new URL(this.#url);
     for (const [name, value] of Object.entries(this.#place.query)) url.searchParams.set(name, value);
-    const key = url.searchParams.has("name") && this.#keys?.getItem(this.#keyName);
-    if (key) url.searchParams.set("key", key);
     return url.href;
+  }
+
+  /** What proves that it is the same participant who comes back: not in the address, because addresses are logged. */
+  #subprotocols() {
+    const key = this.#room && this.#url.searchParams.has("name") && this.#keys?.getItem(this.#keyName);
+    return key ? ["m2fnet", `m2fnet.key.${key}`] : [];
   }
 
   #sendMedia(what, mostWaiting, message) {

@@ -59,13 +59,11 @@ class TestAddresses:
         assert refused.value.code == "address.invalid"
 
     def test_a_participant_says_who_it_is_and_where_it_stood(self) -> None:
-        address = stream_address(
-            "h:1", room="stand up", name="Ana & Bo", key="k", position=Position("life", 7), media=["video"]
-        )
-        assert address == ("ws://h:1/v1/stream?room=stand+up&name=Ana+%26+Bo&key=k&instance=life&since=7&media=video")
+        address = stream_address("h:1", room="stand up", name="Ana & Bo", position=Position("life", 7), media=["video"])
+        assert address == ("ws://h:1/v1/stream?room=stand+up&name=Ana+%26+Bo&instance=life&since=7&media=video")
 
     def test_a_session_of_its_own_asks_for_nothing(self) -> None:
-        assert stream_address("h:1", name="Ana", key="k", media=["video"]) == "ws://h:1/v1/stream"
+        assert stream_address("h:1", name="Ana", media=["video"]) == "ws://h:1/v1/stream"
 
     def test_a_watcher_says_what_it_wants(self) -> None:
         assert events_address("h:1", room="R", position=Position("life", 0), media=["video", "audio"]) == (

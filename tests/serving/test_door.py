@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from running_server import Running, closing, control, event, get, kinds, running, sound, until
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 import server
 from serving.tokens import ChosenToken, Guesses
@@ -102,6 +104,25 @@ class TestTokenOfAWebSocket:
             assert (refused["code"], close_code, reason) == ("query.invalid", 1008, "query.invalid")
             assert "first message" in refused["message"]
             assert SECRET not in json.dumps(refused)
+
+    @pytest.mark.parametrize("path", ["/v1/stream?room=call&name=Ana&key=", "/v1/events?Key="])
+    async def test_nor_does_the_key_of_a_room_belong_there(self, path: str) -> None:
+        async with running() as run:
+            (refused,), close_code, _ = await closing(await run.open(path + SECRET))
+            assert (refused["code"], close_code) == ("query.invalid", 1008)
+            assert "Sec-WebSocket-Protocol: m2fnet, m2fnet.key.KEY" in refused["message"]
+            assert SECRET not in json.dumps(refused)
+            status, _, body = await get(run.port, f"/call?room=R&key={SECRET}")
+            assert status == 400
+            assert SECRET.encode() not in body
+
+    @pytest.mark.parametrize("offered", ["chat", "chat, m2fnet", "m2fnet"])
+    async def test_other_subprotocols_do_no_harm(self, offered: str) -> None:
+        async with running() as run:
+            names = [Subprotocol(name) for name in offered.split(", ")]
+            async with connect(f"ws://127.0.0.1:{run.port}/v1/stream", subprotocols=names) as client:
+                assert (await event(client))["type"] == "session.created"
+                assert client.subprotocol == ("m2fnet" if "m2fnet" in names else None)
 
     async def test_where_none_is_needed_it_does_no_harm(self) -> None:
         async with running() as run:

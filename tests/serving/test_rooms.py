@@ -120,9 +120,10 @@ async def test_a_name_that_is_taken_is_refused_and_the_key_takes_it_over() -> No
     async with running() as run:
         first = await run.open("/v1/stream?room=call&name=Ana")
         state, _ = await joined(first)
-        (refused,), code, _ = await closing(await run.open("/v1/stream?room=call&name=ANA&key=guess"))
+        (refused,), code, _ = await closing(await run.open("/v1/stream?room=call&name=ANA", key="guess"))
         assert (refused["code"], refused["fatal"], code) == ("name.taken", True, 1008)
-        again = await run.open(f"/v1/stream?room=call&name=Ana&key={state['key']}")
+        again = await run.open("/v1/stream?room=call&name=Ana", key=state["key"])
+        assert again.subprotocol == "m2fnet"
         new_state, _ = await joined(again)
         assert new_state["session"] != state["session"]
         got, code, _ = await closing(first)

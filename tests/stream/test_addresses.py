@@ -53,7 +53,7 @@ class TestJoinRequest:
         assert parse_join("") == JoinRequest()
 
     def test_all_that_can_be_asked(self) -> None:
-        asked = parse_join("room=stand-up&name=Ana&key=k&instance=x&since=0&media=video")
+        asked = parse_join("room=stand-up&name=Ana&instance=x&since=0&media=video", "k")
         assert asked == JoinRequest("stand-up", "Ana", "k", Resume("x", 0), frozenset({MediaKind.JPEG}))
 
     @pytest.mark.parametrize(

@@ -265,8 +265,8 @@ def test_lost_connection_goes_on_where_it_was(joined: Room) -> None:
         "media": "video",
         "instance": "i1",
         "since": str(seen),
-        "key": "k3y",
     }
+    assert socket.protocols == ["m2fnet", "m2fnet.key.k3y"]
     joined.state(session="own2", key="k4y", resumed=True)
     joined.say(1, 5_000, text="missed")
     expect(joined.page.locator("#dialog li .text")).to_have_text(["before", "missed"])
@@ -295,7 +295,7 @@ def test_reloaded_page_comes_back_under_its_name(joined: Room) -> None:
     expect(joined.page.get_by_label("I agree")).to_be_checked()
     joined.press_join()
     query = joined.query(joined.streams[-1])
-    assert query["key"] == "k3y"
+    assert joined.streams[-1].protocols == ["m2fnet", "m2fnet.key.k3y"]
     assert "since" not in query  # what was shown is gone: a snapshot is needed
 
 
