@@ -43,10 +43,11 @@ def silence(seconds: float) -> Samples:
 
 
 def word_error_rate(reference: str, text: str) -> float:
-    return float(jiwer.wer(_plain(reference), _plain(text) or "-"))
+    return float(jiwer.wer(plain(reference), plain(text) or "-"))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return the words alone: their case and points differ with what is heard beside them."""
     return " ".join(re.sub(r"[^\w' ]", " ", text.lower()).split())
 
 

@@ -182,4 +182,4 @@ def test_no_secret_in_names_statuses_and_logs(clip: bytes, caplog: pytest.LogCap
     told = source.name + caplog.text + "".join(status.message for status in statuses(media))
     assert SECRET not in told
     assert "127.0.0.1" in source.name
-    assert source._thread.name == f"source {source.name}"
+    assert SECRET not in source._thread.name
