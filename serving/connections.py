@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final
 
@@ -197,19 +197,25 @@ class Client(Connection):
         super().__init__(hub, socket)
         self._member = hub.rooms.join(request, self.end) if request.room is not None else None
         self._channel = self._member.channel if self._member else hub.broadcast.open()
-        self.subscription = hub.broadcast.subscribe(self.outbox.wake, self._interest(request), request.resume)
-        self._name = self._member.name if self._member else None
-        self._protocol = ClientProtocol(hub.settings, self._name, hub.models.check_language)
-        self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
-        self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
-        self._relay = PictureRelay(self._channel, hub.settings.server.preview_fps)
-        self._worker: SessionWorker | None = None
-        self._now = asyncio.get_running_loop().time
-        self._limits = InputLimits(hub.settings.server)
-        self._idle = IdleWatch(hub.settings.server.idle_timeout_s, self._now())
-        if self._member is not None:
-            hub.rooms.announce(self._member)
-        hub.announce(self._channel, self._name)
+        with ExitStack() as undo:  # what breaks must not leave a place taken
+            undo.callback(self._channel.publish, SessionClosed(reason="failed", totals=Totals()))
+            if self._member is not None:
+                undo.callback(hub.rooms.left, self._member, "failed")
+            self.subscription = hub.broadcast.subscribe(self.outbox.wake, self._interest(request), request.resume)
+            undo.callback(hub.broadcast.unsubscribe, self.subscription)
+            self._name = self._member.name if self._member else None
+            self._protocol = ClientProtocol(hub.settings, self._name, hub.models.check_language)
+            self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
+            self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
+            self._relay = PictureRelay(self._channel, hub.settings.server.preview_fps)
+            self._worker: SessionWorker | None = None
+            self._now = asyncio.get_running_loop().time
+            self._limits = InputLimits(hub.settings.server)
+            self._idle = IdleWatch(hub.settings.server.idle_timeout_s, self._now())
+            if self._member is not None:
+                hub.rooms.announce(self._member)
+            hub.announce(self._channel, self._name)
+            undo.pop_all()
 
     def receive(self, message: str | bytes) -> None:
         """Do what the message asks for, unless it is too much."""

@@ -106,13 +106,15 @@ async def test_a_session_whose_end_breaks_frees_its_place(
     assert errors() == ["the task connection broke"]
 
 
-async def test_a_connection_that_cannot_be_let_in_is_closed_with_a_reason(
-    monkeypatch: pytest.MonkeyPatch, errors: Callable[[], list[str]]
+@pytest.mark.parametrize("path", [CLIENT, WATCHER, ROOM])
+async def test_a_connection_that_cannot_be_let_in_is_closed_with_a_reason_and_takes_no_place(
+    path: str, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], list[str]]
 ) -> None:
-    async with running() as run:
+    async with running(room_linger_s=0) as run:
         monkeypatch.setattr(Broadcast, "subscribe", boom)
-        _, code, reason = await closing(await run.open(WATCHER))
+        _, code, reason = await closing(await run.open(path))
         assert (code, reason) == (1011, "failed")
+        await run.until(lambda health: health["sessions"] + health["watchers"] + health["rooms"] == 0)
     assert errors() == ["the task connection broke"]
 
 
