@@ -56,8 +56,7 @@ async def open_socket(
         raise ClientError(ClientCode.TLS, message + "its own needs ca_file") from None
     except InvalidURI as error:
         raise ClientError(ClientCode.ADDRESS_INVALID, str(error)) from None
-    # A time-out is an OSError; an answer that is no HTTP is an EOFError or ValueError with websockets before 15.
-    except (OSError, EOFError, ValueError, InvalidHandshake) as error:
+    except (OSError, InvalidHandshake) as error:  # a time-out is an OSError
         why = str(error) or "no answer in time"
         raise UnreachableError(ClientCode.UNREACHABLE, f"no server answers at {_host(address)}: {why}") from None
 
