@@ -1,3 +1,4 @@
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from models.bundle import Bundle, load_bundle, save_bundle
 # No time limits: the machine may be busy.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+# What a shell starts in the background ignores Ctrl-C, and so would what tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
