@@ -16,7 +16,7 @@ import typer
 
 from commands.analyze import analyze
 from commands.check import check
-from commands.common import Config, Set, Verbose, err, group, told
+from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, group, sound_settings, told
 from commands.evaluate import evaluate
 from commands.export import export
 from commands.overlay import overlay
@@ -98,6 +98,8 @@ def serve(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in a browser, where there is one.")
     ] = False,
+    audio_track: AudioTrack = None,
+    audio_channel: AudioChannel = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -117,7 +119,7 @@ def serve(
     with told(verbose=verbose):
         chosen = [("host", host), ("port", port), ("record", record and record.absolute())]
         given = [f"server.{key}={value}" for key, value in chosen if value is not None]
-        settings = load_settings(config, [*(set_ or []), *given])
+        settings = load_settings(config, [*(set_ or []), *given, *sound_settings(audio_track, audio_channel)])
         if settings.server.record is not None and settings.runtime.bundle is not None:
             require_outside([settings.server.record], [settings.runtime.bundle])
         from server import run  # noqa: PLC0415 - see the module's docstring

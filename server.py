@@ -43,6 +43,7 @@ from stream.sources.capture import CaptureSource
 from stream.sources.file import FileSource
 from stream.sources.microphone import MicrophoneSource
 from stream.sources.open import open_source
+from stream.sources.sound_tracks import SoundChoice
 from stream.worker import Emit
 
 log = logging.getLogger("m2fnet.server")
@@ -95,7 +96,8 @@ def open_local(
     """
     max_fps = max_fps or max(settings.vision.max_fps, settings.server.preview_fps)
     try:
-        opened = [open_source(spec, realtime=True, max_fps=max_fps) for spec in sources]
+        sound = SoundChoice(settings.sources.audio_track, settings.sources.audio_channel)
+        opened = [open_source(spec, realtime=True, max_fps=max_fps, sound=sound) for spec in sources]
     except ValueError as error:
         raise ServeError(str(error)) from None
     return [*_open_devices(camera, microphone, max_fps), *opened]

@@ -1,5 +1,6 @@
 """``m2fnet analyze``: media files, as fast as the machine can."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path, PurePath
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.batch import work_through
-from commands.common import Config, Set, Verbose, err, told
+from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
 from commands.outputs import FormOption, ResultOutput, destination
 from models.file_names import shown
 from models.output_checks import require_outside
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from stream.output import ResultWriter
     from stream.settings import Settings
 
+log = logging.getLogger("m2fnet.analyze")
+
 
 def analyze(
     files: Annotated[
@@ -30,6 +33,8 @@ def analyze(
     ],
     format_: FormOption = None,
     output: ResultOutput = None,
+    audio_track: AudioTrack = None,
+    audio_channel: AudioChannel = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -53,7 +58,7 @@ def analyze(
         ffmpeg -i rtsp://camera.local/stream -t 60 -f matroska - | m2fnet analyze -
     """
     with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
+        settings = load_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
         from stream.output import ResultWriter  # noqa: PLC0415 - see cli.py's docstring
         from stream.standard_input import input_name  # noqa: PLC0415 - as above
 
@@ -122,6 +127,8 @@ class Analysis:
         assert self._models is not None, "not started"  # noqa: S101 - a slip of ours
         with as_file(given) as path:
             result = analyze_file(path, models=self._models, settings=self._settings, progress=err.is_terminal)
+        for warning in result.warnings:
+            log.warning("%s: %s", shown(input_name(given)), warning.message)
         self._writer.add(number, result.model_copy(update={"file": shown(input_name(given))}))
 
     def finish(self) -> None:

@@ -95,6 +95,14 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; may be given several times."),
 ]
+AudioTrack = Annotated[
+    int | None,
+    typer.Option("--audio-track", metavar="N", help="Take this sound track, from 1; else the first with sound."),
+]
+AudioChannel = Annotated[
+    int | None,
+    typer.Option("--audio-channel", metavar="N", help="Take only this channel of the sound, from 1; else all."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, with tracebacks of errors.")]
 Data = Annotated[
     Path,
@@ -109,6 +117,12 @@ Data = Annotated[
 
 Runs = Annotated[Path, typer.Option("--runs", file_okay=False, help="Folder of checkpoints, logs and caches.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+def sound_settings(track: int | None, channel: int | None) -> list[str]:
+    """Return the settings that choose among the sound of a source, as ``--set`` has them."""
+    chosen = [("audio_track", track), ("audio_channel", channel)]
+    return [f"sources.{key}={value}" for key, value in chosen if value is not None]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from commands.common import Config, Set, Verbose, err, told
+from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
 from commands.outputs import STDOUT
 from models.output_checks import require_apart
 from stream.config import load_settings
@@ -56,6 +56,8 @@ def overlay(
         typer.Option(min=FADE_RANGE[0], max=FADE_RANGE[1], help="Seconds an utterance stays; 0: until the next."),
     ] = DEFAULT.fade_s,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures a second, at most.")] = 30.0,
+    audio_track: AudioTrack = None,
+    audio_channel: AudioChannel = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -73,7 +75,7 @@ def overlay(
     """
     with told(verbose=verbose):
         look = _look(show, size, position, fade)
-        settings = load_settings(config, set_ or [])
+        settings = load_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
         opened = _source(settings, camera, microphone, source, fps)
         read = getattr(opened, "path", None), config
         _run(settings, opened, _output(output, device, fps, filter(None, read)), look, name)

@@ -52,10 +52,11 @@ def create_media(path: Path, options: Mapping[str, str] | None = None) -> Output
     return av.open(str(path.absolute()), "w", options=dict(options or {}))
 
 
-def audio_stream(container: InputContainer) -> av.AudioStream | None:
-    """Return the stream of sound to use, or None."""
-    stream = container.streams.best("audio")
-    return stream if isinstance(stream, av.AudioStream) and stream.codec_context is not None else None
+def audio_streams(container: InputContainer) -> list[av.AudioStream]:
+    """Return the streams of sound that can be decoded, the one to prefer first."""
+    best = container.streams.best("audio")
+    found = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return sorted(found, key=lambda stream: stream is not best)
 
 
 def video_stream(container: InputContainer) -> av.VideoStream | None:

@@ -1,5 +1,6 @@
 """Reading the sound of a file, or of a stretch of it, as 16 kHz mono."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 
-from models.containers import audio_stream, decoded, open_media, origin_ms, seek, stamp_ms
+from models.containers import audio_streams, decoded, open_media, origin_ms, seek, stamp_ms
 from models.high_pass import HighPass
+from models.resample import Resampler, is_audible
 from models.spectrogram import SAMPLE_RATE
 
 Samples = npt.NDArray[np.float32]
@@ -23,7 +25,7 @@ class NoSoundError(ValueError):
 
 
 def read_sound(path: Path, start_ms: float = 0.0, end_ms: float | None = None) -> Samples:
-    """Return ``(samples,)`` float32 in [-1, 1] at 16 kHz, all channels mixed.
+    """Return ``(samples,)`` float32 in [-1, 1] at 16 kHz, all channels mixed; of several tracks the first not empty.
 
     Args:
         path: any media file.
@@ -35,8 +37,7 @@ def read_sound(path: Path, start_ms: float = 0.0, end_ms: float | None = None) -
         ValueError: the file can't be opened or decoded.
     """
     try:
-        with open_media(path) as container:
-            return _read(container, path, start_ms, end_ms)
+        return _read(path, start_ms, end_ms)
     except (OSError, av.FFmpegError) as error:
         message = f"{path} can't be read as sound: {error}"
         raise ValueError(message) from error
@@ -52,23 +53,35 @@ def read_voice(path: Path, start_ms: float = 0.0, end_ms: float | None = None) -
     return HighPass()(read_sound(path, start_ms, end_ms))
 
 
-def _read(container: InputContainer, path: Path, start_ms: float, end_ms: float | None) -> Samples:
-    stream = audio_stream(container)
-    if stream is None:
-        message = f"{path} has no sound"
-        raise NoSoundError(message)
+def _read(path: Path, start_ms: float, end_ms: float | None) -> Samples:
+    """Return the sound of the first track in which there is any, of the first track if there is none."""
+    first, more = _read_track(path, 0, start_ms, end_ms)
+    others = (_read_track(path, place, start_ms, end_ms)[0] for place in range(1, more + 1))
+    return next((sound for sound in itertools.chain([first], others) if is_audible(sound)), first)
+
+
+def _read_track(path: Path, place: int, start_ms: float, end_ms: float | None) -> tuple[Samples, int]:
+    """Return the sound of one track, and how many there are after it."""
+    with open_media(path) as container:
+        streams = audio_streams(container)
+        if not streams:
+            message = f"{path} has no sound"
+            raise NoSoundError(message)
+        return _stretch(container, streams[place], start_ms, end_ms), len(streams) - place - 1
+
+
+def _stretch(container: InputContainer, stream: av.AudioStream, start_ms: float, end_ms: float | None) -> Samples:
     origin = origin_ms(container)
     seek(container, start_ms - _LEAD_MS)
     begin_ms: float | None = None
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    pieces = []
+    resampler = Resampler()
+    pieces: list[Samples] = []
     for frame in _until(decoded(container, stream), None if end_ms is None else end_ms + origin):
         begin_ms = (stamp_ms(frame) or origin) - origin if begin_ms is None else begin_ms
-        pieces += resampler.resample(frame)
-    pieces += resampler.resample(None)
+        pieces.append(resampler.push(frame))
     if begin_ms is None:
         return np.zeros(0, np.float32)
-    sound = np.concatenate([piece.to_ndarray()[0] for piece in pieces]).astype(np.float32)
+    sound = np.concatenate([*pieces, resampler.flush()])
     return _cut(sound, start_ms - begin_ms if start_ms > 0 else 0.0, None if end_ms is None else end_ms - begin_ms)
 
 

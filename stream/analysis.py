@@ -18,6 +18,7 @@ from stream.results import AnalysisResult
 from stream.session import Session
 from stream.settings import Settings
 from stream.sources.file import FileSource
+from stream.sources.sound_tracks import SoundChoice
 from stream.tap import TappedSource
 
 SPEAKER: Final = "Speaker"
@@ -70,7 +71,8 @@ def analyze_file(
     except ValueError as error:
         raise AnalysisError(str(error)) from None
     session = Session(models, chosen, told.append, speaker=speaker, live=False)
-    source = FileSource(path, max_fps=2 * chosen.vision.max_fps)
+    sound = SoundChoice(chosen.sources.audio_track, chosen.sources.audio_channel)
+    source = FileSource(path, max_fps=2 * chosen.vision.max_fps, sound=sound)
     with closing(Progress(source.name, shown=progress)) as bar:
         outcome = run_session(TappedSource(source, bar.show), session, threading.Event())
     if outcome.failure is not None:

@@ -179,6 +179,13 @@ class RuntimeSettings(Section):
     )
 
 
+class SourcesSettings(Section):
+    """Files and streams."""
+
+    audio_track: int = Field(0, ge=0, le=256, description="which sound track, from 1; 0: the first with sound in it")
+    audio_channel: int = Field(0, ge=0, le=256, description="only this channel, from 1; 0: all that can be heard")
+
+
 class ServerSettings(Section):
     """The listening port and its limits."""
 
@@ -244,6 +251,7 @@ class Settings(Section):
     vision: VisionSettings = VisionSettings()
     dialog: DialogSettings = DialogSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    sources: SourcesSettings = SourcesSettings()
     server: ServerSettings = ServerSettings()
 
 

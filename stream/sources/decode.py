@@ -1,6 +1,5 @@
 """The sound and pictures of an open PyAV container as media."""
 
-import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -9,53 +8,19 @@ import av
 from av.container import InputContainer
 from av.format import Flags
 
-from models.containers import audio_stream, stamp_ms, video_stream
+from models.containers import stamp_ms, video_stream
 from models.display import Display
-from stream.media import AudioChunk, Media, Samples, SourceStatus, VideoFrame
+from stream.media import Media, SourceStatus, VideoFrame
 from stream.sources.limiter import FrameLimiter
-from stream.sources.resample import Resampler
+from stream.sources.sound_decoder import SoundDecoder, tracks_of
+from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 from stream.sources.tally import StrayTimes, Tally
 from stream.sources.timeline import BROADCAST, RECORDING, Timeline
-from stream.sources.tracks import AudioTrack, Placed, VideoTrack
+from stream.sources.tracks import Placed, VideoTrack
 
 DEFAULT_INTERVAL_MS: Final = 40.0
 MAX_FAILED_READS: Final = 32
 SHORT_BY_MS: Final = 500.0
-
-
-class AudioDecoder:
-    """The sound of one stream."""
-
-    def __init__(self, stream: av.AudioStream, timeline: Timeline) -> None:
-        self.stream = stream
-        self._track = AudioTrack(timeline)
-        self._resampler = Resampler()
-
-    @property
-    def position_ms(self) -> float:
-        """Return the media time decoded up to."""
-        return self._track.position_ms or 0.0
-
-    def decode(self, packet: "av.Packet[Any] | None") -> Iterator[AudioChunk]:
-        """Yield what ``packet`` completes; None: what is still inside.
-
-        Raises:
-            av.FFmpegError: the packet is damaged; the next may be good.
-        """
-        for frame in self.stream.codec_context.decode(packet):
-            raw_ms = stamp_ms(frame)
-            yield from self._placed(raw_ms, self._resampler.push(frame))
-        if packet is None:
-            yield from self._placed(None, self._resampler.flush())
-            yield from itertools.starmap(AudioChunk, self._track.flush())
-
-    def settle(self) -> Iterator[AudioChunk]:
-        """Yield what was kept, if meanwhile the pictures have shown what to think of its times."""
-        return itertools.starmap(AudioChunk, self._track.settle())
-
-    def _placed(self, raw_ms: float | None, samples: Samples) -> Iterator[AudioChunk]:
-        if len(samples):
-            yield from itertools.starmap(AudioChunk, self._track.place(raw_ms, samples))
 
 
 class VideoDecoder:
@@ -63,6 +28,7 @@ class VideoDecoder:
 
     def __init__(self, stream: av.VideoStream, timeline: Timeline, max_fps: float) -> None:
         self.stream = stream
+        self.streams = [stream]
         interval_ms = 1000 / float(stream.average_rate) if stream.average_rate else DEFAULT_INTERVAL_MS
         self._track: VideoTrack[av.VideoFrame] = VideoTrack(timeline, interval_ms)
         self._limiter = FrameLimiter(max_fps)
@@ -100,8 +66,12 @@ class Decoder:
     Args:
         max_fps: pictures a second at most.
         code: begins the status codes.
+        sound: which sound is taken.
         start_ms: the media time of the container's first media.
         now_ms: the clock by which it arrives, where it is live.
+
+    Raises:
+        NoTrackError: it does not have the track that is to be taken.
     """
 
     def __init__(
@@ -110,18 +80,18 @@ class Decoder:
         *,
         max_fps: float,
         code: str,
+        sound: SoundChoice = ANY_SOUND,
         start_ms: float = 0.0,
         now_ms: Callable[[], float] | None = None,
     ) -> None:
         self._container = container
-        sound, pictures = audio_stream(container), video_stream(container)
-        streams = [stream for stream in (sound, pictures) if stream is not None]
-        origin_ms = self._origin_ms = _origin_ms(streams)
+        heard, pictures = tracks_of(container, sound), video_stream(container)
+        origin_ms = self._origin_ms = _origin_ms([*heard[:1], *([] if pictures is None else [pictures])])
         jumps = now_ms is not None or Flags.ts_discont in Flags(container.format.flags)
         timeline = Timeline(origin_ms, start_ms, trust=BROADCAST if jumps else RECORDING, now_ms=now_ms)
-        self.audio = None if sound is None else AudioDecoder(sound, timeline)
+        self.audio = SoundDecoder(heard, sound, timeline, code) if heard else None
         self.video = None if pictures is None else VideoDecoder(pictures, timeline, max_fps)
-        self._expected_ms = _end_ms(streams, origin_ms, start_ms)
+        self._start_ms = start_ms
         self._timeline, self._strays = timeline, StrayTimes(timeline, code)
         self._damaged = Tally(f"{code}.damaged", "skipped {count} damaged part(s) so far; the rest is decoded")
 
@@ -133,7 +103,8 @@ class Decoder:
     @property
     def expected_ms(self) -> float:
         """Return the media time at which the container says it ends; 0 when it doesn't say."""
-        return self._expected_ms or 0.0
+        streams = [decoder.stream for decoder in self._decoders()]
+        return _end_ms(streams, self._origin_ms, self._start_ms) or 0.0
 
     @property
     def position_ms(self) -> float:
@@ -159,7 +130,7 @@ class Decoder:
         Raises:
             av.FFmpegError: the container can't be read on (a connection is lost, a disk fails).
         """
-        by_index = {decoder.stream.index: decoder for decoder in self._decoders()}
+        by_index = {stream.index: decoder for decoder in self._decoders() for stream in decoder.streams}
         for packet in self._packets():
             if packet is None:
                 yield from self._told()
@@ -168,19 +139,20 @@ class Decoder:
                 yield from self._settled()
         for decoder in self._decoders():
             yield from self._guarded(decoder.decode(None))
-        yield from self._strays.told()
+        yield from self._settled()
         yield from self._strays.rest()
         yield from _present(self._damaged.rest())
 
-    def _decoders(self) -> list[AudioDecoder | VideoDecoder]:
+    def _decoders(self) -> list[SoundDecoder | VideoDecoder]:
         return [decoder for decoder in (self.audio, self.video) if decoder is not None]
 
     def _packets(self) -> Iterator["av.Packet[Any] | None"]:
         """Yield the packets, and None for each place that could not be read."""
         failures = 0
+        streams = [stream for decoder in self._decoders() for stream in decoder.streams]
         while failures < MAX_FAILED_READS:
             try:
-                for packet in self._container.demux([decoder.stream for decoder in self._decoders()]):
+                for packet in self._container.demux(streams):
                     failures = 0
                     # The empty ones at the end flush the decoders, which is done once, whatever the end was.
                     if packet.size:
@@ -203,6 +175,8 @@ class Decoder:
         for decoder in self._decoders():
             yield from decoder.settle()
         yield from self._strays.told()
+        if self.audio is not None:
+            yield from self.audio.news()
 
     def _told(self) -> Iterator[SourceStatus]:
         yield from _present(self._damaged.add())

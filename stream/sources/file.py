@@ -14,6 +14,8 @@ from stream.sources.base import Source
 from stream.sources.decode import Decoder
 from stream.sources.interleave import interleave
 from stream.sources.pace import paced
+from stream.sources.sound_decoder import NoTrackError
+from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 
 DEFAULT_MAX_FPS: Final = 10.0
 
@@ -21,21 +23,30 @@ DEFAULT_MAX_FPS: Final = 10.0
 class FileSource(Source):
     """The sound and pictures of a file, in the order of their times; never drops, waits for its reader.
 
-    ``realtime``: at its own speed instead of as fast as it is read. ``max_fps``: pictures a second at most.
+    ``realtime``: at its own speed instead of as fast as it is read. ``max_fps``: pictures a second at most. ``sound``:
+    which of its sound is taken.
     """
 
     kind: ClassVar[str] = "file"
 
-    def __init__(self, path: Path | str, *, realtime: bool = False, max_fps: float = DEFAULT_MAX_FPS) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        realtime: bool = False,
+        max_fps: float = DEFAULT_MAX_FPS,
+        sound: SoundChoice = ANY_SOUND,
+    ) -> None:
         self.path = Path(path)
         super().__init__(shown(self.path.name), live=False)
         self._realtime = realtime
         self._max_fps = max_fps
+        self._sound = sound
 
     def _media(self) -> Generator[Media]:
         self.check()
         with self._open() as container:
-            decoder = Decoder(container, max_fps=self._max_fps, code=self.kind)
+            decoder = self._decoder(container)
             if not decoder.has_streams:
                 self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
             yield self._status("opened", "opened", f"{self.name}: {describe(decoder)}")
@@ -74,6 +85,12 @@ class FileSource(Source):
         except av.FFmpegError as error:
             message = f"{self.name} is not a media file, or is cut off before its index ({error.strerror})"
             self._fail("not_media", message)
+
+    def _decoder(self, container: InputContainer) -> Decoder:
+        try:
+            return Decoder(container, max_fps=self._max_fps, code=self.kind, sound=self._sound)
+        except NoTrackError as error:
+            self._fail("no_track", f"{self.name} {error}")
 
     def _read(self, decoder: Decoder) -> Generator[Media]:
         try:

@@ -1,6 +1,6 @@
 """A stream at a network address: RTSP cameras, HTTP files and streams, RTMP, SRT, UDP."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import ClassVar, Final, NoReturn
 
@@ -18,6 +18,8 @@ from stream.sources.interleave import interleave
 from stream.sources.media_queue import Bounds
 from stream.sources.pace import paced
 from stream.sources.redact import redact_url
+from stream.sources.sound_decoder import NoTrackError
+from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 
 SCHEMES: Final = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp"})
 RECORDED: Final = frozenset({"http", "https"})
@@ -57,6 +59,7 @@ class NetworkSource(Source):
         *,
         realtime: bool = True,
         max_fps: float = DEFAULT_MAX_FPS,
+        sound: SoundChoice = ANY_SOUND,
         backoff: Backoff = NETWORK_BACKOFF,
         timeouts: Timeouts | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class NetworkSource(Source):
         self._url = url
         self._scheme = scheme
         self._max_fps = max_fps
+        self._sound = sound
         self._backoff = backoff
         self._timeouts = timeouts or Timeouts()
         self._clock = LiveClock()
@@ -116,14 +120,26 @@ class NetworkSource(Source):
     def _received(self, container: InputContainer) -> Generator[Media]:
         recorded = self._scheme in RECORDED and container.duration is not None
         start_ms = 0.0 if recorded else max(self._position_ms, self._clock.stamp())
-        now_ms = None if recorded else self._clock.stamp
-        decoder = Decoder(container, max_fps=self._max_fps, code=self.kind, start_ms=start_ms, now_ms=now_ms)
+        decoder = self._decoder(container, start_ms, None if recorded else self._clock.stamp)
         if not decoder.has_streams:
             self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
         yield self._status("opened", "opened", f"{self.name}: {describe(decoder)}")
         for item in self._recording(decoder) if recorded else decoder.media():
             self._note(item)
             yield item
+
+    def _decoder(self, container: InputContainer, start_ms: float, now_ms: Callable[[], float] | None) -> Decoder:
+        try:
+            return Decoder(
+                container,
+                max_fps=self._max_fps,
+                code=self.kind,
+                sound=self._sound,
+                start_ms=start_ms,
+                now_ms=now_ms,
+            )
+        except NoTrackError as error:
+            self._fail("no_track", f"{self.name} {error}")
 
     def _recording(self, decoder: Decoder) -> Generator[Media]:
         """Yield what comes after where the last connection broke off."""

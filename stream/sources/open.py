@@ -7,9 +7,12 @@ from urllib.request import url2pathname
 from stream.sources.base import Source
 from stream.sources.file import DEFAULT_MAX_FPS, FileSource
 from stream.sources.network import NetworkSource
+from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 
 
-def open_source(spec: str, *, realtime: bool, max_fps: float = DEFAULT_MAX_FPS) -> Source:
+def open_source(
+    spec: str, *, realtime: bool, max_fps: float = DEFAULT_MAX_FPS, sound: SoundChoice = ANY_SOUND
+) -> Source:
     """Return a source, not started, for a path, a ``file://`` or a network address.
 
     Whether it is there shows when it is started.
@@ -21,10 +24,10 @@ def open_source(spec: str, *, realtime: bool, max_fps: float = DEFAULT_MAX_FPS) 
         message = "the standard input can't be played live; m2fnet analyze - analyzes what comes from it"
         raise ValueError(message)
     if (path := file_of_address(spec)) is not None:
-        return FileSource(path, realtime=realtime, max_fps=max_fps)
+        return FileSource(path, realtime=realtime, max_fps=max_fps, sound=sound)
     if "://" in spec:
-        return NetworkSource(spec, realtime=realtime, max_fps=max_fps)
-    return FileSource(Path(spec).expanduser(), realtime=realtime, max_fps=max_fps)
+        return NetworkSource(spec, realtime=realtime, max_fps=max_fps, sound=sound)
+    return FileSource(Path(spec).expanduser(), realtime=realtime, max_fps=max_fps, sound=sound)
 
 
 def file_of_address(spec: str) -> str | None:

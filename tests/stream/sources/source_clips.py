@@ -75,6 +75,23 @@ def make_late(path: Path, sound_s: float) -> Path:
     return path
 
 
+def make_tracks(path: Path, *tracks: np.ndarray, rate: int = 16_000) -> Path:
+    """Write sound tracks, each ``(samples,)`` or ``(channels, samples)`` float32 of the same length, side by side."""
+    sounds = [np.atleast_2d(track) for track in tracks]
+    with av.open(str(path), "w") as output:
+        layouts = [{1: "mono", 2: "stereo"}.get(len(sound), f"{len(sound)} channels") for sound in sounds]
+        streams = [output.add_stream("pcm_s16le", rate=rate, layout=layout) for layout in layouts]
+        for start in range(0, sounds[0].shape[1], rate // 10):
+            for stream, sound, layout in zip(streams, sounds, layouts, strict=True):
+                piece = (sound[:, start : start + rate // 10].T.reshape(1, -1) * 32_767).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), format="s16", layout=layout)
+                frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), start
+                output.mux(stream.encode(frame))
+        for stream in streams:
+            output.mux(stream.encode(None))
+    return path
+
+
 def make_titled(path: Path, title: bytes) -> Path:
     """Write a second of sound into a container of any kind; ``title`` is that of the file, its stream and its chapter.
 
