@@ -52,11 +52,13 @@ class SourceStatus:
     """Something that happened to a source; ``ended`` and ``failed`` are its last word.
 
     ``code`` is stable and machine-readable (``camera.lost``); ``message`` says what to do.
+    ``has_sound``: of one that was opened, whether sound is to be expected of it; None where that is not known.
     """
 
     kind: StatusKind
     code: str
     message: str
+    has_sound: bool | None = None
 
     @property
     def final(self) -> bool:

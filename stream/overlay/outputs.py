@@ -17,7 +17,7 @@ from av.container import OutputContainer
 from models.containers import create_media
 from models.file_names import shown
 from models.whole_file import FileError, require_file, whole_file
-from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, VideoFrame
+from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from stream.overlay.drawing import fitted
 
 PACKAGE: Final = "pip install -c constraints.txt -e '.[virtual-camera]'"
@@ -39,6 +39,7 @@ ENDINGS: Final = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".flv", ".ts
 _PROBED: Final = (1280, 720)
 _SOUND_PATIENCE_MS: Final = 1_000.0
 _PICTURE_PATIENCE_MS: Final = 10_000.0  # of sound, the last of which is kept
+_LATE_SOUND_MS: Final = 5_000.0  # by so much sources give pictures before the sound of the same time, at most
 _MILLISECONDS: Final = Fraction(1, 1000)
 
 
@@ -59,6 +60,9 @@ class Output(Protocol):
 
     def picture(self, frame: VideoFrame) -> None:
         """Take a picture; raises :class:`OverlayError` when it can't go on."""
+
+    def expect(self, *, sound: bool) -> None:
+        """Take that there will be sound, or none; told before any media, where it is known."""
 
     def sound(self, chunk: AudioChunk) -> None:
         """Take the sound that belongs to the pictures."""
@@ -100,6 +104,9 @@ class VirtualCamera:
             message = f"the virtual camera takes no more pictures: {error}"
             raise OverlayError(message) from error
 
+    def expect(self, *, sound: bool) -> None:
+        """Take that there will be sound; it makes no difference."""
+
     def sound(self, chunk: AudioChunk) -> None:
         """Pass over sound: the call takes it from the microphone itself."""
 
@@ -137,7 +144,10 @@ def _library() -> ModuleType:
 
 
 class VideoFile:
-    """A file with pictures and, if there is any within the first second, sound; as large as the first picture."""
+    """A file with pictures as large as the first of them, and sound, with silence where there is none.
+
+    Whether there is sound must be known when the first picture comes, or there must be some within a second.
+    """
 
     may_wait = 100
 
@@ -153,10 +163,16 @@ class VideoFile:
         self._file, self._container = _opened(path)
         self._video: Any = None
         self._audio: Any = None
+        self._expected: bool | None = None
+        self._heard = 0  # samples, from media time 0, up to which there is sound in the file
         self._first: VideoFrame | None = None
         self._waiting: deque[AudioChunk | VideoFrame] = deque()
         self._last_ms = -1
         self.left_out = 0
+
+    def expect(self, *, sound: bool) -> None:
+        """Take that there will be sound, or none, which decides how the file is laid out."""
+        self._expected = sound
 
     def picture(self, frame: VideoFrame) -> None:
         """Write a picture."""
@@ -172,6 +188,7 @@ class VideoFile:
         with suppress(_NotWhole), self._told(), self._file:
             if not self._broken:
                 self._begin()
+                self._write_silence(_position(self._last_ms))
                 for stream in (self._video, self._audio):
                     if stream is not None:
                         self._container.mux(stream.encode(None))
@@ -186,11 +203,15 @@ class VideoFile:
                 while self._first is None and self._waited_ms > _PICTURE_PATIENCE_MS:
                     self._waiting.popleft()
                     self.left_out += 1
-                has_sound = any(isinstance(item, AudioChunk) for item in self._waiting)
-                if self._first is not None and (has_sound or self._waited_ms > _SOUND_PATIENCE_MS):
+                known = self._expected is not None or self._has_sound
+                if self._first is not None and (known or self._waited_ms > _SOUND_PATIENCE_MS):
                     self._begin()
             else:
                 self._write(media)
+
+    @property
+    def _has_sound(self) -> bool:
+        return any(isinstance(item, AudioChunk) for item in self._waiting)
 
     @property
     def _waited_ms(self) -> float:
@@ -206,8 +227,9 @@ class VideoFile:
         self._video.width, self._video.height = _even(self._first)
         self._video.pix_fmt = "yuv420p"
         self._video.codec_context.time_base = _MILLISECONDS
-        if any(isinstance(item, AudioChunk) for item in self._waiting):
+        if self._expected or self._has_sound:
             self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+            self._heard = _position(self._waiting[0].time_ms)
         waiting, self._waiting = self._waiting, deque()
         for media in waiting:
             self._write(media)
@@ -215,11 +237,29 @@ class VideoFile:
     def _write(self, media: AudioChunk | VideoFrame) -> None:
         if isinstance(media, VideoFrame):
             self._write_picture(media)
-        elif self._audio is not None:
-            sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(media.samples[None]), format="fltp", layout="mono")
-            sound.sample_rate, sound.time_base = SAMPLE_RATE, Fraction(1, SAMPLE_RATE)
-            sound.pts = round(media.time_ms * SAMPLES_PER_MS)
-            self._container.mux(self._audio.encode(sound))
+            # Not later than that, so that a player need not look for it far from its pictures.
+            self._write_silence(_position(media.time_ms - _LATE_SOUND_MS))
+        elif self._audio is None:
+            self.left_out += 1
+        else:
+            begin = _position(media.time_ms)
+            self._write_silence(begin)
+            rest = media.samples[max(0, self._heard - begin) :]
+            self.left_out += not len(rest)
+            self._write_sound(rest)
+
+    def _write_silence(self, until: int) -> None:
+        """Let the sound of the file reach so many samples; there is none of the source's before."""
+        while self._audio is not None and self._heard < until:
+            self._write_sound(np.zeros(min(until - self._heard, SAMPLE_RATE), np.float32))
+
+    def _write_sound(self, samples: Samples) -> None:
+        if not len(samples):
+            return
+        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="fltp", layout="mono")
+        sound.sample_rate, sound.time_base, sound.pts = SAMPLE_RATE, Fraction(1, SAMPLE_RATE), self._heard
+        self._heard += len(samples)
+        self._container.mux(self._audio.encode(sound))
 
     def _write_picture(self, frame: VideoFrame) -> None:
         time_ms = round(frame.time_ms)
@@ -263,6 +303,11 @@ def _opened(path: Path) -> tuple[ExitStack, OutputContainer]:
         whole.__exit__(type(error), error, None)
         message = f"{shown(path)} can't be written: {error}; {advice}"
     raise OverlayError(message)
+
+
+def _position(time_ms: float) -> int:
+    """Return the sample at a media time."""
+    return round(time_ms * SAMPLES_PER_MS)
 
 
 def _even(frame: VideoFrame) -> tuple[int, int]:

@@ -58,6 +58,8 @@ class OverlayScreen:
         if not isinstance(media, SourceStatus):
             self._now_ms = max(self._now_ms, media.time_ms)
             self._queue.put(media)
+        elif media.kind == "opened":
+            self._queue.put(media)
 
     def tell(self, event: Event) -> None:
         """Take an event; from any thread."""
@@ -78,14 +80,18 @@ class OverlayScreen:
     def _work(self) -> None:
         try:
             try:
-                while isinstance(media := self._queue.get(), AudioChunk | VideoFrame):
+                while (media := self._queue.get()) is not None and media is not _END:
                     self._pass_on(media)
             finally:
                 self._output.close()
         except OverlayError as error:
             self._fail(error)
 
-    def _pass_on(self, media: AudioChunk | VideoFrame) -> None:
+    def _pass_on(self, media: Media) -> None:
+        if isinstance(media, SourceStatus):
+            if media.has_sound is not None:
+                self._output.expect(sound=media.has_sound)
+            return
         if isinstance(media, AudioChunk):
             self._output.sound(media)
             return

@@ -102,6 +102,9 @@ class Source(ABC):
     def _status(self, kind: StatusKind, what: str, message: str) -> SourceStatus:
         return SourceStatus(kind, f"{self.kind}.{what}", message)
 
+    def _opened(self, message: str, *, has_sound: bool | None = None) -> SourceStatus:
+        return SourceStatus("opened", f"{self.kind}.opened", message, has_sound)
+
     def _fail(self, what: str, message: str) -> NoReturn:
         code = f"{self.kind}.{what}"
         raise SourceError(code, message)

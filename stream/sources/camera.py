@@ -68,7 +68,7 @@ class CameraSource(Source):
 
     def _picture(self, time_ms: float, image: cv2.typing.MatLike) -> Generator[Media]:
         if not self._given:
-            yield self._status("opened", "opened", f"{self.name}: {image.shape[1]}x{image.shape[0]}")
+            yield self._opened(f"{self.name}: {image.shape[1]}x{image.shape[0]}", has_sound=False)
         self._given += 1
         yield VideoFrame(time_ms, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 

@@ -48,6 +48,8 @@ class CaptureSource(Source):
                         going.remove(part)
                         last_words.append(item)
                         yield replace(item, kind="warning")
+                    elif isinstance(item, SourceStatus):
+                        yield replace(item, has_sound=True)  # one of the two is a microphone
                     else:
                         yield item
         finally:

@@ -49,7 +49,7 @@ class FileSource(Source):
             decoder = self._decoder(container)
             if not decoder.has_streams:
                 self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
-            yield self._status("opened", "opened", f"{self.name}: {describe(decoder)}")
+            yield self._opened(f"{self.name}: {describe(decoder)}", has_sound=decoder.audio is not None)
             media = interleave(self._read(decoder))
             yield from paced(media, self._stopping) if self._realtime else media
             if not self._stopping.is_set():

@@ -61,7 +61,8 @@ class MicrophoneSource(Source):
         rate, channels = self._format(sounddevice, found)
         track, resampler = AudioTrack(Timeline(0.0, trust=OWN_CLOCK)), Resampler()
         with closing(self._started(sounddevice, found, rate, channels)):
-            yield self._status("opened", "opened", f"{self.name}: {found['name']}, {rate} Hz, {channels} channel(s)")
+            opened = f"{self.name}: {found['name']}, {rate} Hz, {channels} channel(s)"
+            yield self._opened(opened, has_sound=True)
             for block in self._recorded():
                 if block.overflow and (warning := self._overflow.add()):
                     yield warning

@@ -123,7 +123,7 @@ class NetworkSource(Source):
         decoder = self._decoder(container, start_ms, None if recorded else self._clock.stamp)
         if not decoder.has_streams:
             self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
-        yield self._status("opened", "opened", f"{self.name}: {describe(decoder)}")
+        yield self._opened(f"{self.name}: {describe(decoder)}", has_sound=decoder.audio is not None)
         for item in self._recording(decoder) if recorded else decoder.media():
             self._note(item)
             yield item

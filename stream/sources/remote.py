@@ -84,7 +84,7 @@ class RemoteSource(Source):
         )
 
     def _media(self) -> Generator[Media]:
-        yield self._status("opened", "opened", f"{self.name} is connected")
+        yield self._opened(f"{self.name} is connected")
         ended = False
         while not ended:
             item = self._inbox.get(self._patience_s)

@@ -70,10 +70,14 @@ class Kept:
     left_out = 0
 
     def __init__(self, *, broken: bool = False) -> None:
+        self.expected: list[bool] = []
         self.pictures: list[VideoFrame] = []
         self.sounds: list[AudioChunk] = []
         self.closed = False
         self._broken = broken
+
+    def expect(self, *, sound: bool) -> None:
+        self.expected.append(sound)
 
     def picture(self, frame: VideoFrame) -> None:
         if self._broken:
@@ -181,6 +185,79 @@ def test_file_has_pictures_at_their_times_and_the_sound(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert samples == pytest.approx(16_000, abs=2048)
+
+
+def loud(path: Path) -> list[tuple[float, float]]:
+    """Return from when to when, in seconds, there is sound in a file, to a twentieth of a second."""
+    levels = np.zeros(2_000)
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            assert frame.time is not None
+            samples = frame.to_ndarray()[0]
+            at = np.floor(20 * (frame.time + np.arange(len(samples)) / frame.sample_rate)).astype(int)
+            np.maximum.at(levels, at[at >= 0], np.abs(samples[at >= 0]))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], levels > 0.1, [0]]).astype(int)))
+    return [(begin / 20, end / 20) for begin, end in edges.reshape(-1, 2)]
+
+
+def write(path: Path, talks: list[tuple[int, int]], pictures: tuple[int, int], *, expected: bool | None) -> VideoFile:
+    """Write pictures and talks, each from one millisecond to another, in the order of their times."""
+    output = VideoFile(path, 25)
+    if expected is not None:
+        output.expect(sound=expected)
+    tone = np.tile(np.float32([0.5, -0.5, 0.2, -0.2]), 160)
+    media: list[AudioChunk | VideoFrame] = [picture(time) for time in range(*pictures, 40)]
+    media += [AudioChunk(time, tone) for talk in talks for time in range(*talk, 40)]
+    for item in sorted(media, key=lambda item: item.time_ms):
+        output.picture(item) if isinstance(item, VideoFrame) else output.sound(item)
+    output.close()
+    return output
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
+@pytest.mark.parametrize(
+    ("talks", "pictures"),
+    [
+        ([(3_000, 4_000)], (0, 5_000)),
+        ([(12_000, 13_000)], (0, 14_000)),
+        ([(0, 1_000), (2_000, 2_400), (10_000, 11_000)], (0, 12_000)),
+        ([(0, 1_000), (4_000, 5_000)], (2_000, 5_000)),
+        ([(1_000, 2_000)], (0, 6_000)),
+        ([(2_000, 4_000)], (0, 1_000)),
+    ],
+)
+def test_sound_is_in_the_file_when_it_was(
+    tmp_path: Path, ending: str, talks: list[tuple[int, int]], pictures: tuple[int, int]
+) -> None:
+    path = tmp_path / f"out.{ending}"
+    output = write(path, talks, pictures, expected=True)
+    assert output.left_out == 0
+    heard = loud(path)
+    assert len(heard) == len(talks)
+    for (begin, end), (begin_ms, end_ms) in zip(heard, talks, strict=True):
+        assert begin == pytest.approx(begin_ms / 1_000, abs=0.1)
+        assert end == pytest.approx(end_ms / 1_000, abs=0.1)
+    with av.open(str(path)) as container:
+        (first, *_) = [frame.time for frame in container.decode(video=0)]
+    assert first == pytest.approx(pictures[0] / 1_000, abs=0.05)
+
+
+def test_a_source_without_sound_gives_a_file_without(tmp_path: Path) -> None:
+    write(tmp_path / "out.mp4", [], (0, 2_000), expected=False)
+    assert streams(tmp_path / "out.mp4") == ["video"]
+
+
+@pytest.mark.parametrize("expected", [None, False])
+def test_sound_that_comes_unexpected_is_counted(tmp_path: Path, expected: bool | None) -> None:
+    output = write(tmp_path / "out.mp4", [(3_000, 4_000)], (0, 5_000), expected=expected)
+    assert (streams(tmp_path / "out.mp4"), output.left_out) == (["video"], 25)
+
+
+def test_the_output_is_told_whether_there_will_be_sound() -> None:
+    output = Kept()
+    opened = SourceStatus("opened", "file.opened", "given", has_sound=True)
+    show(Given(opened, picture(0), sound(0), END), output)
+    assert (output.expected, len(output.pictures), len(output.sounds)) == ([True], 1, 1)
 
 
 def test_sound_without_pictures_is_kept_for_ten_seconds_and_the_rest_counted(tmp_path: Path) -> None:
