@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.endpointing import Decision, Endpointer, EndReason
+from stream.loudness import levelled
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples
 from stream.sample_buffer import SampleBuffer
 from stream.sentences import complete_sentences, in_order
@@ -24,7 +25,7 @@ _MARGIN = 100 * SAMPLES_PER_MS  # how far the model's word times may be off
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """The sound of one utterance, or of what there is of it so far: ``(n,)`` float32, 16 kHz."""
+    """The sound of one utterance, or of what there is of it so far: ``(n,)`` float32, 16 kHz, louder if it was quiet."""
 
     utterance: int
     start_ms: float
@@ -200,7 +201,7 @@ class Segmenter:
                 return Discarded(decision.utterance, "too short")
 
     def _segment(self, utterance: int, start: int, end: int) -> Segment:
-        return Segment(utterance, self._time(start), self._time(end), self._buffer.read(start, end))
+        return Segment(utterance, self._time(start), self._time(end), levelled(self._buffer.read(start, end)))
 
     def _time(self, position: int) -> float:
         return (self._origin_ms or 0.0) + position / SAMPLES_PER_MS

@@ -22,6 +22,7 @@ from stream.dialog import DialogUtterance
 from stream.engine_news import EngineNews
 from stream.events import Event, Latency, Totals, UtteranceKey
 from stream.live_models import LiveModels
+from stream.loudness import LevelledDetector
 from stream.media import AudioChunk, VideoFrame
 from stream.recognizer import Kept, NoEmotionError, Recognition, Recognizer
 from stream.seat import Seat
@@ -37,6 +38,7 @@ from stream.segmenter import (
 )
 from stream.settings import Settings
 from stream.shared_dialog import SharedDialog
+from stream.sound_check import SoundCheck
 from stream.transcript import Transcript, Word
 from stream.vad import SpeechDetector
 from stream.vision import FaceAnalyzer, MakeSight, Vision
@@ -94,7 +96,8 @@ class Session:
         self._models, self._settings, self.emit = models, settings, emit
         self._speaker, self._live = speaker, live
         self._high_pass = HighPass()
-        self._segmenter = Segmenter(settings.segmenter, SpeechDetector())
+        self._sound = SoundCheck()
+        self._segmenter = Segmenter(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
         self._key = uuid4().hex  # tells the runtime whose requests are whose
         self._seat = seat or Seat(SharedDialog(settings.dialog.window))
         self._absences = Absences(self.emit)
@@ -130,6 +133,7 @@ class Session:
             self._audio_chunks += 1
             self._now_ms = media.end_ms
             self._end_ms = max(self._end_ms, media.end_ms)
+            self._sound.take(media.samples)
             self._handle(self._segmenter.push(replace(media, samples=self._high_pass(media.samples))))
             self._ask_partial()
         self.poll()
@@ -146,6 +150,7 @@ class Session:
             self._ended_media = True
             self._drop_partial()
             self._handle(self._segmenter.finish())
+            self._tell_sound(spoken=False, ended=True)
 
     def finish(self) -> Totals:
         """End the utterance in progress, tell all that is left and return the totals; later calls only return them."""
@@ -239,6 +244,7 @@ class Session:
 
     def _ended(self, event: UtteranceEnd) -> None:
         self._drop_partial()
+        self._tell_sound(spoken=True, ended=False)
         if self._open is not None and self._open.utterance == event.segment.utterance:
             self._open = None
         early = self._pending[-1] if self._pending else None
@@ -423,6 +429,10 @@ class Session:
         except NoEmotionError as error:
             self._absences.note("emotion.failed", error)
             return []
+
+    def _tell_sound(self, *, spoken: bool, ended: bool) -> None:
+        for warning in self._sound.news(spoken=spoken, ended=ended):
+            self.emit(warning)
 
     def _tell_doubt(self, pending: _Pending) -> None:
         for warning in self._belief.keep(pending.segment.utterance, pending.heard or _NO_WORDS):

@@ -9,7 +9,9 @@ from stream.events import Event
 
 TOLERANCE: Final = 1e-4
 _PIXELS: Final = 0.1
-_COMPUTED_WARNINGS: Final = frozenset({"transcript.failed", "transcript.doubtful", "faces.failed"})
+_COMPUTED_WARNINGS: Final = frozenset(
+    {"transcript.failed", "transcript.doubtful", "sound.quiet", "sound.clipped", "sound.background", "faces.failed"}
+)
 _MACHINE: Final = frozenset({"seq", "latency", "interval_ms"})  # how fast it was, and where it stands among others
 
 Key = tuple[str, ...]

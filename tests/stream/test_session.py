@@ -222,6 +222,14 @@ def test_words_that_are_not_believed_are_absent_and_said_so_once(models: LiveMod
     assert totals.rejected_transcripts == 0
 
 
+def test_very_quiet_speech_is_heard_and_said_to_be_quiet(models: LiveModels, sentence: Samples) -> None:
+    talk = Talk(models)
+    talk.hear(np.concatenate([sentence * np.float32(10 ** (-50 / 20)), silence(1.0)]))
+    talk.session.finish()
+    assert "white" in talk.emotions()[-1].text.lower()
+    assert [event.code for event in talk.told if isinstance(event, events.Warning)] == ["sound.quiet"]
+
+
 def test_a_microphones_offset_and_rumble_change_neither_words_nor_emotion(
     models: LiveModels, sentence: Samples
 ) -> None:
