@@ -25,7 +25,7 @@ _MARGIN = 100 * SAMPLES_PER_MS  # how far the model's word times may be off
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """The sound of one utterance, or of what there is of it so far: ``(n,)`` float32, 16 kHz, louder if it was quiet."""
+    """The sound of one utterance so far: ``(n,)`` float32, 16 kHz, made louder where it is very quiet."""
 
     utterance: int
     start_ms: float
