@@ -38,7 +38,7 @@ class SoundCheck:
         self._clipped += int(np.count_nonzero(np.abs(samples) >= _FULL))
 
     def window(self, level_db: float, probability: float) -> None:
-        """Take the next window's level in decibels, of its sound after the high-pass filter, and its speech probability."""
+        """Take the level in decibels of the next window, after the high-pass filter, and its speech probability."""
         self._loudest_db = max(self._loudest_db, level_db)
         if probability >= _SPEECH:
             self._speech.append(level_db)
