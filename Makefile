@@ -13,8 +13,10 @@ BENCH_ARGS ?=
 
 # The tests that pytest, and so make test, leaves out by default, as far as this machine has what they take. A whole
 # model or a browser may take minutes on a machine that is busy with something else.
-HAS_BROWSER = $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
-SLOW_ONES = $(if $(HAS_BROWSER),(slow or browser),slow and not browser) and not gpu
+# Chromium's tests and Firefox's skip themselves where theirs is missing.
+HAS_CHROMIUM = $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
+HAS_FIREFOX = $(shell command -v firefox-esr firefox 2>/dev/null | head -n 1)
+SLOW_ONES = $(if $(HAS_CHROMIUM)$(HAS_FIREFOX),(slow or browser),slow and not browser) and not gpu
 SLOW_TIMEOUT_S = 1200
 PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS)
 CODE_BESIDE = scripts demo examples $(wildcard benchmarks)
@@ -31,7 +33,8 @@ test: $(READY) ## run the quick tests, which is most of them: six minutes on two
 	$(PYTEST) --dist worksteal $(TEST_ARGS)
 
 test-slow: $(READY) ## run the others: whole models, the program as it is started, a browser
-	@$(if $(HAS_BROWSER),,echo "no Chromium found: the browser tests are left out" >&2)
+	@$(if $(HAS_CHROMIUM),,echo "no Chromium found: its tests are left out" >&2)
+	@$(if $(HAS_FIREFOX),,echo "no Firefox found: its tests are left out" >&2)
 	$(PYTEST) --dist loadfile -m "$(SLOW_ONES)" --timeout $(SLOW_TIMEOUT_S) $(TEST_ARGS)
 
 test-all: test test-slow ## run all tests but those that need a GPU, as continuous integration does

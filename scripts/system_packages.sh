@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs system packages that are missing: system_packages.sh audio|browser|sound-server|PACKAGE...
+# Installs system packages that are missing: system_packages.sh audio|browser|firefox|sound-server|PACKAGE...
 # Only where apt-get is there and we are root; elsewhere it says what is missing, and exits with 1.
 set -uo pipefail
 
@@ -11,6 +11,7 @@ has_portaudio() {
 has_browser() {
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
 }
+has_firefox() { command -v firefox-esr >/dev/null || command -v firefox >/dev/null; }
 has_sound_server() { command -v pulseaudio >/dev/null && command -v paplay >/dev/null; }
 has_package() { dpkg -s "$1" 2>/dev/null | grep -q '^Status: .* installed'; }
 
@@ -37,6 +38,7 @@ for wish in "$@"; do
     case $wish in
         audio) has_portaudio || install "PortAudio, for microphones" libportaudio2 libasound2-plugins ;;
         browser) has_browser || install "Chromium, for the browser tests" chromium ;;
+        firefox) has_firefox || install "Firefox, for its browser tests" firefox-esr ;;
         sound-server) has_sound_server || install "PulseAudio, for the microphone tests" pulseaudio pulseaudio-utils ;;
         *) has_package "$wish" || install "needed for the virtual environment" "$wish" ;;
     esac || status=1

@@ -237,6 +237,7 @@ export class Capture {
   async #openAudio(wait) {
     const context = new AudioContext();
     this.#audioContext = context;
+    await wait(context.resume(), STUCK.audio); // first: in Firefox what it stands on is what addModule waits for, too
     await wait(context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url)), STUCK.module);
     const node = new AudioWorkletNode(context, "capture", {
       numberOfOutputs: 0,
@@ -249,7 +250,6 @@ export class Capture {
     // Safari interrupts it for a telephone call, and any browser may suspend it: it is to go on when it can.
     context.onstatechange = () => context.state === "closed" || context.resume().catch(() => {});
     const sound = new Promise((resolve) => (this.#heard = resolve));
-    await wait(context.resume(), STUCK.audio);
     await wait(sound, STUCK.silence);
   }
 

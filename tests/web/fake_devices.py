@@ -27,9 +27,9 @@ def talk(part: Part = TALKING) -> npt.NDArray[np.int16]:
     return np.asarray(sound[int(first * RATE) : int(last * RATE)], np.int16)
 
 
-def write_microphone(path: Path, part: Part) -> None:
-    """Write the sentences after a silence, in stereo so that the page has something to mix."""
-    mono = np.concatenate([np.zeros(int(LEAD_S * RATE), np.int16), talk(part)])
+def write_microphone(path: Path, part: Part, *, times: int = 1) -> None:
+    """Write the sentences after a silence, so many times, in stereo so that the page has something to mix."""
+    mono = np.tile(np.concatenate([np.zeros(int(LEAD_S * RATE), np.int16), talk(part)]), times)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)

@@ -1,13 +1,12 @@
 import builtins
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sound_server import played, sound_server, stop_sound_server
 from source_clips import codes, drain, make_clip, make_wav, pictures, rest, sound, statuses
 from waiting import PATIENCE_S
 
@@ -112,37 +111,19 @@ def test_the_clock_begins_at_the_first_media_of_any_device() -> None:
 
 
 @pytest.fixture
-def virtual_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a PulseAudio of our own whose microphone hears a tone of 440 Hz; yield what plays it."""
-    if not shutil.which("pulseaudio") or not shutil.which("paplay"):
-        pytest.skip("needs PulseAudio: apt install pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins")
+def virtual_microphone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, str]]:
+    """Run a sound server of our own whose microphone hears a tone of 440 Hz; yield its environment."""
     try:
         import sounddevice  # noqa: PLC0415 - fails where PortAudio is missing
     except OSError:
         pytest.skip("needs PortAudio: apt install libportaudio2")
-    runtime = tmp_path / "pulse"
-    runtime.mkdir(mode=0o700)
-    for name in ("XDG_RUNTIME_DIR", "HOME"):
-        monkeypatch.setenv(name, str(runtime))
-    monkeypatch.setenv("PULSE_SERVER", f"unix:{runtime}/native")
-    script = runtime / "vm.pa"
-    script.write_text(
-        f"load-module module-native-protocol-unix socket={runtime}/native\n"
-        "load-module module-null-sink sink_name=vm\n"
-        "set-default-source vm.monitor\n"
-    )
-    options = ["--exit-idle-time=-1", "--disable-shm", "--log-level=error"]
-    # As a daemon it returns when it is ready.
-    subprocess.run(["pulseaudio", "-n", "-F", str(script), "--daemonize=yes", *options], check=True)
-    sounddevice._terminate()
-    sounddevice._initialize()
-    player = subprocess.Popen(["paplay", "--device=vm", str(make_wav(tmp_path / "tone.wav", seconds=120, rate=16_000))])
-    try:
-        yield player
-    finally:
-        player.kill()
-        player.wait()
-        subprocess.run(["pulseaudio", "--kill"], check=False)
+    with sound_server(tmp_path) as there:
+        for name, value in there.items():
+            monkeypatch.setenv(name, value)
+        sounddevice._terminate()
+        sounddevice._initialize()
+        with played(make_wav(tmp_path / "tone.wav", seconds=120, rate=16_000), there):
+            yield there
 
 
 def read_until(source: Source, enough: Callable[[list[Media]], bool]) -> list[Media]:
@@ -183,11 +164,10 @@ def test_camera_and_microphone_share_their_time(clip: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_microphone_that_vanishes_ends_with_a_clear_status(virtual_microphone: subprocess.Popen[bytes]) -> None:
+def test_a_microphone_that_vanishes_ends_with_a_clear_status(virtual_microphone: Mapping[str, str]) -> None:
     with MicrophoneSource("pulse") as source:
         read_until(source, lambda media: len(sound(media)) >= 5)
-        virtual_microphone.kill()
-        subprocess.run(["pulseaudio", "--kill"], check=True)
+        stop_sound_server(virtual_microphone)
         media = rest(source)
     assert codes(media)[-1] == "microphone.lost"
     assert "check its plug" in statuses(media)[-1].message
