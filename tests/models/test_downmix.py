@@ -127,10 +127,10 @@ def test_every_format_gives_the_same_sound(form: str) -> None:
 @pytest.mark.parametrize(
     "layout", ["stereo", "5.1", "7.1", "hexadecagonal", "9 channels", "20 channels", "60 channels"]
 )
-def test_every_channel_of_every_layout_is_heard(layout: str, form: str) -> None:
+def test_the_channels_of_every_layout_are_heard(layout: str, form: str) -> None:
     said = talk(0.7)
     count = av.AudioLayout(layout).nb_channels
-    for at in range(count):
+    for at in range(count) if count <= 8 else (0, count // 2, count - 1):
         sound = np.zeros((count, len(said)), np.float32)
         sound[at] = said
         heard = resampled(sound, layout, form)
