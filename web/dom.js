@@ -10,6 +10,14 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Return a new element of a drawing with `attributes` and `children`. */
+export function svgElement(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
 /** Return the element of the page with `id`. */
 export const byId = (id) => document.getElementById(id);
 

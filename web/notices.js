@@ -28,7 +28,7 @@ export class Notices {
 
   #make(key, kind, message, code) {
     const count = element("span", { className: "count" });
-    const close = element("button", { type: "button", text: "✕", title: "Dismiss", attributes: { "aria-label": "Dismiss" } });
+    const close = element("button", { type: "button", text: "×", title: "Dismiss", attributes: { "aria-label": "Dismiss" } });
     close.addEventListener("click", () => this.#dismiss(key));
     const node = element(
       "div",

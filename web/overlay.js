@@ -27,7 +27,7 @@ function emotionOf(row) {
   return element(
     "span",
     { className: "emotion" },
-    element("i", { text: sign(row.label), attributes: { "aria-hidden": "true" } }),
+    element("i", {}, sign(row.label)),
     element("b", { text: emotionWords(row) }),
   );
 }
@@ -45,7 +45,7 @@ function barsOf(probabilities) {
     const fill = element("i");
     fill.style.height = percent(probabilities[label] ?? 0);
     const track = element("span", { className: "track" }, fill);
-    return element("span", { className: `bar ${emotionClass(label)}` }, track, element("small", { text: sign(label) }));
+    return element("span", { className: `bar ${emotionClass(label)}` }, track, element("small", {}, sign(label)));
   });
   const spoken = LABELS.map((label) => `${label} ${percent(probabilities[label] ?? 0)}`).join(", ");
   return element("div", { className: "bars" }, element("div", { attributes: { "aria-hidden": "true" } }, ...columns), hiddenText(spoken));
@@ -143,8 +143,8 @@ class Faces {
     box.style.top = `${(100 * top) / height}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;
     box.style.height = `${(100 * (bottom - top)) / height}%`;
-    const text = label === null ? "" : `${sign(label)} ${label}`;
-    if (box.firstChild.textContent !== text) box.firstChild.textContent = text;
+    const word = label ?? "";
+    if (box.firstChild.textContent !== word) box.firstChild.replaceChildren(...(word ? [sign(word), word] : []));
   }
 }
 

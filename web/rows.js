@@ -27,7 +27,7 @@ function bars(utterance) {
       "span",
       { className: `bar ${emotionClass(label)}${likeliest}`, title: `${label} ${percent(probability)}` },
       element("span", { className: "track" }, fill),
-      element("small", { text: sign(label) }),
+      element("small", {}, sign(label)),
     );
   });
   const spoken = LABELS.map((label) => `${label} ${percent(utterance.probabilities[label] ?? 0)}`).join(", ");
@@ -53,7 +53,7 @@ function emotion(utterance) {
   const pending = status === Status.WAITING ? "working…" : "listening…";
   if (label === null) return element("p", { className: "emotion pending", text: pending });
   const name = element("b", { text: label });
-  const line = element("p", { className: "emotion" }, element("span", { text: sign(label), attributes: { "aria-hidden": "true" } }), name);
+  const line = element("p", { className: "emotion" }, element("span", {}, sign(label)), name);
   if (withdrawn) {
     line.classList.add("withdrawn");
     line.append(element("small", { text: "withdrawn, speech goes on" }));
@@ -80,7 +80,7 @@ function details(utterance) {
   const line = element("p", { className: "details" }, modalities(utterance));
   if (utterance.latency?.total_ms > 0) {
     const total = `${(utterance.latency.total_ms / 1000).toFixed(1)} s`;
-    line.append(element("small", { className: "latency", text: `⏱ ${total}`, title: latencyText(utterance.latency) }));
+    line.append(element("small", { className: "latency", text: `after ${total}`, title: latencyText(utterance.latency) }));
   }
   return line;
 }

@@ -11,7 +11,8 @@ const STALE_MS = 3_000; // without a picture for so long there is none
 const ANNOUNCE_MS = 2_000;
 const LABEL_PX = 28; // what a face's label needs above its box
 
-const faceText = (id, best) => (best ? `${id} ${sign(best[0])} ${best[0]} ${percent(best[1])}` : `${id}`);
+const feltText = (best) => (best ? ` ${best[0]} ${percent(best[1])}` : "");
+const faceText = (id, best) => `${id}${feltText(best)}`;
 
 /** Draws one session at a time; `clear` before another. */
 export class Stage {
@@ -158,7 +159,7 @@ export class Stage {
     box.style.width = `${(100 * (right - left)) / width}%`;
     box.style.height = `${(100 * (bottom - top)) / height}%`;
     const [text, age] = box.firstChild.children;
-    text.textContent = faceText(id, best);
+    if (text.textContent !== faceText(id, best)) text.replaceChildren(`${id}`, ...(best ? [sign(best[0])] : []), feltText(best));
     age.textContent = lateMs > 0 ? ` (${Math.ceil(lateMs / 1000)} s ago)` : "";
   }
 

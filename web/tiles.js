@@ -19,7 +19,7 @@ function emotionParts(felt, latest) {
   if (!latest) return [element("small", { text: "nothing said yet" })];
   if (!felt) return [mark];
   return [
-    element("span", { text: sign(felt.label), attributes: { "aria-hidden": "true" } }),
+    element("span", {}, sign(felt.label)),
     element("b", { text: felt.label }),
     element("small", { text: percent(felt.probabilities[felt.label] ?? 0) }),
     mark,

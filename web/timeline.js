@@ -58,7 +58,7 @@ export class Timeline {
     button.className = utterance.label ? emotionClass(utterance.label) : "pending";
     button.classList.toggle("early", status === Status.EARLY);
     button.classList.toggle("is-withdrawn", utterance.withdrawn);
-    button.textContent = utterance.label ? sign(utterance.label) : "";
+    button.replaceChildren(...(utterance.label ? [sign(utterance.label)] : []));
     button.title = describe(utterance);
     button.setAttribute("aria-label", describe(utterance));
     const { bar } = this.#lane(speaker);

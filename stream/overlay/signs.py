@@ -1,12 +1,10 @@
-"""The sign of each emotion, drawn: a face of its own, so that nobody has to tell emotions by their colour.
+"""The sign of each emotion, drawn with Pillow, so that nobody has to tell emotions by their colour."""
 
-Drawn because the emoji of the pages are in no font that comes with the program.
-"""
-
-from collections.abc import Callable
 from typing import Final
 
 from PIL import ImageDraw
+
+from stream.signs import SIGNS, STROKE, Arc, Box, Dot, Grin, Line, Shape
 
 Colour = tuple[int, int, int]
 
@@ -31,90 +29,33 @@ def tone(label: str | None) -> Colour:
 
 
 class _Face:
-    """Draws in units of the radius, from the middle, ``y`` downward."""
+    """Draws what :mod:`stream.signs` tells, around a middle, in the size of a radius."""
 
     def __init__(self, draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, ink: Colour) -> None:
         self._draw, (self._x, self._y), self._radius, self._ink = draw, centre, radius, ink
-        self._width = max(1, round(radius * 0.16))
+        self._width = _stroke(radius)
 
-    def line(self, *points: tuple[float, float]) -> None:
-        self._draw.line([self._at(*point) for point in points], fill=self._ink, width=self._width, joint="curve")
-
-    def arc(self, box: tuple[float, float, float, float], start: float, end: float) -> None:
-        self._draw.arc(self._box(box), start, end, fill=self._ink, width=self._width)
-
-    def dot(self, box: tuple[float, float, float, float]) -> None:
-        self._draw.ellipse(self._box(box), fill=self._ink)
-
-    def grin(self, box: tuple[float, float, float, float]) -> None:
-        self._draw.chord(self._box(box), 0, 180, fill=self._ink)
-
-    def eyes(self, height: float = 0.3, y: float = -0.25) -> None:
-        for x in (-0.36, 0.36):
-            self.dot((x - 0.12, y - height / 2, x + 0.12, y + height / 2))
-
-    def brows(self, inner: float, outer: float) -> None:
-        for side in (-1, 1):
-            self.line((side * 0.54, outer), (side * 0.18, inner))
+    def add(self, shape: Shape) -> None:
+        match shape:
+            case Line(points):
+                ends = [self._at(*point) for point in points]
+                self._draw.line(ends, fill=self._ink, width=self._width, joint="curve")
+            case Arc(box, start, end):
+                self._draw.arc(self._box(box), start, end, fill=self._ink, width=self._width)
+            case Dot(box):
+                self._draw.ellipse(self._box(box), fill=self._ink)
+            case Grin(box):
+                self._draw.chord(self._box(box), 0, 180, fill=self._ink)
 
     def _at(self, x: float, y: float) -> tuple[float, float]:
         return self._x + x * self._radius, self._y + y * self._radius
 
-    def _box(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    def _box(self, box: Box) -> Box:
         return (*self._at(box[0], box[1]), *self._at(box[2], box[3]))
 
 
-def _neutral(face: _Face) -> None:
-    face.eyes()
-    face.line((-0.42, 0.4), (0.42, 0.4))
-
-
-def _surprise(face: _Face) -> None:
-    face.eyes()
-    face.brows(-0.62, -0.56)
-    face.dot((-0.24, 0.14, 0.24, 0.74))
-
-
-def _fear(face: _Face) -> None:
-    face.eyes(0.42, -0.16)
-    face.brows(-0.66, -0.44)
-    face.line((-0.48, 0.5), (-0.24, 0.36), (0, 0.5), (0.24, 0.36), (0.48, 0.5))
-
-
-def _sadness(face: _Face) -> None:
-    face.eyes()
-    face.arc((-0.44, 0.3, 0.44, 1.0), 200, 340)
-    face.dot((0.3, 0.02, 0.52, 0.36))
-
-
-def _joy(face: _Face) -> None:
-    for x in (-0.36, 0.36):
-        face.arc((x - 0.2, -0.42, x + 0.2, 0.0), 190, 350)
-    face.grin((-0.56, -0.3, 0.56, 0.72))
-
-
-def _disgust(face: _Face) -> None:
-    for side in (-1, 1):
-        face.line((side * 0.56, -0.42), (side * 0.2, -0.24), (side * 0.56, -0.08))
-    face.arc((-0.44, 0.22, 0.44, 0.8), 200, 340)
-    face.dot((0.04, 0.36, 0.34, 0.78))
-
-
-def _anger(face: _Face) -> None:
-    face.eyes(0.26, -0.12)
-    face.brows(-0.26, -0.6)
-    face.arc((-0.44, 0.3, 0.44, 0.9), 200, 340)
-
-
-_FEATURES: Final[dict[str, Callable[[_Face], None]]] = {
-    "neutral": _neutral,
-    "surprise": _surprise,
-    "fear": _fear,
-    "sadness": _sadness,
-    "joy": _joy,
-    "disgust": _disgust,
-    "anger": _anger,
-}
+def _stroke(radius: float) -> int:
+    return max(1, round(radius * STROKE))
 
 
 def draw_sign(
@@ -130,11 +71,11 @@ def draw_sign(
             draw.ellipse((middle - dot, y - dot, middle + dot, y + dot), fill=colour)
         return
     if provisional:
-        rim = max(1, round(radius * 0.16))
         for dash in range(_DASHES):
             start = dash * 360 / _DASHES
-            draw.arc(box, start, start + 0.6 * 360 / _DASHES, fill=colour, width=rim)
+            draw.arc(box, start, start + 0.6 * 360 / _DASHES, fill=colour, width=_stroke(radius))
     else:
         draw.ellipse(box, fill=colour)
-    if label in _FEATURES:
-        _FEATURES[label](_Face(draw, centre, radius, colour if provisional else INK))
+    face = _Face(draw, centre, radius, colour if provisional else INK)
+    for shape in SIGNS.get(label, ()):
+        face.add(shape)

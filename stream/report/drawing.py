@@ -10,6 +10,7 @@ from typing import Final
 
 from stream.report.look import percent, short, sign, time, tone, visible
 from stream.results import UtteranceResult
+from stream.sign_paths import Paths
 
 WIDTH: Final = 960.0
 LEFT: Final = 118.0  # the names
@@ -43,7 +44,7 @@ class Piece:
     width: float
     height: float
     tone: str
-    sign: str = ""
+    sign: Paths | None = None
     likeliest: bool = True
 
     @property
@@ -63,10 +64,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A band across the drawing: a speaker's, or an emotion's."""
+    """A band across the drawing: a speaker's, or an emotion's with its sign."""
 
     y: float
     name: str
+    sign: Paths | None = None
+    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def curves(said: Sequence[UtteranceResult], speaker: str, labels: Sequence[str])
     """Return how probable each emotion of a speaker was over time: a band for each, in all drawings the same times."""
     whole = _whole(said)
     lanes = tuple(
-        Lane(index * BAND, f"{sign(label)} {short(visible(label), NAME)}") for index, label in enumerate(labels)
+        Lane(index * BAND, short(visible(label), NAME), sign(label), tone(label)) for index, label in enumerate(labels)
     )
     groups = tuple(_felt(whole, utterance, labels) for utterance in said if utterance.speaker == speaker)
     height = len(lanes) * BAND + AXIS
@@ -157,7 +160,7 @@ def _whole(said: Sequence[UtteranceResult]) -> Scale:
 def _spoken(scale: Scale, said: UtteranceResult, y: float) -> Group:
     x = scale.x(said.start_ms)
     width = max(scale.x(_end_ms(said)) - x, LEAST)
-    shown = sign(said.label) if width >= SIGN_NEEDS else ""
+    shown = sign(said.label) if width >= SIGN_NEEDS else None
     piece = Piece(x, y + 2, round(width, 1), LANE - 4, tone(said.label), shown)
     return Group(said.id, about(said), (piece,))
 

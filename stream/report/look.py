@@ -4,29 +4,19 @@ import unicodedata
 from typing import Final
 
 from stream.events import Modality
+from stream.sign_paths import SIGN_PATHS, Paths
 
-SIGNS: Final = {
-    "neutral": "😐",
-    "surprise": "😮",
-    "fear": "😨",
-    "sadness": "😢",
-    "joy": "😄",
-    "disgust": "🤢",
-    "anger": "😠",
-}
-OTHER_SIGN: Final = "•"
-IN_COLOUR: Final = "\ufe0f"
 MODALITIES: Final[dict[Modality, str]] = {"text": "words", "audio": "voice", "face": "face", "scene": "scene"}
 
 
-def sign(label: str) -> str:
-    """Return the emoji of an emotion."""
-    return SIGNS[label] + IN_COLOUR if label in SIGNS else OTHER_SIGN
+def sign(label: str) -> Paths | None:
+    """Return the features of an emotion's face, or None for one that has no face."""
+    return SIGN_PATHS.get(label)
 
 
 def tone(label: str) -> str:
     """Return what the style calls an emotion's colour and pattern."""
-    return label if label in SIGNS else "neutral"
+    return label if label in SIGN_PATHS else "neutral"
 
 
 def time(time_ms: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stream.report.drawing import Drawing, curves, speakers_of, timeline
 from stream.report.look import MODALITIES, percent, sign, time, tone, visible
 from stream.results import AnalysisResult, UtteranceResult
+from stream.sign_paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Felt:
     """An emotion with its probability, or its share of the time."""
 
     label: str
-    sign: str
+    sign: Paths | None
     tone: str
     share: str
     value: float

@@ -1,12 +1,15 @@
 """The page's pure modules, run in the browser and held against the server's own code."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from conftest import ScriptedServer, run_module
 
+from models.labels import LABELS
 from stream.protocol import MediaKind, MediaMessage, decode_media, decode_samples, encode_media
+from stream.sign_paths import SIGN_PATHS
 
 pytestmark = pytest.mark.browser
 
@@ -172,3 +175,21 @@ def test_picture_waits_for_its_faces_a_second_at_most(scripted: ScriptedServer) 
     """
     assert run_module(scripted, "playout.js", body, 300) == [500, 340]
     assert run_module(scripted, "playout.js", body, 4000) == [500, 1000]
+
+
+SIGN = """
+    const drawn = m.sign(x);
+    const paths = {};
+    for (const path of drawn.querySelectorAll("path")) paths[path.getAttribute("class")] = path.getAttribute("d");
+    return [drawn.namespaceURI, drawn.getAttribute("aria-hidden"), drawn.textContent, paths];
+"""
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_sign_is_drawn_as_in_the_report_and_says_nothing(scripted: ScriptedServer, label: str) -> None:
+    drawn = run_module(scripted, "emotions.js", SIGN, label)
+    assert drawn == ["http://www.w3.org/2000/svg", "true", "", asdict(SIGN_PATHS[label])]
+
+
+def test_label_without_a_face_has_a_dot(scripted: ScriptedServer) -> None:
+    assert run_module(scripted, "emotions.js", SIGN, "toString")[3] == {}

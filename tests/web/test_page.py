@@ -59,7 +59,7 @@ def test_resumed_speech_shows_the_early_result_as_withdrawn(scripted: ScriptedSe
     scripted.tell(events.UtteranceResumed(utterance=1))
     expect(line).to_contain_text("withdrawn")
     scripted.tell(emotion(1, "anger", revision=1))
-    expect(line).to_have_text("😠\ufe0fanger70%")
+    expect(line).to_have_text("anger70%")
 
 
 def test_who_spoke_before_has_ended_when_the_next_begins(scripted: ScriptedServer) -> None:
@@ -153,7 +153,7 @@ def test_faces_are_drawn_on_the_picture(scripted: ScriptedServer) -> None:
         events.Faces(time_ms=1000, width=640, height=360, faces=[face(4, {"joy": 0.8, "fear": 0.2}, left=160)])
     )
     box = scripted.page.locator(".face")
-    expect(box).to_have_text("4 😄\ufe0f joy 80%")
+    expect(box).to_have_text("4 joy 80%")
     style = box.evaluate("box => [box.style.left, box.style.top, box.style.width, box.style.height]")
     assert style == ["25%", "25%", "15.625%", "50%"]
     expect(scripted.page.locator("#stage")).to_have_class(re.compile("has-picture"))
@@ -186,7 +186,7 @@ def test_session_that_is_recorded_says_so(scripted: ScriptedServer) -> None:
     expect(scripted.page.locator("#recording")).to_be_hidden()
     created = events.SessionCreated(labels=list(LABELS), speaker="Ada", engine="e", bundle="b", recording=True)
     scripted.tell(created)
-    expect(scripted.page.locator("#recording")).to_have_text("● being recorded")
+    expect(scripted.page.locator("#recording")).to_have_text("being recorded")
     scripted.tell(events.SessionClosed(reason="client", totals=events.Totals()))
     expect(scripted.page.locator("#recording")).to_be_hidden()
 
