@@ -3,10 +3,12 @@
  * to be seen out; the clock (milliseconds) is an argument. As stream/overlay/state.py, for many participants.
  */
 
+import { Forgotten, forgetGone } from "./bounded.js";
 import { likeliest } from "./emotions.js";
 
 const ROWS = 2;
 const KEPT = 8; // utterances of one session
+const SESSION_LIMIT = 32; // those that have ended fade; more than so many at once are not to be seen
 const OPEN_MS = 20_000; // an utterance of which nothing is heard for so long is no longer shown as going on
 const FACES_MS = 1_500; // faces of an older picture are where they were, not where they are
 const LAST_FADE_MS = 8_000; // what stays until the next goes when there can be no next
@@ -15,12 +17,16 @@ const SETTLE_MS = 300; // what comes so soon on a new connection is what has bee
 /** A name as the server compares them: composed, without needless space, whatever its case. */
 const plain = (name) => name.normalize("NFC").trim().split(/\s+/).join(" ").toLowerCase();
 
+/** What says that a session is there; all else may come late of one that has ended. */
+const BEGINS = new Set(["session.created", "participant.joined"]);
+
 const newSession = (id) => ({ id, number: Infinity, speaker: "", closedAt: null, utterances: new Map(), faces: null });
 
 export class OverlayState {
   #fadeMs;
   #name;
   #sessions = new Map();
+  #forgotten = new Forgotten(); // ids of sessions that have ended
   #settledAt = -Infinity;
   #roomMs = null; // the room's time at the beginning of what has been
 
@@ -43,8 +49,11 @@ export class OverlayState {
   /** Take one event. */
   apply(event, nowMs) {
     if (event.type === "room.state") this.#roomState(event, nowMs);
+    if (BEGINS.has(event.type)) this.#forgotten.delete(event.session);
     if (event.type === "participant.joined") this.#session(event).speaker = event.name;
-    if (event.session && Object.hasOwn(this.#handlers, event.type)) this.#handlers[event.type](event, nowMs);
+    const isKnown = event.session && !this.#forgotten.has(event.session);
+    if (isKnown && Object.hasOwn(this.#handlers, event.type)) this.#handlers[event.type](event, nowMs);
+    this.#forgotten.add(forgetGone(this.#sessions, SESSION_LIMIT, ({ closedAt }) => closedAt !== null));
   }
 
   /** Return `[{ key, speaker, rows, bars }]`, in the order of joining; each row `{ key, text, label, provisional }`. */
@@ -72,7 +81,7 @@ export class OverlayState {
     },
     "session.closed": (event, nowMs) => {
       const isPast = nowMs < this.#settledAt;
-      if (isPast) this.#sessions.delete(event.session);
+      if (isPast) this.#forget(event.session);
       else this.#close(this.#session(event), nowMs);
     },
     "speech.started": (event, nowMs) => {
@@ -99,8 +108,22 @@ export class OverlayState {
 
   #roomState({ resumed, now_ms: roomMs, participants = [] }, nowMs) {
     if (!resumed) this.#sessions.clear();
-    for (const { session, name, number } of participants) Object.assign(this.#session({ session }), { speaker: name, number });
+    for (const participant of participants) this.#participant(participant, nowMs);
     this.#settle(nowMs, roomMs);
+  }
+
+  /** Who is here is so again after the connection was lost; that their sessions were created is not told again. */
+  #participant({ session: id, name, number, here }, nowMs) {
+    if (here) {
+      this.#forgotten.delete(id);
+      Object.assign(this.#session({ session: id }), { speaker: name, number, closedAt: null });
+    } else if (this.#sessions.has(id)) this.#close(this.#sessions.get(id), nowMs);
+    else this.#forgotten.add([id]);
+  }
+
+  #forget(id) {
+    this.#sessions.delete(id);
+    this.#forgotten.add([id]);
   }
 
   #settle(nowMs, roomMs) {

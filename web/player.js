@@ -40,7 +40,8 @@ export class Player {
 
   /** Play `samples` (Float32Array, 16 kHz) so that they begin `waitMs` from now, or where those before end. */
   play(samples, waitMs) {
-    if (!this.enabled || samples.length === 0) return;
+    // While its clock stands (a telephone call came, the output is gone), all would wait for the same moment.
+    if (this.#context?.state !== "running" || samples.length === 0) return;
     const wanted = this.#context.currentTime + Math.max(0, Math.min(LONGEST_WAIT_MS, waitMs + CUSHION_MS)) / 1000;
     if (Math.abs(this.#nextAt - wanted) * 1000 > LATEST_MS) this.#nextAt = wanted;
     const buffer = this.#context.createBuffer(1, samples.length, RATE);

@@ -5,8 +5,12 @@
  * own. All times of a dialog are the room's (`room_start_ms`), or the session's where there is no room.
  */
 
-export const UTTERANCE_LIMIT = 300;
-export const SESSION_LIMIT = 32;
+import { Forgotten, forgetFirst, forgetGone } from "./bounded.js";
+
+export const UTTERANCE_LIMIT = 300; // of one dialog: what a page still shows without delay
+export const SESSION_LIMIT = 32; // what one picks from; those that are open are kept beyond it (LIVE_LIMIT)
+const PARTICIPANT_LIMIT = 64; // as many as the server tells of who have left
+const QUIET_ROOM_LIMIT = 8; // rooms without a session: the one that is shown, and those seen before
 
 /** Where an utterance stands: `waiting` for its emotion when the next has begun, `early` while it may be withdrawn. */
 export const Status = Object.freeze({ SPEAKING: "speaking", WAITING: "waiting", EARLY: "early", FINAL: "final" });
@@ -20,6 +24,7 @@ function newDialog(key, room) {
     lastMs: 0,
     removed: 0,
     utterances: new Map(), // by key, in the order of their start
+    forgotten: new Forgotten(), // keys of utterances: a revision of one that is shown no more does not count again
   };
 }
 
@@ -32,7 +37,7 @@ function newSession(id, dialog) {
     engine: "",
     bundle: "",
     recording: false,
-    open: true,
+    open: false, // until it is told that it was created: what comes of one that is not known may be late
     reason: "",
     totals: null,
     offsetMs: 0, // the dialog's time minus the session's
@@ -76,8 +81,10 @@ function place(utterances, utterance) {
   for (const each of [utterance, ...later]) utterances.set(each.key, each);
 }
 
-/** All sessions; the oldest utterances and the oldest closed sessions are forgotten beyond the limits. */
+/** All sessions; the oldest utterances, and the oldest of what has ended, are forgotten beyond the limits. */
 export class Store {
+  #forgotten = new Forgotten(); // ids of sessions
+
   constructor({ utteranceLimit = UTTERANCE_LIMIT, sessionLimit = SESSION_LIMIT } = {}) {
     this.sessions = new Map();
     this.dialogs = new Map();
@@ -113,9 +120,10 @@ export class Store {
     if (event.type === "room.state") this.#roomState(change, event);
     else if (event.session) {
       change.session = this.#session(event, change);
-      change.dialog = change.session.dialog;
-      this.#handlers[event.type]?.(change, event);
+      change.dialog = change.session?.dialog ?? null;
+      if (this.#concerns(change.dialog, event)) this.#handlers[event.type]?.(change, event);
     }
+    this.#forget();
     return change;
   }
 
@@ -153,12 +161,14 @@ export class Store {
     },
     "participant.joined": (change, { name, session, number }) => {
       change.dialog.participants.set(name, { name, session, number, here: true });
+      this.#forgetParticipants(change.dialog);
       change.dialogChanged = true;
     },
     "participant.left": (change, { name, session }) => {
       const participant = change.dialog.participants.get(name);
       if (participant?.session !== session) return; // has come back already, in another session
-      participant.here = false;
+      change.dialog.participants.delete(name); // who left last is forgotten last
+      change.dialog.participants.set(name, { ...participant, here: false });
       change.dialogChanged = true;
     },
     "clock.offset": (change, { offset_ms: offsetMs }) => {
@@ -189,34 +199,49 @@ export class Store {
     if (!resumed) {
       for (const session of [...this.sessions.values()]) if (session.dialog === dialog) this.sessions.delete(session.id);
       dialog.utterances.clear();
+      dialog.forgotten.clear();
       Object.assign(dialog, { lastMs: 0, removed: 0 });
     }
     dialog.recording = recording;
     dialog.participants = new Map(participants.map((each) => [each.name, { ...each }]));
+    this.#forgetParticipants(dialog);
     this.#reached(dialog, nowMs);
     Object.assign(change, { dialog, dialogChanged: true, reset: !resumed });
   }
 
+  /** Return the dialog with `key`; the one that was asked for last is forgotten last. */
   #dialog(key, room) {
-    if (!this.dialogs.has(key)) this.dialogs.set(key, newDialog(key, room));
-    return this.dialogs.get(key);
+    const dialog = this.dialogs.get(key) ?? newDialog(key, room);
+    this.dialogs.delete(key);
+    this.dialogs.set(key, dialog);
+    return dialog;
   }
 
-  #session({ session: id, room = "" }, change) {
-    if (!this.sessions.has(id)) {
-      this.sessions.set(id, newSession(id, room ? this.room(room) : this.#dialog(`session ${id}`, "")));
-      change.sessionChanged = true;
-      this.#forgetSessions();
-    }
+  /** Return the session of an event; of one that was forgotten only what its room still shows: null where it is in none. */
+  #session({ type, session: id, room = "" }, change) {
+    if (this.sessions.has(id)) return this.sessions.get(id);
+    if (this.#forgotten.has(id) && type !== "session.created") return room ? newSession(id, this.room(room)) : null;
+    this.#forgotten.delete(id);
+    this.sessions.set(id, newSession(id, room ? this.room(room) : this.#dialog(`session ${id}`, "")));
+    change.sessionChanged = true;
     return this.sessions.get(id);
   }
 
-  #forgetSessions() {
-    const closed = [...this.sessions.values()].filter((session) => !session.open);
-    const excess = Math.max(0, this.sessions.size - this.sessionLimit);
-    for (const { id } of closed.slice(0, excess)) this.sessions.delete(id);
+  /** Whether an event is about something of `dialog` that is not forgotten. */
+  #concerns(dialog, event) {
+    return dialog !== null && !(event.utterance !== undefined && dialog.forgotten.has(keyOf(event)));
+  }
+
+  #forget() {
+    this.#forgotten.add(forgetGone(this.sessions, this.sessionLimit, ({ open }) => !open));
     const used = new Set([...this.sessions.values()].map(({ dialog }) => dialog));
-    for (const dialog of this.dialogs.values()) if (!dialog.room && !used.has(dialog)) this.dialogs.delete(dialog.key);
+    const quiet = new Map([...this.dialogs].filter(([, dialog]) => !used.has(dialog)));
+    for (const { key, room } of quiet.values()) if (!room) this.dialogs.delete(key);
+    for (const key of forgetFirst(quiet, QUIET_ROOM_LIMIT)) this.dialogs.delete(key);
+  }
+
+  #forgetParticipants({ participants }) {
+    forgetGone(participants, PARTICIPANT_LIMIT, ({ here }) => !here);
   }
 
   #utterance(change, event) {
@@ -244,11 +269,10 @@ export class Store {
 
   #forgetUtterances(change) {
     const { dialog } = change;
-    for (const key of dialog.utterances.keys()) {
-      if (dialog.utterances.size <= this.utteranceLimit) return;
-      this.#remove(change, key);
-      dialog.removed += 1;
-    }
+    const keys = forgetFirst(dialog.utterances, this.utteranceLimit);
+    change.removed.push(...keys);
+    dialog.forgotten.add(keys);
+    dialog.removed += keys.length;
   }
 
   #emotion(change, event) {

@@ -5,6 +5,9 @@ import { emotionClass, sign } from "./emotions.js";
 import { Status, compareUtterances } from "./store.js";
 
 const SHORTEST_MS = 30_000; // what the strip shows at least
+const LONGEST_MS = 1_800_000; // and at most: about as long as the utterances the store keeps
+const STEP_MS = 10_000; // the strip grows in steps, so that it does not creep
+const FORGET_STEP_MS = 60_000; // and so does what it leaves behind
 const PIXELS_PER_SECOND = 8;
 const TICK_MS = [5_000, 10_000, 30_000, 60_000, 300_000];
 const MOST_TICKS = 60;
@@ -14,7 +17,8 @@ const STANDING = { [Status.SPEAKING]: " (speaking)", [Status.WAITING]: " (workin
 const describe = ({ startMs, speaker, label, text, probabilities, status }) =>
   `${clockTime(startMs)} ${speaker}: ${label ? `${label} ${percent(probabilities[label] ?? 0)}` : "no emotion yet"}${STANDING[status]}. ${text}`;
 
-/** Lanes as wide as their place; a long dialog scrolls inside it. Arrow keys go from piece to piece, up and down
+/** Lanes as wide as their place; a long dialog scrolls inside it, and of a longer one the end is shown, with the
+ * lanes of those who spoke there. Arrow keys go from piece to piece, up and down
  * from lane to lane. */
 export class Timeline {
   #scroller;
@@ -22,6 +26,7 @@ export class Timeline {
   #ticks;
   #lanes = new Map(); // by speaker: { lane, bar }
   #pieces = new Map(); // by the utterance's key
+  #oldestMs = 0; // what ended before is not shown
   #originMs = 0;
   #spanMs = SHORTEST_MS;
   #reachedMs = 0;
@@ -44,14 +49,20 @@ export class Timeline {
     this.#strip.replaceChildren();
     this.#lanes.clear();
     this.#pieces.clear();
+    this.#strip.classList.remove("several");
     this.#spanMs = 0;
     this.#originMs = 0;
+    this.#oldestMs = 0;
     for (const utterance of dialog?.utterances.values() ?? []) this.update(utterance);
     this.reach(dialog?.lastMs ?? 0);
   }
 
   update(utterance) {
     const { key, id, session, startMs, endMs, speaker, status } = utterance;
+    if (this.#isOver({ endMs, open: status === Status.SPEAKING })) {
+      this.remove(key);
+      return;
+    }
     const piece = this.#pieces.get(key) ?? this.#insert(key);
     Object.assign(piece, { id, session, startMs, endMs, speaker, open: status === Status.SPEAKING });
     const { button } = piece;
@@ -63,6 +74,7 @@ export class Timeline {
     button.setAttribute("aria-label", describe(utterance));
     const { bar } = this.#lane(speaker);
     if (button.parentNode !== bar) bar.append(button);
+    this.#dropEmptyLanes();
     this.#place(piece);
     this.#makeReachable();
   }
@@ -72,28 +84,53 @@ export class Timeline {
     if (!piece) return;
     piece.button.remove();
     this.#pieces.delete(key);
+    this.#dropEmptyLanes();
     this.#makeReachable();
   }
 
   /** The dialog has come to `timeMs`. */
   reach(timeMs) {
     this.#reachedMs = timeMs;
+    this.#leaveBehind(Math.ceil((timeMs - LONGEST_MS) / FORGET_STEP_MS) * FORGET_STEP_MS);
     const first = Math.min(...[...this.#pieces.values()].map(({ startMs }) => startMs));
-    const origin = this.#pieces.size && first > SHORTEST_MS ? Math.floor(first / 10_000) * 10_000 : 0;
-    const needed = Math.max(SHORTEST_MS, timeMs * 1.02 - origin);
+    const begin = this.#pieces.size && first > SHORTEST_MS ? Math.floor(first / STEP_MS) * STEP_MS : 0;
+    const origin = Math.max(begin, this.#oldestMs);
+    const needed = Math.max(SHORTEST_MS, (timeMs - origin) * 1.02);
     if (origin !== this.#originMs || needed > this.#spanMs || this.#spanMs === 0) this.#rescale(origin, needed);
     this.#now.style.left = `${this.#share(timeMs)}%`;
     for (const piece of this.#pieces.values()) if (piece.open) this.#place(piece);
   }
 
+  #isOver({ endMs, open }) {
+    return !open && endMs < this.#oldestMs;
+  }
+
+  /** Show no more what ended before `timeMs`. */
+  #leaveBehind(timeMs) {
+    if (timeMs <= this.#oldestMs) return;
+    this.#oldestMs = timeMs;
+    for (const piece of [...this.#pieces.values()]) if (this.#isOver(piece)) this.remove(piece.key);
+  }
+
+  #dropEmptyLanes() {
+    for (const [speaker, { lane, bar }] of this.#lanes) {
+      if (bar.childElementCount > 0) continue;
+      lane.remove();
+      this.#lanes.delete(speaker);
+    }
+    this.#strip.classList.toggle("several", this.#lanes.size > 1);
+  }
+
   #rescale(originMs, neededMs) {
     const follow = this.#scroller.scrollWidth - this.#scroller.scrollLeft - this.#scroller.clientWidth < 60;
+    const leftMs = this.#spanMs === 0 ? 0 : originMs - this.#originMs;
     this.#originMs = originMs;
-    this.#spanMs = Math.ceil(neededMs / 10_000) * 10_000; // in steps, so that it does not creep
+    this.#spanMs = Math.ceil(neededMs / STEP_MS) * STEP_MS;
     this.#strip.parentElement.style.minWidth = `${(this.#spanMs / 1000) * PIXELS_PER_SECOND}px`;
     for (const piece of this.#pieces.values()) this.#place(piece);
     this.#drawTicks();
     if (follow) this.#scroller.scrollLeft = this.#scroller.scrollWidth;
+    else this.#scroller.scrollLeft -= (leftMs / 1000) * PIXELS_PER_SECOND; // what the reader looks at stays
   }
 
   #drawTicks() {
@@ -115,7 +152,6 @@ export class Timeline {
       const lane = element("div", { className: "lane" }, name, bar);
       this.#strip.append(lane);
       this.#lanes.set(speaker, { lane, bar });
-      this.#strip.classList.toggle("several", this.#lanes.size > 1);
     }
     return this.#lanes.get(speaker);
   }
