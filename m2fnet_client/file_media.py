@@ -1,5 +1,6 @@
 """A media file as messages of the protocol, each with the time when it would have been sent live."""
 
+import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from m2fnet_client.errors import ClientError
 from stream.media import SAMPLES_PER_MS, AudioChunk, Media, Samples, SourceStatus, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, encode_samples
+
+_log: Final = logging.getLogger(__name__)
 
 CHUNK_MS: Final = 100
 PICTURES_PER_SECOND: Final = 8.0
@@ -27,6 +30,8 @@ class DueMessage:
 def media_of(path: Path | str, pictures_per_second: float = PICTURES_PER_SECOND) -> Generator[Media]:
     """Yield the sound and pictures of a file as fast as they are taken; at 0 pictures a second the sound alone.
 
+    What is left out or wrong with it is logged as a warning.
+
     Raises:
         ClientError: it can't be read; the code is the source's, such as ``file.not_found``.
     """
@@ -37,6 +42,8 @@ def media_of(path: Path | str, pictures_per_second: float = PICTURES_PER_SECOND)
         while (item := source.read()) is not None:
             if isinstance(item, SourceStatus) and item.kind == "failed":
                 raise ClientError(item.code, item.message)
+            if isinstance(item, SourceStatus) and item.kind == "warning":
+                _log.warning("%s", item.message)
             if pictures_per_second or not isinstance(item, VideoFrame):
                 yield item
 
