@@ -76,7 +76,18 @@ class Cards {
       gone.delete(card.key);
       this.#put(card);
     }
+    this.#order(cards);
     for (const key of gone) this.#take(key);
+  }
+
+  /** Whoever came first stands first, also where another spoke first; what stands right is not moved. */
+  #order(cards) {
+    let after = null;
+    for (const { key } of cards.toReversed()) {
+      const { element: here } = this.#cards.get(key);
+      if (after && after.compareDocumentPosition(here) & Node.DOCUMENT_POSITION_FOLLOWING) after.before(here);
+      after = here;
+    }
   }
 
   #put(card) {

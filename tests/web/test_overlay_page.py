@@ -333,11 +333,12 @@ def test_of_a_room_only_what_was_said_just_now_is_news(overlay: Overlay) -> None
 
 
 def test_each_participant_has_a_card_in_the_order_of_coming(overlay: Overlay) -> None:
-    overlay.show("?room=R")
+    overlay.show("?room=R&fade=0")
     overlay.settle()
     overlay.session("Bo", "s2", 2)
     overlay.session("Ana", "s1", 1)
     overlay.tell(emotion(1, "fear", text="second", speaker="Bo"), session="s2")
+    expect(overlay.card.locator("h2")).to_have_text(["Bo"])
     overlay.tell(emotion(1, "joy", text="first", speaker="Ana"), session="s1")
     expect(overlay.card.locator("h2")).to_have_text(["Ana", "Bo"])
 
