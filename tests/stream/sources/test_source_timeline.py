@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.media import SAMPLES_PER_MS, Samples
@@ -46,6 +46,7 @@ def test_sound_never_overlaps_and_never_begins_before_zero(raw: list[float | Non
 
 
 @given(stamps, trusts)
+@example([-2.0770933258157627e-10, 0.26, None, None, None, 0.0], Trust(max_gap_ms=10_000.0, confirm_ms=1_000.0))
 def test_pictures_never_go_back(raw: list[float | None], trust: Trust) -> None:
     times = place_video(VideoTrack(Timeline(trust=trust), INTERVAL), raw)
     assert len(times) == len(raw)
