@@ -3,7 +3,6 @@
 The tracks of one source share a :class:`~stream.sources.timeline.Timeline`, so that after a jump they stay in sync.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -252,7 +251,7 @@ class VideoTrack(Track[Piece]):
             timeline, tolerance_ms=max(TOLERANCE_MS, LATE_PICTURES * interval_ms), confirm_ms=0.0, lead_ms=0.0
         )
         self._interval_ms = interval_ms
-        self._latest_ms = -math.inf
+        self._latest_ms = 0.0
 
     def _length_ms(self, piece: Piece) -> float:  # noqa: ARG002 - a picture lasts until the next
         return self._interval_ms
@@ -260,15 +259,15 @@ class VideoTrack(Track[Piece]):
     @property
     def _ended_ms(self) -> float:
         """Return when the last picture was; how long it was meant to be seen is not known."""
-        return self._timeline.start_ms if self.position_ms is None else self.position_ms - self._interval_ms
+        return self._timeline.start_ms if self.position_ms is None else self._latest_ms
 
     def _agrees(self, raw_ms: float, next_raw_ms: float) -> bool:
         return raw_ms > next_raw_ms - self._interval_ms
 
     def _fitted(self, time_ms: float, piece: Piece) -> Placed[Piece]:
-        return max(self._latest_ms, self._ended_ms, time_ms), piece
+        return max(self._ended_ms, time_ms), piece
 
     def _put(self, time_ms: float, piece: Piece) -> Placed[Piece]:
-        # Adding an interval to a time and taking it off again rounds, so the time itself is kept too.
+        # Kept, because to add an interval and take it off again rounds.
         self._latest_ms = time_ms
         return super()._put(time_ms, piece)
