@@ -21,20 +21,20 @@ from pydantic import SecretStr
 
 from models.bundle import BundleError
 from models.threads import watched_thread
-from serving import logs
-from serving.access import Places, is_loopback
+from serving.http.access import Places, is_loopback
+from serving.http.tls import TlsError, renewing_context
+from serving.http.tokens import ChosenToken, TokenError, choose_token, is_readable_by_others
 from serving.live import LiveServer, Plan
-from serving.tls import TlsError, renewing_context
-from serving.tokens import ChosenToken, TokenError, choose_token, is_readable_by_others
-from stream.addresses import clean_name
-from stream.asr_model import AsrModelError
+from serving.rooms.requests import clean_name
+from serving.sessions.worker import Emit
+from serving.telemetry import logs
+from stream.dialog.session_context import Seat
 from stream.live_models import LiveModels
 from stream.pipeline import Drivable
 from stream.protocol import ErrorCode, ProtocolError
 from stream.recording.format import RecordingError
 from stream.recording.record import Facts, Recorder, require_writable
 from stream.recording.session import RecordedSession
-from stream.seat import Seat
 from stream.session import Session
 from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source, SourceError
@@ -44,7 +44,7 @@ from stream.sources.file import FileSource
 from stream.sources.microphone import MicrophoneSource
 from stream.sources.open import open_source
 from stream.sources.sound_tracks import SoundChoice
-from stream.worker import Emit
+from stream.speech.asr_model import AsrModelError
 
 log = logging.getLogger("m2fnet.server")
 

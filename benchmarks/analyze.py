@@ -33,8 +33,8 @@ from stream.analysis import AnalysisError, analyze_file
 from stream.config import load_settings
 from stream.live_models import LiveModels
 from stream.sources.decode import Decoder
-from stream.transcriber import Transcriber
-from stream.vad import SpeechDetector
+from stream.speech.transcriber import Transcriber
+from stream.speech.vad import SpeechDetector
 
 PARTS: Final[dict[str, tuple[type, str]]] = {
     "decoding": (Decoder, "media"),

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.settings import TranscriberSettings
-from stream.whisper import Sound, Whisper
+from stream.speech.whisper import Sound, Whisper
 
 
 @dataclass(frozen=True)

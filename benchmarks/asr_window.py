@@ -26,7 +26,7 @@ from rich.table import Table
 
 from stream.media import Samples
 from stream.settings import TranscriberSettings
-from stream.whisper import Sound, Whisper
+from stream.speech.whisper import Sound, Whisper
 
 DEFAULT = TranscriberSettings(device="cpu")
 

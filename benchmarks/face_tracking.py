@@ -24,10 +24,10 @@ from rich.table import Table
 from models.face_settings import FaceSettings
 from models.faces import Detection, FaceDetector
 from models.geometry import Box
-from stream.face_finder import FaceFinder
 from stream.media import Image, VideoFrame
-from stream.rate import FrameRate
 from stream.sources.file import FileSource
+from stream.vision.face_finder import FaceFinder
+from stream.vision.frame_rate import FrameRate
 
 LOST: Final = 0.3
 PIECE: Final = 7

@@ -30,33 +30,33 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from baselines import BASELINES, majority_predictions
 from models.bundle import Bundle, find_bundle, load_bundle
 from models.calibration import fit_temperature
 from models.labels import LABELS
 from models.whole_file import whole_file
-from trainer.baselines import BASELINES, majority_predictions
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
 from trainer.data.fer2013 import load_fer2013
 from trainer.data.meld import load_meld
 from trainer.data.speech import load_speech
-from trainer.dev_features import text_dialogs
-from trainer.dialog_features import DialogFeatures
-from trainer.dialog_fusion import paired_example
-from trainer.dialog_logits import after_next_logits, full_logits, moment_logits
+from trainer.dialogs.features import DialogFeatures
+from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
 from trainer.evaluation.modalities import shown, subsets
 from trainer.evaluation.render import markdown_table, percent
 from trainer.evaluation.scores import Scores, score
-from trainer.feature_bank import FeatureBank
-from trainer.fusion_stage import M2FNET, FusionSettings, FusionStage, NetworkKind, Regime, truth
-from trainer.loop import FitSettings, fit
-from trainer.metrics import Ints
-from trainer.outputs import Floats
-from trainer.pairing import PairingSettings, pair_dialog
-from trainer.speech_emotion import Sounds
-from trainer.tensor_files import save_tensors
-from trainer.text_stage import examples, text_outputs
-from trainer.visual import face_outputs
+from trainer.fit.loop import FitSettings, fit
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import Floats
+from trainer.fit.tensor_files import save_tensors
+from trainer.stages.audio import Sounds
+from trainer.stages.face import face_outputs
+from trainer.stages.fusion import M2FNET, FusionSettings, FusionStage, NetworkKind, Regime, truth
+from trainer.stages.text import examples, text_outputs
+from trainer.starter.dev_features import text_dialogs
+from trainer.starter.feature_bank import FeatureBank
+from trainer.starter.fusion import paired_example
+from trainer.starter.pairing import PairingSettings, pair_dialog
 
 Split = Literal["train", "dev"]
 _SPLITS: Final[tuple[Split, ...]] = get_args(Split)

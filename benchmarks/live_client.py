@@ -11,9 +11,9 @@ import numpy as np
 
 from m2fnet_client import Gap, Session, connect
 from m2fnet_client.file_media import PICTURES_PER_SECOND, DueMessage, Pieces, media_of
+from serving.sessions.preview import encode_picture
 from stream.events import EventBase, SessionClosed
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
-from stream.preview import encode_picture
 from stream.protocol import MediaKind, MediaMessage, Picture
 
 TAIL_MS: Final = 1_000  # nobody hangs up on the last word: the last utterance ends in silence, as the others do

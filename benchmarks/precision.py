@@ -24,10 +24,18 @@ from models.calibration import probabilities
 from models.runtime.engine import Engine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
-from trainer.metrics import Ints, weighted_f1
-from trainer.outputs import Floats
-from trainer.requests import Heard, Requests, dialog_requests, face_requests, some, text_requests, voice_requests
-from trainer.starter_data import StarterData
+from trainer.fit.metrics import Ints, weighted_f1
+from trainer.fit.outputs import Floats
+from trainer.starter.data import StarterData
+from trainer.starter.requests import (
+    Heard,
+    Requests,
+    dialog_requests,
+    face_requests,
+    some,
+    text_requests,
+    voice_requests,
+)
 
 REFERENCE: Final = "torch:float32"
 CASES: Final = ("torch:bfloat16", "openvino:float32", "openvino:bfloat16", "openvino:int8", "onnxruntime:float32")

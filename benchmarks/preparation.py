@@ -24,8 +24,8 @@ from models.face_image import crop_face, face_input
 from models.geometry import Box
 from models.scene_image import scene_input, shrink_scene
 from models.spectrogram import SAMPLE_RATE
-from stream.face_finder import small_grey
 from stream.jpeg import decode_jpeg
+from stream.vision.face_finder import small_grey
 
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
 FACE = Box(220, 80, 420, 300)

@@ -23,8 +23,8 @@ from models.text import ContextFormat
 from models.whole_file import whole_file
 from trainer.data.meld import load_meld
 from trainer.evaluation.render import markdown_table, percent
-from trainer.loop import FitSettings, Metrics, fit
-from trainer.text_stage import TextSettings, TextStage
+from trainer.fit.loop import FitSettings, Metrics, fit
+from trainer.stages.text import TextSettings, TextStage
 
 _CONTEXTS: Final = {"past only (2, 0)": ContextFormat(2, 0), "past and next (1, 1)": ContextFormat(1, 1)}
 _METRICS: Final = ("weighted_f1", "macro_f1", "accuracy")

@@ -29,15 +29,15 @@ from models.bundle import load_bundle
 from models.extractor import EmotionExtractor
 from models.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
 from models.whole_file import whole_file
-from trainer.checkpoint import load_checkpoint
 from trainer.data.faces import FaceSet
-from trainer.extractor_stage import TripletMining
-from trainer.loop import half_precision
-from trainer.metrics import accuracy, unweighted_accuracy
-from trainer.probes import Embedded, knn_predictions, linear_predictions, pair_distances, subsample
-from trainer.speech_emotion import AudioSettings, AudioStage, Sounds, speech_outputs
-from trainer.starter_data import StarterData
-from trainer.visual import VisualSettings, VisualStage, face_outputs
+from trainer.fit.checkpoint import load_checkpoint
+from trainer.fit.loop import half_precision
+from trainer.fit.metrics import accuracy, unweighted_accuracy
+from trainer.stages.audio import AudioSettings, AudioStage, Sounds, speech_outputs
+from trainer.stages.extractor import TripletMining
+from trainer.stages.face import VisualSettings, VisualStage, face_outputs
+from trainer.stages.probes import Embedded, knn_predictions, linear_predictions, pair_distances, subsample
+from trainer.starter.data import StarterData
 
 NONE: Final = "none"
 FORMS: Final = (NONE, *TRIPLET_FORMS)

@@ -14,11 +14,11 @@ from commands.outputs import FormOption, ResultOutput, destination
 from models.file_names import shown
 from models.output_checks import require_outside
 from stream.config import load_settings
-from stream.formats import format_of
+from stream.exports.formats import format_of
 
 if TYPE_CHECKING:
+    from stream.exports.output import ResultWriter
     from stream.live_models import LiveModels
-    from stream.output import ResultWriter
     from stream.settings import Settings
 
 log = logging.getLogger("m2fnet.analyze")
@@ -59,8 +59,8 @@ def analyze(
     """
     with told(verbose=verbose):
         settings = load_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
-        from stream.output import ResultWriter  # noqa: PLC0415 - see cli.py's docstring
-        from stream.standard_input import input_name  # noqa: PLC0415 - as above
+        from stream.exports.output import ResultWriter  # noqa: PLC0415 - see cli.py's docstring
+        from stream.sources.standard_input import input_name  # noqa: PLC0415 - as above
 
         paths = [local_path(file) for file in files]
         place = destination(output)
@@ -88,7 +88,7 @@ def local_path(file: str) -> str:
         return file
     from stream.sources.open import file_of_address  # noqa: PLC0415 - as above
     from stream.sources.redact import redact_url  # noqa: PLC0415 - as above
-    from stream.standard_input import InputError  # noqa: PLC0415 - as above
+    from stream.sources.standard_input import InputError  # noqa: PLC0415 - as above
 
     if (path := file_of_address(file)) is not None:
         return path
@@ -107,7 +107,7 @@ class Analysis:
     def check(self, number: int) -> None:
         """See whether a file can be read; what comes from a pipe shows later."""
         from stream.sources.file import FileSource  # noqa: PLC0415 - as above
-        from stream.standard_input import is_pipe  # noqa: PLC0415 - as above
+        from stream.sources.standard_input import is_pipe  # noqa: PLC0415 - as above
 
         if not is_pipe(self._files[number]):
             FileSource(self._files[number]).check()
@@ -121,7 +121,7 @@ class Analysis:
     def work(self, number: int) -> None:
         """Analyze a file."""
         from stream.analysis import analyze_file  # noqa: PLC0415 - as above
-        from stream.standard_input import as_file, input_name  # noqa: PLC0415 - as above
+        from stream.sources.standard_input import as_file, input_name  # noqa: PLC0415 - as above
 
         given = self._files[number]
         assert self._models is not None, "not started"  # noqa: S101 - a slip of ours

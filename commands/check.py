@@ -13,7 +13,7 @@ from commands.common import Config, Set, Verbose, err, told
 from stream.config import load_settings
 
 if TYPE_CHECKING:
-    from stream.diagnostics import Finding
+    from commands.diagnostics import Finding
 
 SHOWN: Final = ("subject", "state", "detail", "advice", "needed")
 STYLES: Final = {"ok": "green", "missing": "yellow", "broken": "red"}
@@ -37,7 +37,7 @@ def check(
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
-        from stream.diagnostics import can_run, diagnose  # noqa: PLC0415 - see cli.py's docstring
+        from commands.diagnostics import can_run, diagnose  # noqa: PLC0415 - see cli.py's docstring
 
         with err.status("looking around"):
             findings = diagnose(settings)

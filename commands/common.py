@@ -32,21 +32,21 @@ KNOWN_ERRORS: Final = {
     "server": "ServeError",
     "stream.sources.base": "SourceError",
     "stream.analysis": "AnalysisError",
-    "stream.asr_model": "AsrModelError",
-    "stream.saved": "SavedError",
-    "stream.standard_input": "InputError",
+    "stream.speech.asr_model": "AsrModelError",
+    "stream.exports.saved": "SavedError",
+    "stream.sources.standard_input": "InputError",
     "stream.overlay.outputs": "OverlayError",
     "stream.recording.format": "RecordingError",
-    "trainer.checkpoint": "CheckpointError",
+    "trainer.fit.checkpoint": "CheckpointError",
     "trainer.data.errors": "DatasetError",
     "trainer.evaluation.errors": "EvaluationError",
-    "trainer.frozen": "FrozenEncoderError",
-    "trainer.fusion_stage": "FusionDataError",
-    "trainer.loop": "TrainingError",
+    "trainer.stages.frozen": "FrozenEncoderError",
+    "trainer.stages.fusion": "FusionDataError",
+    "trainer.fit.loop": "TrainingError",
     "trainer.pipeline": "PipelineError",
-    "trainer.mining": "MiningError",
-    "trainer.probes": "ProbeError",
-    "trainer.text_stage": "EncoderError",
+    "trainer.stages.mining": "MiningError",
+    "trainer.stages.probes": "ProbeError",
+    "trainer.stages.text": "EncoderError",
 }
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -228,7 +228,7 @@ def fail(message: str) -> None:
 
 def transcriber(settings: Settings) -> "Transcribe":
     """Return the speech recogniser of the settings as the trainer takes it: sound to words."""
-    from stream.whisper import Whisper  # noqa: PLC0415 - see the module's docstring
+    from stream.speech.whisper import Whisper  # noqa: PLC0415 - see the module's docstring
 
     whisper = Whisper(settings.transcriber)
     return lambda samples: whisper.transcribe(samples, 0.0).text

@@ -27,7 +27,7 @@ from trainer.data.names import Dataset
 
 if TYPE_CHECKING:
     from trainer.evaluation.report import Report
-    from trainer.starter_report import StarterReport
+    from trainer.starter.report import StarterReport
 
 CACHE: Final = Path("runs/features")
 STARTER: Final = "starter"
@@ -173,8 +173,8 @@ def evaluate_starter(
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
-        from trainer.starter_data import StarterData  # noqa: PLC0415 - see the module's docstring
-        from trainer.starter_report import evaluate_bundle  # noqa: PLC0415 - see the module's docstring
+        from trainer.starter.data import StarterData  # noqa: PLC0415 - see the module's docstring
+        from trainer.starter.report import evaluate_bundle  # noqa: PLC0415 - see the module's docstring
 
         loaded = load_bundle(find_bundle(bundle))
         report = evaluate_bundle(loaded, StarterData(data, runs / "cache"), transcriber(settings))

@@ -9,7 +9,7 @@ import typer
 
 from models.output_checks import require_outside, require_texts
 from models.whole_file import require_folder, whole_file
-from stream.formats import FORMS, Format, find_format
+from stream.exports.formats import FORMS, Format, find_format
 
 STDOUT: Final = Path("-")
 CSV_ENCODING: Final = FORMS["csv"].encoding

@@ -9,10 +9,10 @@ import typer
 from commands.batch import work_through
 from commands.common import Verbose, told
 from commands.outputs import FormOption, ResultOutput, destination
-from stream.formats import Format, format_of
+from stream.exports.formats import Format, format_of
 
 if TYPE_CHECKING:
-    from stream.results import AnalysisResult
+    from stream.exports.results import AnalysisResult
 
 
 def render(
@@ -65,8 +65,8 @@ class Rendering:
 
     def work(self, number: int) -> None:
         """Read the dialogs of a file."""
-        from stream.saved import read_dialogs  # noqa: PLC0415 - as above
-        from stream.standard_input import as_file, input_name, is_pipe  # noqa: PLC0415 - as above
+        from stream.exports.saved import read_dialogs  # noqa: PLC0415 - as above
+        from stream.sources.standard_input import as_file, input_name, is_pipe  # noqa: PLC0415 - as above
 
         given = self._files[number]
         with as_file(given) as path:
@@ -76,7 +76,7 @@ class Rendering:
         """Write the dialogs."""
         if not self._dialogs:
             return
-        from stream.output import ResultWriter, stem_of  # noqa: PLC0415 - as above
+        from stream.exports.output import ResultWriter, stem_of  # noqa: PLC0415 - as above
 
         writer = ResultWriter(
             self._form,

@@ -37,6 +37,6 @@ def replay(
         m2fnet replay recordings/20260102T090000Z-standup --check
     """
     with told(verbose=verbose):
-        from stream.replay import replay_command  # noqa: PLC0415 - loads the models, which --help does not need
+        from stream.recording.replay import replay_command  # noqa: PLC0415 - loads the models, which --help does not need
 
         raise typer.Exit(replay_command(folder, destination(output), check=check, bundle=bundle, engine=engine))

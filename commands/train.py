@@ -28,7 +28,7 @@ from stream.config import load_settings
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
-    from trainer.loop import Metrics
+    from trainer.fit.loop import Metrics
 
 
 class Branch(StrEnum):
@@ -84,7 +84,7 @@ def train_starter(
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
-        from trainer import starter  # noqa: PLC0415 - see the module's docstring
+        from trainer.starter import training as starter  # noqa: PLC0415 - see the module's docstring
 
         kept = starter.kept_branches(load_bundle(find_bundle(keep_from)), [one.value for one in keep]) if keep else {}
         if stage is not None:
@@ -105,7 +105,7 @@ def show_metrics(metrics: "Mapping[str, Metrics]") -> None:
 def run_stage(name: StageName, options: "StageOptions") -> None:
     """Train one stage on conversations, and what it needs of others, and print what they reach."""
     with told(verbose=options.verbose):
-        from trainer.devices import processes  # noqa: PLC0415 - see the module's docstring
+        from trainer.fit.devices import processes  # noqa: PLC0415 - see the module's docstring
         from trainer.pipeline import ConversationTraining  # noqa: PLC0415 - see the module's docstring
 
         config = options.config()
@@ -208,7 +208,7 @@ def train_all(
     """
     options = StageOptions(config, set_ or [], root, runs, seed, verbose)
     with told(verbose=verbose):
-        from trainer.devices import processes  # noqa: PLC0415 - see the module's docstring
+        from trainer.fit.devices import processes  # noqa: PLC0415 - see the module's docstring
         from trainer.pipeline import train_bundle  # noqa: PLC0415 - see the module's docstring
 
         chosen = options.config()

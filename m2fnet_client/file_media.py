@@ -60,7 +60,7 @@ def file_messages(path: Path | str, pictures_per_second: float = PICTURES_PER_SE
 
 def messages_of(media: Iterable[Media]) -> Iterator[DueMessage]:
     """Yield media as messages: sound due when its last sample would have been heard, pictures at their time."""
-    from stream.preview import encode_picture  # noqa: PLC0415 - only who sends pictures needs OpenCV
+    from serving.sessions.preview import encode_picture  # noqa: PLC0415 - only who sends pictures needs OpenCV
 
     pieces = Pieces()
     for item in media:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from stream.results import ANALYSIS
+from stream.exports.results import ANALYSIS
 
 SCHEMA = Path(__file__).resolve().parent.parent / "docs" / "analysis.schema.json"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from serving import asyncapi
+from serving.http import asyncapi
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "asyncapi.yaml"
 

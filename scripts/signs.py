@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from stream.sign_paths import SIGN_PATHS
+from stream.exports.report.sign_paths import SIGN_PATHS
 
 MODULE = Path(__file__).resolve().parent.parent / "web" / "signs.js"
 HEAD = "/** The features of each emotion's face as SVG paths; made of stream/signs.py by scripts/signs.py. */\n\n"

@@ -22,30 +22,30 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from models.threads import broken_parts, note_broken
-from serving import asyncapi
-from serving.connections import Client, Connection, Watcher, refuse
-from serving.door import Door
-from serving.event_tally import EventTally
-from serving.figures import Figures, why_not_ready
-from serving.guarded_connection import GuardedConnection
-from serving.hub import Hub, MakeSession, Models, speaker_of
-from serving.journal import Journal
-from serving.listener import Listener
-from serving.loop_lag import LoopWatch
-from serving.metrics import CONTENT_TYPE, Metrics
-from serving.pages import Answer, Pages, answer, as_json, plain
-from serving.rooms import Member
-from serving.status import server_status
+from serving.http import asyncapi
+from serving.http.authenticator import Door
+from serving.http.guarded_connection import GuardedConnection
+from serving.http.listener import Listener
+from serving.http.pages import Answer, Pages, answer, as_json, plain
+from serving.http.waiting import Waiting
+from serving.rooms.requests import JoinRequest, WatchRequest, parse_join, parse_watch
+from serving.rooms.rooms import Member
+from serving.sessions.connections import Client, Connection, Watcher, refuse
+from serving.sessions.preview import Previewer
+from serving.sessions.registry import Hub, MakeSession, Models, speaker_of
 from serving.tasks import watch_callbacks, watched_task
-from serving.waiting import Waiting
-from stream.addresses import JoinRequest, WatchRequest, parse_join, parse_watch
+from serving.telemetry.event_log import Journal
+from serving.telemetry.event_tally import EventTally
+from serving.telemetry.figures import Figures, why_not_ready
+from serving.telemetry.loop_lag import LoopWatch
+from serving.telemetry.metrics import CONTENT_TYPE, Metrics
+from serving.telemetry.status import server_status
 from stream.events import Event, SessionClosed, Totals
-from stream.preview import Previewer
 from stream.protocol import STREAM, SUBPROTOCOL, Configure, ErrorCode, ProtocolError, key_among
 from stream.recording.record import Recorder
 from stream.settings import ClientSettings, Settings
 from stream.sources.base import Source
-from stream.tap import TappedSource
+from stream.sources.tap import TappedSource
 
 log = logging.getLogger("m2fnet.server")
 

@@ -10,16 +10,16 @@ from tqdm import tqdm
 
 from models.file_names import shown
 from stream.events import Event, SessionClosed
-from stream.from_events import dialog_from_events
+from stream.exports.from_events import dialog_from_events
+from stream.exports.results import AnalysisResult
 from stream.live_models import LiveModels
 from stream.media import Media, SourceStatus
 from stream.pipeline import run_session
-from stream.results import AnalysisResult
 from stream.session import Session
 from stream.settings import Settings
 from stream.sources.file import FileSource
 from stream.sources.sound_tracks import SoundChoice
-from stream.tap import TappedSource
+from stream.sources.tap import TappedSource
 
 SPEAKER: Final = "Speaker"
 

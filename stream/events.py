@@ -1,8 +1,8 @@
 """What a session tells: the events of docs/protocol.md, as they go over the wire.
 
 Times are media time in milliseconds since the session's first media, but those called ``room_…``, which are the
-room's. ``room``, ``session`` and ``seq`` are set when the event is published (:mod:`stream.broadcast`), not by who
-makes it; only a revision of another participant's utterance names its session itself.
+room's. ``room``, ``session`` and ``seq`` are set when the event is published (:mod:`serving.rooms.broadcast`), not by
+who makes it; only a revision of another participant's utterance names its session itself.
 """
 
 from typing import Annotated, Literal

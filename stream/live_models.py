@@ -11,7 +11,7 @@ from models.runtime.runtime import Runtime
 from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from stream.settings import RuntimeSettings, Settings, VisionSettings
-from stream.transcriber import AsrFigures, SpeechToText, Transcriber
+from stream.speech.transcriber import AsrFigures, SpeechToText, Transcriber
 
 
 @dataclass(frozen=True)

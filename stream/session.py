@@ -16,17 +16,19 @@ from uuid import uuid4
 from models.high_pass import HighPass
 from models.runtime.runtime import Branch
 from stream import events
-from stream.absence import Absences
-from stream.belief import Belief
-from stream.dialog import DialogUtterance
+from stream.dialog.absence import Absences
+from stream.dialog.dialog import DialogUtterance
+from stream.dialog.recognizer import Kept, NoEmotionError, Recognition, Recognizer
+from stream.dialog.session_context import Seat
+from stream.dialog.shared_dialog import SharedDialog
 from stream.engine_news import EngineNews
 from stream.events import Event, Latency, Totals, UtteranceKey
 from stream.live_models import LiveModels
-from stream.loudness import LevelledDetector
 from stream.media import AudioChunk, VideoFrame
-from stream.recognizer import Kept, NoEmotionError, Recognition, Recognizer
-from stream.seat import Seat
-from stream.segmenter import (
+from stream.settings import Settings
+from stream.speech.belief import Belief
+from stream.speech.loudness import LevelledDetector
+from stream.speech.segmenter import (
     Discarded,
     LikelyEnd,
     Segment,
@@ -36,12 +38,10 @@ from stream.segmenter import (
     SpeechStart,
     UtteranceEnd,
 )
-from stream.settings import Settings
-from stream.shared_dialog import SharedDialog
-from stream.sound_check import SoundCheck
-from stream.transcript import Transcript, Word
-from stream.vad import SpeechDetector
-from stream.vision import FaceAnalyzer, MakeSight, Vision
+from stream.speech.sound_check import SoundCheck
+from stream.speech.transcript import Transcript, Word
+from stream.speech.vad import SpeechDetector
+from stream.vision.video_analyzer import FaceAnalyzer, MakeSight, Vision
 
 Emit = Callable[[Event], None]
 

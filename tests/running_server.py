@@ -25,16 +25,16 @@ from models.runtime.fallback import Fallback
 from models.runtime.figures import BatchFigures
 from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
-from serving.hub import MakeSession
 from serving.live import LiveServer, Plan
+from serving.sessions.registry import MakeSession
 from stream import events
+from stream.dialog.session_context import Seat
 from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, encode_media, subprotocols
 from stream.recording.record import Recorder
-from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
-from stream.transcriber import AsrFigures
+from stream.speech.transcriber import AsrFigures
 
 Emit = Callable[[Event], None]
 Message = dict[str, Any]

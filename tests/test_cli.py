@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import cli
 from commands import common
 from commands.check import show
+from commands.diagnostics import Finding
 from stream.config import ConfigError
-from stream.diagnostics import Finding
 from stream.recording.format import About
 
 runner = CliRunner()

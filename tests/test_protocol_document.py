@@ -12,10 +12,11 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from running_server import running, tone
 
-from serving import tokens
-from serving.connections import CLOSE_CODES
-from serving.rooms import TOLD_MS
-from stream import broadcast, clock_offset, events, history, idleness, jpeg, protocol, rate_limit, watcher_queue
+from serving.http import tokens
+from serving.rooms.rooms import TOLD_MS, broadcast, clock_offset, history, watcher_queue
+from serving.sessions import limits as rate_limit
+from serving.sessions.connections import CLOSE_CODES
+from stream import events, idleness, jpeg, protocol
 from stream.protocol import CONTROL_TYPES, HEADER, ErrorCode, MediaKind, parse_control
 from stream.settings import ClientSettings, SegmenterSettings, ServerSettings
 

@@ -15,7 +15,7 @@ import server
 from stream import events
 from stream.recording.format import ABOUT, media_name
 from stream.recording.reader import Recording
-from stream.replay import replay_command
+from stream.recording.replay import replay_command
 from stream.settings import RuntimeSettings, ServerSettings, Settings
 
 ROOT = Path(__file__).parents[1]

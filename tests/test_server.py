@@ -27,13 +27,13 @@ from waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import server
-from serving import pages
+from serving.http import pages
 from serving.live import Plan
 from stream import events
+from stream.dialog.session_context import Seat
 from stream.events import Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, decode_media, encode_media
-from stream.seat import Seat
 from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source
 from stream.sources.open import open_source

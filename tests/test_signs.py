@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.labels import LABELS
-from stream.sign_paths import SIGN_PATHS
+from stream.exports.report.sign_paths import SIGN_PATHS
 from stream.signs import SIGNS
 
 ROOT = Path(__file__).resolve().parent.parent

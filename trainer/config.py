@@ -17,13 +17,13 @@ from models.bundle import MAX_FILE_BYTES
 from models.config_file import Section, load_config
 from models.whole_file import whole_file
 from trainer.data.names import ClipCorpus, ConversationCorpus, FaceCorpus
-from trainer.dialog_features import Modality
+from trainer.dialogs.features import Modality
 from trainer.features.extract import FeatureSettings
-from trainer.fusion_stage import FusionSettings
-from trainer.scene_stage import SceneSettings
-from trainer.speech_emotion import AudioSettings
-from trainer.text_stage import TextSettings
-from trainer.visual import VisualSettings
+from trainer.stages.audio import AudioSettings
+from trainer.stages.face import VisualSettings
+from trainer.stages.fusion import FusionSettings
+from trainer.stages.scene import SceneSettings
+from trainer.stages.text import TextSettings
 
 DATA_VARIABLE: Final = "M2FNET_DATA"
 LEARNED: Final = ("text", "audio", "visual", "scene", "fusion")

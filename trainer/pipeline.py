@@ -29,29 +29,29 @@ from models.extractor import EmotionExtractor
 from models.face_image import INPUT_SIZE
 from models.fusion import M2FNet
 from trainer.config import TrainConfig, save_train_config
-from trainer.conversation_media import conversation_scenes, conversation_sounds
 from trainer.data.conversation import Conversations
 from trainer.data.errors import DatasetError
 from trainer.data.faces import FaceSet
 from trainer.data.registry import load_clips, load_conversations, load_faces
-from trainer.devices import device_of, main_first, processes
-from trainer.dialog_features import MODALITIES, DialogFeatures, Modality
-from trainer.dialog_logits import full_logits, moment_logits
-from trainer.extractor_stage import ExtractorStage
+from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
+from trainer.dialogs.logits import full_logits, moment_logits
 from trainer.features.cache import digest, network_digest
+from trainer.features.conversation_media import conversation_scenes, conversation_sounds
 from trainer.features.extract import Extraction, extract_features
 from trainer.features.extractors import Extractors
 from trainer.features.media import Part, media_file
-from trainer.fusion_stage import FusionStage, truth
-from trainer.heads import fit_head, head_logits, with_head
-from trainer.loop import Metrics, Stage, fit
-from trainer.metrics import Ints
-from trainer.outputs import Floats
-from trainer.scene_stage import SceneStage
-from trainer.speech_emotion import AudioStage, Sounds
-from trainer.text_stage import TextStage
+from trainer.fit.devices import device_of, main_first, processes
+from trainer.fit.loop import Metrics, Stage, fit
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import Floats
+from trainer.stages.audio import AudioStage, Sounds
+from trainer.stages.extractor import ExtractorStage
+from trainer.stages.face import VisualStage
+from trainer.stages.fusion import FusionStage, truth
+from trainer.stages.heads import fit_head, head_logits, with_head
+from trainer.stages.scene import SceneStage
+from trainer.stages.text import TextStage
 from trainer.training_card import training_card
-from trainer.visual import VisualStage
 
 _PARTS: Final[dict[Modality, Part]] = {"audio": "sound", "face": "pictures", "scene": "pictures"}
 _log: Final = logging.getLogger(__name__)

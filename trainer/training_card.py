@@ -7,8 +7,8 @@ import yaml
 
 from models.bundle import Bundle
 from trainer.config import TrainConfig
-from trainer.dialog_features import Modality
-from trainer.loop import Metrics
+from trainer.dialogs.features import Modality
+from trainer.fit.loop import Metrics
 
 
 def training_card(

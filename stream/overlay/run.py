@@ -13,11 +13,11 @@ from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.overlay.drawing import draw
 from stream.overlay.look import Look
 from stream.overlay.outputs import Output, OverlayError
-from stream.overlay.relay import RelayedSource
 from stream.overlay.state import OverlayState
 from stream.pipeline import Readable, run_session
 from stream.session import Session
 from stream.sources.media_queue import Bounds, MediaQueue
+from stream.sources.relay import RelayedSource
 
 _NO_CAMERA: Final = frozenset(("camera.lost", "camera.not_found", "camera.error"))
 _END: Final = SourceStatus("ended", "overlay.ended", "no more pictures come")

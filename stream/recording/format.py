@@ -17,7 +17,7 @@ from stream.settings import (
     TranscriberSettings,
     VisionSettings,
 )
-from stream.transcript import Transcript, Word
+from stream.speech.transcript import Transcript, Word
 
 Line = TypeVar("Line")
 

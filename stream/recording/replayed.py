@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.runtime.runtime import Runtime
+from stream.dialog.session_context import Seat
+from stream.dialog.shared_dialog import SharedDialog
 from stream.events import Event, Faces
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
@@ -22,13 +24,11 @@ from stream.recording.format import (
 from stream.recording.media import NumberedFrame, from_pcm
 from stream.recording.reader import Taken
 from stream.recording.session import UnheardError, hand_on
-from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings, VisionSettings
-from stream.shared_dialog import SharedDialog
-from stream.transcriber import AsrFigures
-from stream.transcript import Transcript
-from stream.vision import FaceAnalyzer, Seen, VisionCounts
+from stream.speech.transcriber import AsrFigures
+from stream.speech.transcript import Transcript
+from stream.vision.video_analyzer import FaceAnalyzer, Seen, VisionCounts
 
 _PATIENCE_MS: Final = 600_000  # no picture that was analyzed then is too late now
 
@@ -81,7 +81,7 @@ class RecordedTranscripts:
 
 
 class RecordedSight:
-    """Stands in for :class:`~stream.vision.Vision`: analyzes the pictures that were, when they were."""
+    """Stands in for :class:`~stream.vision.video_analyzer.Vision`: analyzes the pictures that were, when they were."""
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from stream.dialog.session_context import Seat
 from stream.events import Event, Totals
 from stream.jpeg import jpeg_size
 from stream.live_models import LiveModels
@@ -27,12 +28,11 @@ from stream.recording.format import (
 from stream.recording.matroska import Block, Track
 from stream.recording.media import NumberedFrame, as_jpeg, from_pcm, to_pcm
 from stream.recording.record import SessionRecord
-from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
-from stream.transcriber import AsrFigures, SpeechToText
-from stream.transcript import Transcript
-from stream.vision import Vision
+from stream.speech.transcriber import AsrFigures, SpeechToText
+from stream.speech.transcript import Transcript
+from stream.vision.video_analyzer import Vision
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class DeferredTranscriber:
         return self._transcriber.hangs
 
     def check_language(self, language: str | None) -> None:
-        """Do as :meth:`stream.transcriber.Transcriber.check_language`."""
+        """Do as :meth:`stream.speech.transcriber.Transcriber.check_language`."""
         self._transcriber.check_language(language)
 
     def submit(
@@ -85,7 +85,7 @@ class DeferredTranscriber:
         partial: bool = False,
         session: str = "",
     ) -> Future[Transcript]:
-        """Do as :meth:`stream.transcriber.Transcriber.submit`; the future is done at a delivery."""
+        """Do as :meth:`stream.speech.transcriber.Transcriber.submit`; the future is done at a delivery."""
         inner = self._transcriber.submit(samples, start_ms, language=language, partial=partial, session=session)
         outer: Future[Transcript] = Future()
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
@@ -201,7 +201,7 @@ class RecordedSession:
 
     @contextmanager
     def seen(self, frame: VideoFrame, interval_ms: int) -> Iterator[None]:
-        """Note that a picture was analyzed, as the session's :class:`~stream.vision.Witness`."""
+        """Note that a picture was analyzed, as the session's :class:`~stream.vision.video_analyzer.Witness`."""
         with self._record.order:
             self._record.note(SeenStep(session=self._id, picture=_number(frame), interval_ms=interval_ms))
             yield

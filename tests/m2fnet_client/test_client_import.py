@@ -10,6 +10,6 @@ def test_it_needs_none_of_the_models() -> None:
 
 
 def test_sending_a_file_needs_no_networks() -> None:
-    script = "import sys, stream.preview, stream.sources.file; print('torch' in sys.modules)"
+    script = "import sys, serving.sessions.preview, stream.sources.file; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")

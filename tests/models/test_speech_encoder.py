@@ -9,7 +9,7 @@ from torch.nn import functional
 from models.ctranslate2_weights import WeightsError, read_weights
 from models.sound import read_sound
 from models.speech_encoder import SpeechEncoder, VoiceExtractor, WhisperMel, load_whisper_encoder
-from trainer.packaged import packaged_whisper
+from trainer.starter.packaged import packaged_whisper
 
 SPEECH = Path(__file__).parents[1] / "fixtures" / "speech" / "two_speakers.opus"
 

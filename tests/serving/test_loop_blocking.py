@@ -19,17 +19,17 @@ from running_server import control, running, sound, until
 from models.bundle import Bundle
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from serving.hub import MakeSession
+from serving.sessions.registry import MakeSession
+from serving.sessions.worker import Emit
+from stream.dialog.session_context import Seat
+from stream.dialog.shared_dialog import SharedDialog
 from stream.jpeg import decode_jpeg
 from stream.live_models import LiveModels
 from stream.media import AudioChunk
 from stream.protocol import MediaKind, MediaMessage, encode_media
-from stream.seat import Seat
 from stream.session import Session
 from stream.settings import Settings
-from stream.shared_dialog import SharedDialog
-from stream.transcriber import Transcriber
-from stream.worker import Emit
+from stream.speech.transcriber import Transcriber
 
 SECONDS = 4
 NETWORKS: Final = {"ctranslate2", "faster_whisper", "onnxruntime", "openvino", "torch"}

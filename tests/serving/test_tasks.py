@@ -13,13 +13,13 @@ from waiting import wait_until_async
 from websockets.exceptions import ConnectionClosed
 
 from models.threads import broken_parts
-from serving.connections import Client, Outbox, Watcher
-from serving.guarded_connection import GuardedConnection
-from serving.hub import Hub
+from serving.http.guarded_connection import GuardedConnection
 from serving.live import LiveServer, Plan
-from serving.loop_lag import LagCounts
-from serving.rooms import Rooms
-from stream.broadcast import Broadcast
+from serving.rooms.broadcast import Broadcast
+from serving.rooms.rooms import Rooms
+from serving.sessions.connections import Client, Outbox, Watcher
+from serving.sessions.registry import Hub
+from serving.telemetry.loop_lag import LagCounts
 from stream.idleness import IdleWatch
 from stream.sources.file import FileSource
 

@@ -17,11 +17,11 @@ from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
 from stream.analysis import AnalysisError, analyze_file
-from stream.formats import render
+from stream.exports.formats import render
 from stream.live_models import LiveModels
 from stream.media import Samples
 from stream.settings import Settings
-from stream.transcriber import Transcriber
+from stream.speech.transcriber import Transcriber
 
 pytestmark = pytest.mark.slow
 

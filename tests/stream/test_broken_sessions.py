@@ -17,17 +17,17 @@ from models.bundle import Bundle
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
+from serving.rooms.broadcast import Broadcast
+from serving.sessions.worker import Emit, SessionWorker
 from stream import events
 from stream.analysis import AnalysisError, analyze_file
-from stream.broadcast import Broadcast
 from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.pipeline import run_session
 from stream.session import Session
 from stream.settings import ClientSettings, Settings, TranscriberSettings
-from stream.transcript import Transcript
-from stream.worker import Emit, SessionWorker
+from stream.speech.transcript import Transcript
 
 WAIT_S = 60.0
 SETTINGS = Settings()

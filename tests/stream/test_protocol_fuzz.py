@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from stream.addresses import JOIN_FIELDS, WATCH_FIELDS, parse_join, parse_watch
+from serving.rooms.requests import JOIN_FIELDS, WATCH_FIELDS, parse_join, parse_watch
 from stream.events import Error
 from stream.media import AudioChunk
 from stream.protocol import (

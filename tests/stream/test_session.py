@@ -21,10 +21,10 @@ from stream import events
 from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
-from stream.repetition import bare
 from stream.session import Session
 from stream.settings import Settings
-from stream.transcriber import Transcriber
+from stream.speech.repetition import bare
+from stream.speech.transcriber import Transcriber
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,9 @@ from models.labels import IEMOCAP_LABELS, LABELS
 from stream.analysis import analyze_file
 from stream.live_models import LiveModels
 from stream.settings import Settings
-from trainer.checkpoint import CheckpointError
 from trainer.config import TrainConfig, load_train_config
 from trainer.data.errors import DatasetError
+from trainer.fit.checkpoint import CheckpointError
 from trainer.pipeline import ConversationTraining, PipelineError, train_bundle
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSo
 from waiting import PATIENCE_S
 
 from models.labels import LABELS
-from serving.pages import PAGES
+from serving.http.pages import PAGES
 from stream import events
 
 ROOT = Path(__file__).parents[2]

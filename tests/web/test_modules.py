@@ -8,8 +8,8 @@ import pytest
 from conftest import ScriptedServer, run_module
 
 from models.labels import LABELS
+from stream.exports.report.sign_paths import SIGN_PATHS
 from stream.protocol import MediaKind, MediaMessage, decode_media, decode_samples, encode_media
-from stream.sign_paths import SIGN_PATHS
 
 pytestmark = pytest.mark.browser
 

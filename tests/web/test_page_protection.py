@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from running_server import in_a_thread, running
 
-from serving.pages import PAGES
+from serving.http.pages import PAGES
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from exported_dialog import emotion, room_of_two
 from playwright.sync_api import Browser
 
-from stream.formats import render
-from stream.from_events import dialog_from_events
+from stream.exports.formats import render
+from stream.exports.from_events import dialog_from_events
 
 pytestmark = pytest.mark.browser
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
-from trainer.dialog_features import Modality
+from trainer.dialogs.features import Modality
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.modalities import expanded
-from trainer.fusion_stage import FusionSettings
+from trainer.stages.fusion import FusionSettings
 
 TABLES: Final[dict[int, str]] = {
     2: "modalities",

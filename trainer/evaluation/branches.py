@@ -20,10 +20,10 @@ from trainer.evaluation.notes import skipped_notes
 from trainer.evaluation.relabel import relabelled
 from trainer.evaluation.report import NamedScores, RowName
 from trainer.evaluation.scores import score
-from trainer.metrics import Ints
-from trainer.outputs import BranchOutput, Floats
-from trainer.speech_emotion import trim
-from trainer.visual import face_outputs
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import BranchOutput, Floats
+from trainer.stages.audio import trim
+from trainer.stages.face import face_outputs
 
 
 @dataclass(frozen=True, eq=False)

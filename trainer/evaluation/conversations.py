@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from models.bundle import Bundle
 from trainer.data.conversation import Conversations
-from trainer.dialog_features import MODALITIES, Modality
+from trainer.dialogs.features import MODALITIES, Modality
 from trainer.evaluation.modalities import fused_temperatures, shown
 from trainer.evaluation.report import NamedScores, RowName
 from trainer.evaluation.scores import score
@@ -15,7 +15,7 @@ from trainer.evaluation.views import VIEW_NAMES, HeardDialog, View, view_logits
 from trainer.features.extract import BranchRows, Extraction, FeatureSettings, extract_features
 from trainer.features.extractors import Extractors
 from trainer.features.media import MediaFault
-from trainer.metrics import Ints
+from trainer.fit.metrics import Ints
 
 Words = Literal["gold", "recognised"]
 

@@ -8,7 +8,7 @@ from models.bundle import Bundle, load_bundle
 from trainer.data.conversation import Conversations
 from trainer.data.names import CONVERSATIONS, FACES, Dataset
 from trainer.data.registry import load_clips, load_conversations, load_faces
-from trainer.dialog_features import MODALITIES, Modality
+from trainer.dialogs.features import MODALITIES, Modality
 from trainer.evaluation.branches import audio_row, face_row
 from trainer.evaluation.conversations import (
     ReadConversations,

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from models.bundle import Temperatures
-from trainer.dialog_features import MODALITIES, DialogFeatures, Modality
+from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.evaluation.errors import EvaluationError
-from trainer.outputs import Floats
+from trainer.fit.outputs import Floats
 
 _VISUAL: Final = "visual"
 _PARTS: Final[dict[str, tuple[Modality, ...]]] = {

@@ -7,7 +7,7 @@ import numpy as np
 
 from trainer.data.conversation import Conversations
 from trainer.evaluation.errors import EvaluationError
-from trainer.metrics import Ints
+from trainer.fit.metrics import Ints
 
 
 def relabelled(truth: Ints, classes: Sequence[str], labels: Sequence[str], corpus: str) -> Ints:

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from models.calibration import probabilities
-from trainer.metrics import Ints
-from trainer.outputs import Floats
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import Floats
 
 BINS: Final = 15  # as many as the expected calibration error has
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from models.calibration import expected_calibration_error, probabilities
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.reliability import Reliability, reliability_bins
-from trainer.metrics import Ints, accuracy, by_class, confusion, macro_f1, unweighted_accuracy, weighted_f1
-from trainer.outputs import Floats
+from trainer.fit.metrics import Ints, accuracy, by_class, confusion, macro_f1, unweighted_accuracy, weighted_f1
+from trainer.fit.outputs import Floats
 
 
 class ClassScores(BaseModel):

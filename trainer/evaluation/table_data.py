@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.data.names import ConversationCorpus
 from trainer.data.registry import load_conversations
-from trainer.dialog_features import MODALITIES, DialogFeatures, Modality
+from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.features.extract import FeatureSettings, extract_features
 from trainer.features.extractors import Extractors
 

@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from models.calibration import fit_temperature
 from models.whole_file import whole_file
-from trainer.dialog_logits import full_logits
+from trainer.dialogs.logits import full_logits
 from trainer.evaluation.ablations import AblationRow
 from trainer.evaluation.paper import PaperCorpus, PaperScores, paper_scores
 from trainer.evaluation.report import averaged
 from trainer.evaluation.scores import Scores, score
 from trainer.evaluation.table_data import TableData
-from trainer.fusion_stage import FusionSettings, FusionStage, truth
-from trainer.loop import fit
+from trainer.fit.loop import fit
+from trainer.stages.fusion import FusionSettings, FusionStage, truth
 
 _VERSION: Final = 1  # to be raised when the same settings would give another result
 _SETTINGS: Final = TypeAdapter(FusionSettings)

@@ -12,9 +12,9 @@ import numpy as np
 from torch import nn
 
 from models.fusion import FusionConfig
-from trainer.dialog_features import DialogFeatures, Features, Modality
-from trainer.dialog_logits import after_next_logits, full_logits, moment_logits
-from trainer.outputs import Floats
+from trainer.dialogs.features import DialogFeatures, Features, Modality
+from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
+from trainer.fit.outputs import Floats
 
 View = Literal["moment", "next", "full"]
 VIEWS: Final[tuple[View, ...]] = get_args(View)

@@ -20,8 +20,8 @@ from torch import nn
 from models.whole_file import whole_file
 from trainer.data.conversation import Clip, Utterance
 from trainer.features.media import MediaFault, Part, media_file
-from trainer.outputs import Floats
-from trainer.tensor_files import save_tensors
+from trainer.fit.outputs import Floats
+from trainer.fit.tensor_files import save_tensors
 
 CODE_VERSION: Final = 2
 """To be raised when decoding, or the way from media to features, changes what comes out."""

@@ -17,16 +17,16 @@ from models.faces import FRAMES_PER_UTTERANCE, FaceDetector
 from models.runtime.runtime import MAX_SAMPLES
 from models.text import tokenize
 from trainer.data.conversation import Conversations
-from trainer.devices import device_of
-from trainer.dialog_features import MODALITIES, DialogFeatures, Features, Modality
+from trainer.dialogs.features import MODALITIES, DialogFeatures, Features, Modality
 from trainer.features.blocks import Reader, read_media
 from trainer.features.cache import CODE_VERSION, Block, Row, digest, load_rows, network_digest, save_rows
 from trainer.features.extractors import AudioInput, Extractors
 from trainer.features.media import Limits, Media, MediaFault, tally
 from trainer.features.visual import face_row, run_network, scene_row
-from trainer.metrics import Ints
-from trainer.outputs import BranchOutput
-from trainer.text_stage import TextExample, examples, text_outputs
+from trainer.fit.devices import device_of
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import BranchOutput
+from trainer.stages.text import TextExample, examples, text_outputs
 
 _TEXT_BLOCK: Final = 512
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from models.bundle import Bundle, sound_input
 from models.extractor import EmotionExtractor
 from models.text import MAX_TOKENS, ContextFormat
-from trainer.outputs import Floats
+from trainer.fit.outputs import Floats
 
 AudioInput = Callable[[Sequence[Floats]], Tensor]
 """From sounds ``(samples,)`` at 16 kHz to the audio network's input."""

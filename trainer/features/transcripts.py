@@ -10,7 +10,7 @@ from trainer.features.blocks import Reader, read_media
 from trainer.features.cache import load_words, save_words
 from trainer.features.extract import FeatureSettings, split_folder
 from trainer.features.media import Media
-from trainer.outputs import Floats
+from trainer.fit.outputs import Floats
 
 Transcribe = Callable[[Floats], str]
 """From sound ``(n,)`` at 16 kHz to the words recognised in it, none for silence."""

@@ -13,9 +13,9 @@ from models.face_image import crop_face, face_input
 from models.faces import FaceDetector, over_frames, weighted_faces
 from models.geometry import Box
 from models.scene_image import scene_input, shrink_scene
-from trainer.devices import device_of
 from trainer.features.cache import Row
-from trainer.outputs import BranchOutput, Floats
+from trainer.fit.devices import device_of
+from trainer.fit.outputs import BranchOutput, Floats
 
 _BATCH: Final = 128
 

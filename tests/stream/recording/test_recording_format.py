@@ -30,7 +30,7 @@ from stream.recording.format import (
 )
 from stream.recording.media import NumberedFrame, as_jpeg, from_pcm, to_pcm
 from stream.settings import ServerSettings, Settings
-from stream.transcript import Transcript, Word
+from stream.speech.transcript import Transcript, Word
 
 times = st.floats(0, 1e9)
 texts = st.text(max_size=20)

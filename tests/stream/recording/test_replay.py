@@ -25,25 +25,25 @@ from models.bundle import Bundle
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
+from serving.rooms.broadcast import Broadcast, Channel
+from serving.sessions.preview import encode_picture
 from stream import events
-from stream.broadcast import Broadcast, Channel
+from stream.dialog.session_context import Seat
+from stream.dialog.shared_dialog import SharedDialog
 from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, AudioChunk, Image, Samples, VideoFrame
 from stream.pipeline import run_session
-from stream.preview import encode_picture
 from stream.recording.compare import is_computed
 from stream.recording.format import EVENT, AnalysisSettings, RecordingError, SessionEntry
 from stream.recording.matroska import Track
 from stream.recording.reader import Recording, read_media
 from stream.recording.record import Facts, Recorder
+from stream.recording.replay import _computed, load_runtime, replay_command, replayed
 from stream.recording.session import RecordedSession
-from stream.replay import _computed, load_runtime, replay_command, replayed
-from stream.seat import Seat
 from stream.settings import ClientSettings, RuntimeSettings, Settings
-from stream.shared_dialog import SharedDialog
 from stream.sources.remote import RemoteSource
-from stream.transcriber import AsrFigures
-from stream.transcript import Transcript, Word
+from stream.speech.transcriber import AsrFigures
+from stream.speech.transcript import Transcript, Word
 
 ROOT = Path(__file__).parents[3]
 SPEECH = ROOT / "tests" / "fixtures" / "speech"

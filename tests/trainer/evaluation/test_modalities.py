@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.bundle import Temperatures
-from trainer.dialog_features import MODALITIES, DialogFeatures
+from trainer.dialogs.features import MODALITIES, DialogFeatures
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.modalities import fused_temperatures, parse_modalities, shown, subsets
 

@@ -15,8 +15,8 @@ from models.labels import LABELS
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.reliability import reliability_bins
 from trainer.evaluation.scores import score
-from trainer.metrics import Ints, accuracy, confusion, macro_f1, unweighted_accuracy, weighted_f1
-from trainer.outputs import Floats
+from trainer.fit.metrics import Ints, accuracy, confusion, macro_f1, unweighted_accuracy, weighted_f1
+from trainer.fit.outputs import Floats
 
 CLASSES = len(LABELS)
 

@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from trainer.dialog_features import DialogFeatures, Features, Modality
+from trainer.dialogs.features import DialogFeatures, Features, Modality
 from trainer.evaluation import render_tables, tables
 from trainer.evaluation.ablations import all_rows, chosen_rows
 from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.paper import MAIN, paper_scores
 from trainer.evaluation.table_data import TableData
 from trainer.evaluation.tables import TableLine, TablePlan, run_tables
-from trainer.fusion_stage import FusionSettings
-from trainer.loop import FitSettings
+from trainer.fit.loop import FitSettings
+from trainer.stages.fusion import FusionSettings
 
 DIM = 8
 LABELS = ("calm", "loud")

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from models.fusion import FusionConfig, M2FNet
-from trainer.dialog_features import DialogFeatures, Features
+from trainer.dialogs.features import DialogFeatures, Features
 from trainer.evaluation.views import HeardDialog, View, view_logits
-from trainer.outputs import Floats
+from trainer.fit.outputs import Floats
 
 DIM = 8
 

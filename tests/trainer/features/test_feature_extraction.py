@@ -20,7 +20,7 @@ from models.runtime.torch_engine import TorchEngine
 from models.scene_image import SCENE_SIZE
 from models.text import Turn
 from stream.media import VideoFrame
-from stream.vision import FaceAnalyzer
+from stream.vision.video_analyzer import FaceAnalyzer
 from trainer.data.conversation import Conversations
 from trainer.data.iemocap import load_iemocap
 from trainer.data.meld import load_meld

@@ -1,0 +1,222 @@
+"""The sessions of a server: their threads, their events, what was dropped."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from models.runtime.engine import ServedName
+from models.runtime.fallback import Fallback
+from models.runtime.figures import BatchFigures
+from models.runtime.schedule import Priority
+from models.runtime.switching import EngineState
+from serving.rooms.broadcast import Broadcast, Channel
+from serving.rooms.rooms import Member, Rooms
+from serving.sessions.worker import Emit, SessionWorker
+from serving.telemetry.figures import SessionFigures
+from stream.dialog.session_context import Seat
+from stream.dialog.shared_dialog import SharedDialog
+from stream.events import Event, SessionCreated, Totals
+from stream.media import DropCounts
+from stream.pipeline import Drivable, Readable
+from stream.protocol import Configure
+from stream.recording.format import AnalysisSettings, SessionEntry
+from stream.recording.record import Recorder
+from stream.settings import Settings
+from stream.sources.tap import TappedSource
+from stream.speech.transcriber import AsrFigures
+
+
+class Models(Protocol):
+    """What a server asks of the models itself, and tells about them."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The emotions, in the order of the probabilities."""
+
+    @property
+    def engine_state(self) -> EngineState:
+        """What computes, and what is being built to take its place."""
+
+    @property
+    def bundle_name(self) -> str:
+        """The trained weights."""
+
+    @property
+    def asr_name(self) -> str:
+        """The speech model."""
+
+    def check_language(self, language: str | None) -> None:
+        """Raise ValueError for a language that the speech model does not know."""
+
+    @property
+    def hanging(self) -> str | None:
+        """What does not answer at present."""
+
+    @property
+    def dropped_requests(self) -> Mapping[str, Mapping[str, int]]:
+        """How many inputs of each network were not computed, by reason."""
+
+    @property
+    def fallbacks(self) -> Sequence[Fallback]:
+        """The engines that were given up."""
+
+    @property
+    def computed(self) -> Mapping[ServedName, BatchFigures]:
+        """What each network has computed."""
+
+    @property
+    def waiting_requests(self) -> Mapping[Priority, int]:
+        """How many inputs wait for a network, by what they are for."""
+
+    @property
+    def asr_figures(self) -> AsrFigures:
+        """What speech recognition has done, and what waits for it."""
+
+
+MakeSession = Callable[[Settings, Emit, str, Seat], Drivable]
+
+
+class Hub:
+    """All sessions, and whom their events go to. Made and used in one event loop.
+
+    Args:
+        observe: called with every event that is told, from any thread.
+        recorder: records them, if they are to be.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        make_session: MakeSession,
+        observe: Callable[[Event], None],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.settings = settings
+        self.models = models
+        self.observe = observe
+        limits = settings.server
+        self.broadcast = Broadcast(
+            limits.watcher_queue,
+            limits.watcher_patience_s,
+            limits.room_history,
+            observe=observe,
+            record=recorder.begin if recorder else None,
+        )
+        self.rooms = Rooms(limits, settings.dialog.window, self.broadcast)
+        self.slow_closed = 0
+        self._make_session = make_session
+        self._workers: set[SessionWorker] = set()
+        self._dropped = DropCounts()
+        self._totals = Totals()
+        self._loop = asyncio.get_running_loop()
+
+    def announce(self, channel: Channel, name: str | None = None) -> None:
+        """Publish the first event of a session; ``name`` is the participant's, where it has one already."""
+        created = SessionCreated(
+            number=channel.number,
+            labels=list(self.models.labels),
+            speaker=name or speaker_of(channel),
+            engine=self.models.engine_state.name,
+            bundle=self.models.bundle_name,
+            recording=channel.topic.recording,
+        )
+        channel.publish(created)
+
+    def start(
+        self, source: Readable, channel: Channel, configured: Configure, member: Member | None = None
+    ) -> SessionWorker:
+        """Start a session in its thread: that of a room's member, or one of its own."""
+        speaker = configured.client.speaker or (member.name if member else speaker_of(channel))
+        seat = member.seat if member else Seat(SharedDialog(configured.settings.dialog.window))
+        seat = self._recorded(seat, channel, configured, speaker)
+        if member is not None:
+            source = TappedSource(source, member.arrived)
+
+        def make(emit: Emit) -> Drivable:
+            return self._make_session(configured.settings, emit, speaker, seat)
+
+        worker = SessionWorker(source, channel, make, configured.client)
+        self._workers.add(worker)
+        worker.done.add_done_callback(lambda _: self.in_loop(partial(self._retire, worker)))
+        worker.start()
+        return worker
+
+    async def finish(self, within_s: float) -> None:
+        """Ask all sessions to finish, and give up those that don't in time."""
+        for worker in self._workers:
+            worker.stop()
+        if self._workers:
+            await asyncio.wait([asyncio.wrap_future(worker.done) for worker in self._workers], timeout=within_s)
+        for worker in self._workers:  # those too that began meanwhile
+            worker.abandon()
+
+    def in_loop(self, act: Callable[[], object]) -> None:
+        """Call ``act`` in the event loop, from any thread."""
+        with suppress(RuntimeError):  # the loop is closed: there is nobody left to act for
+            self._loop.call_soon_threadsafe(act)
+
+    def dropped(self) -> dict[str, int]:
+        """Return what was lost so far, by kind."""
+        live = [worker.source.dropped for worker in self._workers]
+        watchers = self.broadcast.dropped
+        return {
+            "events": watchers.events,
+            "previews": watchers.previews,
+            "slow_connections": self.slow_closed,
+            "audio_chunks": sum((counts.audio_chunks for counts in live), self._dropped.audio_chunks),
+            "video_frames": sum((counts.video_frames for counts in live), self._dropped.video_frames),
+        }
+
+    def totals(self) -> Totals:
+        """Return what all sessions did since the start, without what their sources threw away."""
+        return _sum([self._totals, *(worker.totals for worker in self._workers)])
+
+    def sessions(self) -> list[SessionFigures]:
+        """Return how the open sessions stand."""
+        workers = {worker.session: worker for worker in self._workers}
+        return [_figures(channel, workers.get(channel.id)) for channel in self.broadcast.open_channels]
+
+    def _recorded(self, seat: Seat, channel: Channel, configured: Configure, speaker: str) -> Seat:
+        """Return the seat of a session that is recorded, where it is to be."""
+        record = channel.topic.record
+        if record is None or not record.running:
+            return seat
+        entry = SessionEntry(
+            id=channel.id,
+            number=channel.number,
+            speaker=speaker,
+            alone=record.alone,
+            engine=self.models.engine_state.name,
+            client=configured.client,
+            settings=AnalysisSettings.of(configured.settings),
+        )
+        return replace(seat, record=record.session(entry, channel.publish))
+
+    def _retire(self, worker: SessionWorker) -> None:
+        self._workers.discard(worker)
+        self._totals = _sum([self._totals, worker.totals])
+        dropped, more = self._dropped, worker.source.dropped
+        self._dropped = DropCounts(dropped.audio_chunks + more.audio_chunks, dropped.video_frames + more.video_frames)
+
+
+def speaker_of(channel: Channel) -> str:
+    """Return the name of a participant who gave none."""
+    return f"Speaker {channel.number}"
+
+
+def _figures(channel: Channel, worker: SessionWorker | None) -> SessionFigures:
+    return SessionFigures(
+        number=channel.number,
+        room=channel.topic.name,
+        streaming=worker is not None,
+        totals=worker.totals if worker else Totals(),
+        dropped=worker.source.dropped if worker else DropCounts(),
+    )
+
+
+def _sum(several: Sequence[Totals]) -> Totals:
+    return Totals(**{name: sum(getattr(totals, name) for totals in several) for name in Totals.model_fields})

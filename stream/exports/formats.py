@@ -1,0 +1,104 @@
+"""Dialogs and analyzed files in all the forms there are: pure, results in, text out (docs/exports.md)."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final, Literal
+
+from stream.exports.captions import as_srt, as_vtt, clock
+from stream.exports.report.page import as_html
+from stream.exports.results import ANALYSIS, AnalysisResult, labels_of
+
+Format = Literal["json", "csv", "vtt", "srt", "html", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a form is called in file names and on the web, and how it is encoded there."""
+
+    suffix: str
+    content_type: str
+    encoding: str = "utf-8"
+
+
+FORMS: Final[dict[Format, Form]] = {
+    "json": Form(".json", "application/json"),
+    "csv": Form(".csv", "text/csv; charset=utf-8", "utf-8-sig"),  # without the mark Excel reads another encoding
+    "vtt": Form(".vtt", "text/vtt; charset=utf-8"),
+    "srt": Form(".srt", "application/x-subrip; charset=utf-8"),
+    "html": Form(".html", "text/html; charset=utf-8"),
+    "text": Form(".txt", "text/plain; charset=utf-8"),
+}
+ALIASES: Final[dict[str, Format]] = {"txt": "text", "webvtt": "vtt", "subrip": "srt", "htm": "html"}
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, the wide signs of Chinese and Japanese keyboards too."""
+
+
+def find_format(name: str) -> Format | None:
+    """Return the form of a name, or of the ending of a file, None if there is none."""
+    plain = name.lower().removeprefix(".")
+    return next((form for form in FORMS if form == plain), ALIASES.get(plain))
+
+
+def format_of(output: PurePath | None) -> Format:
+    """Return the form that the name of an output asks for: text where it says nothing."""
+    return (find_format(output.suffix) if output is not None else None) or "text"
+
+
+def as_json(results: Sequence[AnalysisResult], *, several: bool) -> str:
+    """Return one object, or a list where several files were asked for."""
+    value = list(results) if several else results[0]
+    return ANALYSIS.dump_json(value, indent=2).decode() + "\n"
+
+
+def as_csv(results: Sequence[AnalysisResult]) -> str:
+    """Return a row for each utterance of each result, a column for each probability."""
+    labels = labels_of(results)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    columns = ["file", "id", "speaker", "start_ms", "end_ms", "text", "label", *map(_cell, labels), "modalities"]
+    writer.writerow(columns)
+    for result in results:
+        for said in result.utterances:
+            probabilities = [f"{said.probabilities.get(label, 0.0):.4f}" for label in labels]
+            who, what = _cell(said.speaker), _cell(said.text)
+            row = [_cell(result.file), said.id, who, said.start_ms, said.end_ms, what, _cell(said.label)]
+            writer.writerow([*row, *probabilities, " ".join(said.modalities)])
+    return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Keep a spreadsheet from computing what a participant called itself: an apostrophe makes it text."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def as_text(results: Sequence[AnalysisResult]) -> str:
+    """Return lines for people."""
+    return "\n".join(_report(result) for result in results)
+
+
+def _report(result: AnalysisResult) -> str:
+    head = f"{result.file}  {clock(result.duration_ms)}"
+    lines = [
+        f"  {clock(said.start_ms)}  {said.label:<9} {said.confidence:4.0%}  {said.speaker}: {said.text}"
+        for said in result.utterances
+    ] or ["  no utterances"]
+    seen = {face.id for picture in result.faces for face in picture.faces}
+    lines.append(f"  faces: {len(seen)} in {len(result.faces)} pictures")
+    lines += [f"  warning: {warning.message}" for warning in result.warnings]
+    return "\n".join([head, *lines]) + "\n"
+
+
+WRITERS: Final = {"csv": as_csv, "vtt": as_vtt, "srt": as_srt, "html": as_html, "text": as_text}
+
+
+def render(results: Sequence[AnalysisResult], form: Format, *, several: bool) -> str:
+    """Return the results in a format; ``several`` says whether more than one file was asked for."""
+    return as_json(results, several=several) if form == "json" else WRITERS[form](results)
+
+
+def encoded(results: Sequence[AnalysisResult], form: Format, *, several: bool) -> bytes:
+    """Return the results as a file of this form holds them."""
+    return render(results, form, several=several).encode(FORMS[form].encoding)

@@ -1,0 +1,271 @@
+"""Speech recognition for all sessions of a process: one model, one worker thread, one bounded waiting line.
+
+What waits is heard together, up to ``max_batch`` stretches, where the device gains by it.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from models.runtime.figures import BatchFigures, BatchTally
+from models.runtime.watchdog import HungError, Watchdog
+from models.threads import as_exception, note_broken, watched_thread
+from stream.media import SAMPLE_RATE, Samples
+from stream.settings import TranscriberSettings
+from stream.speech.job_queue import Job, JobQueue
+from stream.speech.transcript import Transcript
+from stream.speech.whisper import Sound, Whisper
+
+_log: Final = logging.getLogger(__name__)
+_PATIENCE: Final = 10.0  # times its sound that a hearing may take, besides the time that any may
+
+
+Heard = Literal["final", "partial", "failed", "timeout"]
+
+
+@dataclass(frozen=True)
+class AsrFigures:
+    """What speech recognition did so far, and what waits for it.
+
+    Attributes:
+        first: hearings with little silence, of one stretch or several together.
+        again: hearings in the whole window, of stretches that left a doubt.
+        done: stretches by what came of them.
+        sound_s: their sound, in seconds.
+    """
+
+    waiting: int = 0
+    waiting_partials: int = 0
+    dropped_partials: int = 0
+    first: BatchFigures = field(default_factory=BatchFigures)
+    again: BatchFigures = field(default_factory=BatchFigures)
+    done: Mapping[Heard, int] = field(default_factory=dict)
+    sound_s: float = 0.0
+
+
+class SpeechToText(Protocol):
+    """What sessions need of speech recognition: :class:`Transcriber`."""
+
+    @property
+    def name(self) -> str:
+        """The model and where it runs, for people."""
+
+    @property
+    def figures(self) -> AsrFigures:
+        """What was done so far, and what waits."""
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it does not answer at present."""
+
+    def check_language(self, language: str | None) -> None:
+        """Do nothing when it knows the ISO 639-1 code, else raise ValueError; None is always known."""
+
+    def submit(
+        self,
+        samples: Samples,
+        start_ms: float,
+        *,
+        language: str | None = None,
+        partial: bool = False,
+        session: str = "",
+    ) -> Future[Transcript]:
+        """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time."""
+
+    def close(self) -> None:
+        """Cancel what waits and stop."""
+
+
+class Transcriber:
+    """Transcribes what sessions submit, final stretches before partial ones, one session after the other.
+
+    When ``queue`` jobs wait, the oldest partial one is dropped: its future is cancelled and
+    :attr:`figures` count it. Others are never dropped: when only such wait, ``submit`` waits for room,
+    so that whoever produces faster than the machine recognizes is slowed down. Nothing is waited for without end:
+    where the model does not answer in time, what is heard and all that waits fail with HungError, and so does whatever
+    is submitted until it answers.
+
+    Raises:
+        AsrModelError: the model is missing, does not load, or does not know the language.
+    """
+
+    def __init__(self, settings: TranscriberSettings) -> None:
+        self._whisper = Whisper(settings)
+        self._timeout_s = settings.timeout_s
+        self._watchdog: Watchdog[Job] = Watchdog("transcriber-watch", self._give_up, settings.timeout_s)
+        self._jobs = JobQueue(settings.queue, self._whisper.max_batch, lambda: self._watchdog.hangs)
+        self._first, self._again = BatchTally(), BatchTally()
+        self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0, "timeout": 0})
+        self._counting = threading.Lock()
+        self._sound_s = 0.0
+        self._worker = watched_thread("transcriber", self._work, self._broke)
+        self._worker.start()
+
+    @property
+    def name(self) -> str:
+        """Return the model and where it runs, for people."""
+        return self._whisper.name
+
+    @property
+    def figures(self) -> AsrFigures:
+        """Return what was done so far and what waits."""
+        waiting, partials = self._jobs.waiting
+        return AsrFigures(
+            waiting=waiting,
+            waiting_partials=partials,
+            dropped_partials=self._jobs.dropped,
+            first=self._first.figures,
+            again=self._again.figures,
+            done=dict(self._done),
+            sound_s=self._sound_s,
+        )
+
+    @property
+    def hangs(self) -> bool:
+        """Return whether the model does not answer: all that is submitted fails until it does."""
+        return self._watchdog.hangs
+
+    def check_language(self, language: str | None) -> None:
+        """Do nothing when the model knows the ISO 639-1 code; None is always known.
+
+        Raises:
+            ValueError: it does not; the message has those it knows.
+        """
+        self._whisper.check_language(language)
+
+    def submit(
+        self,
+        samples: Samples,
+        start_ms: float,
+        *,
+        language: str | None = None,
+        partial: bool = False,
+        session: str = "",
+    ) -> Future[Transcript]:
+        """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time.
+
+        Cancelling the future throws away a job that still waits. A job that fails sets its exception on the
+        future. Must not be called from a callback of such a future, which runs in the worker: with a full line
+        the worker would wait for itself.
+
+        Args:
+            samples: of any length; not to be changed afterwards.
+            start_ms: media time of the first sample.
+            language: ISO 639-1 code; None takes the settings' one, or else detects it.
+            partial: may be dropped for lack of time.
+            session: whose it is, so that sessions take turns.
+
+        Raises:
+            ValueError: the model does not know the language.
+            RuntimeError: the transcriber is closed.
+        """
+        self.check_language(language)
+        future: Future[Transcript] = Future()
+        job = Job(samples, start_ms, self._whisper.told_language(language), partial, future, session)
+        try:
+            self._jobs.put(job)
+        except HungError as error:
+            self._fail([job], error)
+        return future
+
+    def close(self) -> None:
+        """Cancel what waits, finish the job being worked on, unless it hangs, and stop; more calls do nothing."""
+        self._jobs.close()
+        self._watchdog.join(self._worker)
+
+    def _work(self) -> None:
+        while jobs := self._jobs.get():
+            try:
+                self._finish(jobs)
+            except BaseException as error:  # noqa: BLE001 - nobody must wait for these; the next may go better
+                self._watchdog.end()
+                note_broken("thread", "transcriber", error)
+                _refuse(jobs, error)
+
+    def _broke(self, _: BaseException) -> None:
+        """Let nobody wait for a thread that is gone."""
+        self._watchdog.close()
+        self._jobs.close()
+
+    def _finish(self, jobs: list[Job]) -> None:
+        left = self._heard_first(jobs)
+        while left:
+            left = self._heard_again(left)
+
+    def _heard_first(self, jobs: list[Job]) -> list[Job]:
+        """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
+        start = time.perf_counter()
+        self._watchdog.begin(jobs, lambda: self._limit_s(jobs))
+        try:
+            transcripts = self._whisper.hear([_sound(job) for job in jobs], jobs[0].language)
+        except Exception:  # noqa: BLE001 - whose fault it is shows when each is heard alone
+            if self._watchdog.end():
+                return []
+            if len(jobs) > 1:  # of one alone, whoever waits for it is told
+                _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
+            return jobs
+        if self._watchdog.end():
+            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
+            return []
+        self._first.note(len(jobs), time.perf_counter() - start)
+        for job, transcript in zip(jobs, transcripts, strict=True):
+            if transcript is not None:
+                self._count(job)
+                job.future.set_result(transcript)
+        return [job for job, transcript in zip(jobs, transcripts, strict=True) if transcript is None]
+
+    def _heard_again(self, jobs: list[Job]) -> list[Job]:
+        """Finish the first of the jobs and return the others; none if they were given up meanwhile."""
+        start = time.perf_counter()
+        job, *others = jobs
+        self._watchdog.begin(jobs, lambda: self._limit_s([job]))
+        try:
+            transcript = self._whisper.hear_again(_sound(job), job.language)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
+            if self._watchdog.end():
+                return []
+            _log.debug("transcription failed", exc_info=True)
+            self._done["failed"] += 1
+            job.future.set_exception(error)
+            return others
+        if self._watchdog.end():
+            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
+            return []
+        self._again.note(1, time.perf_counter() - start)
+        self._count(job)
+        job.future.set_result(transcript)
+        return others
+
+    def _limit_s(self, jobs: list[Job]) -> float:
+        """Return how many seconds hearing these may take."""
+        return self._timeout_s + _PATIENCE * sum(job.samples.size for job in jobs) / SAMPLE_RATE
+
+    def _give_up(self, jobs: Sequence[Job], spent_s: float) -> None:
+        """Fail what the model does not answer to, and all that waits for it; in the watchdog's thread."""
+        _log.error("speech recognition has not answered for %.0f s: see transcriber.timeout_s", spent_s)
+        self._fail([*jobs, *self._jobs.give_up()], HungError("speech recognition does not answer"))
+
+    def _fail(self, jobs: Sequence[Job], error: HungError) -> None:
+        with self._counting:  # whoever submits may be told in its own thread
+            self._done["timeout"] += len(jobs)
+        for job in jobs:
+            job.future.set_exception(error)
+
+    def _count(self, job: Job) -> None:
+        self._done["partial" if job.partial else "final"] += 1
+        self._sound_s += len(job.samples) / SAMPLE_RATE
+
+
+def _refuse(jobs: Sequence[Job], error: BaseException) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(as_exception(error))
+
+
+def _sound(job: Job) -> Sound:
+    return Sound(job.samples, job.start_ms)

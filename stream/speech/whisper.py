@@ -1,0 +1,256 @@
+"""Whisper, by faster-whisper: stretches of sound to words that its guards let through.
+
+Each is first heard with little silence after it, which takes a third of the time, several of them at once where that
+is faster. Where that leaves a doubt, the stretch is heard again in the whole window of 30 s, alone.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import ctranslate2
+import numpy as np
+from faster_whisper.transcribe import Segment as Stretch
+
+from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
+from stream.settings import TranscriberSettings
+from stream.short_window import WHOLE_FRAMES, window_frames
+from stream.speech.asr_model import OFFLINE_MODEL, AsrModelError, find_model
+from stream.speech.batched_whisper import FirstHearingModel
+from stream.speech.guards import Passage, doubt, in_doubt, is_silence, rejection
+from stream.speech.repetition import without_loops
+from stream.speech.transcript import Transcript, Word
+
+_log: Final = logging.getLogger(__name__)
+
+_LEAD_MS: Final = 100  # of silence put before the sound: the first word is recognized better
+_TOKENS_PER_S: Final = 12  # faster than anybody talks; stops loops early
+_MIN_TOKENS: Final = 32
+_MAX_TOKENS: Final = 224  # in 30 s: half of what the network can hold, as Whisper itself limits it
+_WINDOW_SAMPLES: Final = WHOLE_FRAMES * SAMPLE_RATE // 100
+_MAX_BATCH: Final = {"cpu": 1, "cuda": 16}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """``(n,)`` float32 samples at 16 kHz, and the media time of the first.
+
+    Raises:
+        ValueError: the samples have another shape.
+    """
+
+    samples: Samples
+    start_ms: float
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1:
+            message = f"sound is (n,) samples, got {self.samples.shape}"
+            raise ValueError(message)
+
+    @property
+    def duration_ms(self) -> float:
+        """Return how long it lasts."""
+        return len(self.samples) / SAMPLES_PER_MS
+
+
+class Whisper:
+    """A loaded model; ``device`` is where it ended up, ``name`` is for people. For one thread at a time.
+
+    Raises:
+        AsrModelError: there is no such model, it does not load, or it does not speak the language.
+    """
+
+    def __init__(self, settings: TranscriberSettings) -> None:
+        self._settings = settings
+        folder = find_model(settings.model)
+        self._model, self.device = _load(str(folder), settings)
+        self.name = f"whisper {settings.model or OFFLINE_MODEL} on {self.device}"
+        try:
+            self.check_language(settings.language)
+        except ValueError as error:
+            raise AsrModelError(str(error)) from error
+
+    def check_language(self, language: str | None) -> None:
+        """Do nothing when the model knows the language.
+
+        Raises:
+            ValueError: it does not; the message has those it knows, and nothing that a client may not be told.
+        """
+        known = sorted(self._model.supported_languages)
+        if language is not None and language not in known:
+            which = ", ".join(known) if self._model.model.is_multilingual else "only English (en)"
+            message = (
+                f"the speech model does not know the language {language!r}, it knows {which}; another model is chosen "
+                "with transcriber.model, a multilingual one such as base or small"
+            )
+            raise ValueError(message)
+
+    @property
+    def max_batch(self) -> int:
+        """Return how many sounds are best heard together at most, by the settings or else the device."""
+        return self._settings.max_batch or _MAX_BATCH[self.device]
+
+    def told_language(self, language: str | None) -> str | None:
+        """Return the language that is to be heard, given or set or the only one; None: it has to be detected."""
+        return language or self._settings.language or (None if self._model.model.is_multilingual else "en")
+
+    def transcribe(self, samples: Samples, start_ms: float, language: str | None = None) -> Transcript:
+        """Return the words of ``(n,)`` float32 samples at 16 kHz of any length, with media times.
+
+        Raises:
+            ValueError: the samples have another shape.
+        """
+        sound = Sound(samples, start_ms)
+        return self.hear([sound], language)[0] or self.hear_again(sound, language)
+
+    def hear(self, sounds: Sequence[Sound], language: str | None = None) -> list[Transcript | None]:
+        """Return what is surely heard in each sound with little silence after it, all in one call of the network.
+
+        None stands for doubt, or for a sound longer than the window: :meth:`hear_again` takes these, one at a time.
+        Without a language, one that has to be detected is that of the first sound.
+
+        Raises:
+            RuntimeError: the device fails, for instance for lack of memory.
+        """
+        short = [sound for sound in sounds if _fits(sound)]
+        heard = iter(self._hear_short(short, language) if short else ())
+        return [next(heard) if _fits(sound) else None for sound in sounds]
+
+    def hear_again(self, sound: Sound, language: str | None = None) -> Transcript:
+        """Return the words of one sound of any length, heard in Whisper's whole windows, with a second try."""
+        stretches, info = self._model.transcribe(
+            _with_lead(sound),
+            language=self.told_language(language),
+            beam_size=self._settings.beam_size,
+            temperature=0.0,
+            compression_ratio_threshold=self._settings.compression_ratio_threshold,
+            log_prob_threshold=self._settings.log_probability_threshold,
+            no_speech_threshold=None,  # ours says why; faster-whisper's drops without a word
+            condition_on_previous_text=False,
+            word_timestamps=True,
+            max_new_tokens=_token_limit(len(sound.samples)),
+            vad_filter=False,  # the segmenter's VAD has done it
+        )
+        return _guarded([_passage(stretch, sound) for stretch in stretches], sound, info.language, self._settings)
+
+    def _hear_short(self, sounds: Sequence[Sound], language: str | None) -> Iterator[Transcript | None]:
+        padded = [_with_lead(sound) for sound in sounds]
+        spoken = self.told_language(language) or str(self._model.detect_language(padded[0])[0])
+        limits = [_token_limit(len(sound.samples)) for sound in sounds]
+        hearings = self._model.hear(
+            padded,
+            max(window_frames(len(samples), self._settings.trailing_silence_ms) for samples in padded),
+            language=spoken,
+            beam_size=self._settings.beam_size,
+            max_tokens=max(limits),
+        )
+        for sound, hearing, limit in zip(sounds, hearings, limits, strict=True):
+            passages = [_passage(stretch, sound) for stretch in hearing.stretches]
+            whole = hearing.complete and hearing.tokens < limit
+            sure = whole and not in_doubt(passages, self._settings) and not _loops(passages, sound)
+            yield _guarded(passages, sound, spoken, self._settings) if sure else None
+
+
+def _fits(sound: Sound) -> bool:
+    return len(sound.samples) + _LEAD_MS * SAMPLES_PER_MS <= _WINDOW_SAMPLES
+
+
+def _with_lead(sound: Sound) -> Samples:
+    return np.pad(sound.samples, (_LEAD_MS * SAMPLES_PER_MS, 0))
+
+
+def _load(folder: str, settings: TranscriberSettings) -> tuple[FirstHearingModel, str]:
+    """Load onto the GPU if there is one it can use, else onto the CPU, with a warning that says why."""
+    if settings.device == "cpu" or (settings.device == "auto" and not ctranslate2.get_cuda_device_count()):
+        return _load_on(folder, "cpu", settings), "cpu"
+    try:
+        return _load_on(folder, "cuda", settings), "cuda"
+    except AsrModelError as error:
+        if settings.device == "cuda":
+            raise
+        _log.warning("%s; speech recognition uses the CPU", error)
+        return _load_on(folder, "cpu", settings), "cpu"
+
+
+def _load_on(folder: str, device: str, settings: TranscriberSettings) -> FirstHearingModel:
+    default = "int8" if device == "cpu" else "float16"
+    compute_type = default if settings.compute_type == "default" else settings.compute_type
+    try:
+        model = FirstHearingModel(
+            folder, device, compute_type=compute_type, cpu_threads=settings.threads or _half_the_cores()
+        )
+        _try_out(model)
+    except (RuntimeError, ValueError, OSError) as error:
+        message = f"the speech model in {folder} does not run on {device} as {compute_type}: {error}"
+        raise AsrModelError(message) from error
+    return model
+
+
+def _try_out(model: FirstHearingModel) -> None:
+    """Run once: CUDA libraries that are missing show only then, and the first run is slow."""
+    stretches, _ = model.transcribe(np.zeros(SAMPLE_RATE, np.float32), language="en", max_new_tokens=1, temperature=0.0)
+    list(stretches)
+
+
+def _half_the_cores() -> int:
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
+def _token_limit(samples: int) -> int:
+    return min(_MAX_TOKENS, _MIN_TOKENS + math.ceil(samples / SAMPLE_RATE * _TOKENS_PER_S))
+
+
+def _passage(stretch: Stretch, sound: Sound) -> Passage:
+    words = tuple(
+        _in_media_time(word.word.strip(), float(word.start) * 1000, float(word.end) * 1000, word.probability, sound)
+        for word in stretch.words or ()
+    )
+    return Passage(
+        words=words,
+        text=stretch.text.strip(),
+        no_speech_probability=stretch.no_speech_prob,
+        mean_log_probability=stretch.avg_logprob,
+        compression_ratio=stretch.compression_ratio,
+    )
+
+
+def _in_media_time(text: str, start_ms: float, end_ms: float, probability: float, sound: Sound) -> Word:
+    """Return a word with its times within the sound: the model's may lie in the lead or beyond the end."""
+    start, end = (min(max(time - _LEAD_MS, 0.0), sound.duration_ms) for time in (start_ms, end_ms))
+    return Word(text, sound.start_ms + start, sound.start_ms + max(start, end), float(probability))
+
+
+def _guarded(passages: list[Passage], sound: Sound, language: str, settings: TranscriberSettings) -> Transcript:
+    """Return what is believed; rejected or doubted only if nothing is."""
+    reasons = [rejection(passage, settings) for passage in passages]
+    kept = [passage for passage, reason in zip(passages, reasons, strict=True) if reason is None]
+    doubted = doubt(kept, settings)
+    for reason in filter(None, [*reasons, doubted]):
+        _log.info("words at %.0f ms not believed: %s", sound.start_ms, reason)
+    if kept and doubted is None:
+        return _without_loops(kept, sound, language)
+    spoken = doubted or next((reason for reason in reasons if reason and not is_silence(reason)), None)
+    if spoken is not None:
+        return Transcript("", (), language, doubted=spoken)
+    return Transcript("", (), language, next((reason for reason in reasons if reason), "no words"))
+
+
+def _without_loops(passages: list[Passage], sound: Sound, language: str) -> Transcript:
+    words = _words(passages)
+    spoken = without_loops(words, sound.start_ms + sound.duration_ms)
+    if len(spoken) == len(words):
+        return Transcript(" ".join(passage.text for passage in passages), words, language)
+    _log.info("%d words at %.0f ms had no time to be spoken again", len(words) - len(spoken), sound.start_ms)
+    return Transcript(" ".join(word.text for word in spoken), spoken, language)
+
+
+def _loops(passages: list[Passage], sound: Sound) -> bool:
+    words = _words(passages)
+    return len(without_loops(words, sound.start_ms + sound.duration_ms)) < len(words)
+
+
+def _words(passages: list[Passage]) -> tuple[Word, ...]:
+    return tuple(word for passage in passages for word in passage.words)

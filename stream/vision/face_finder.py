@@ -1,0 +1,95 @@
+"""The faces of one participant's pictures in a row: searched for now and then, followed in between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+
+from models.faces import Detection
+from models.geometry import Box
+from stream.detection_plan import DetectionPlan, Grey
+from stream.media import Image
+from stream.vision.optical_flow import follow
+
+_WIDTH: Final = 480  # of the pictures in which faces are followed
+
+
+class Detector(Protocol):
+    """What finds faces: :class:`models.faces.FaceDetector`."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Return the faces of an RGB picture."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The faces of a picture, in its pixels; ``followed`` if the picture was not searched for others."""
+
+    boxes: list[Box]
+    followed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The picture before, small and grey, and its faces in the pixels of the whole picture."""
+
+    grey: Grey
+    boxes: list[Box]
+
+
+class FaceFinder:
+    """Finds the faces of each picture, given in order of time.
+
+    Args:
+        every: search in one of so many pictures at least; 1 searches in each.
+    """
+
+    def __init__(self, detector: Detector, every: int) -> None:
+        self._detector = detector
+        self._plan = DetectionPlan(every)
+        self._follows = every > 1
+        self._before: _Seen | None = None
+
+    def find(self, image: Image) -> Found:
+        """Return the faces of an RGB picture ``(height, width, 3)``."""
+        if not self._follows:
+            return Found(self._search(image), followed=False)
+        grey = small_grey(image)
+        before, self._before = self._before, None  # a search that fails leaves nothing to follow
+        boxes = None if before is None else self._follow(before, grey, grey.shape[1] / image.shape[1])
+        found = Found(self._search(image) if boxes is None else boxes, followed=boxes is not None)
+        self._before = _Seen(grey, found.boxes)
+        return found
+
+    def forget(self) -> None:
+        """Follow nothing into the next picture, which will be searched: what became of this one is not kept."""
+        self._before = None
+
+    def _search(self, image: Image) -> list[Box]:
+        boxes = [face.box for face in self._detector.detect(image)]
+        self._plan.searched()
+        return boxes
+
+    def _follow(self, before: _Seen, now: Grey, scale: float) -> list[Box] | None:
+        """Return where the faces went, None if the picture must be searched."""
+        if self._plan.searches(before.grey, now, len(before.boxes)):
+            return None
+        followed = [follow(before.grey, now, box) for box in _scaled(before.boxes, scale)]
+        sure = [box for box in followed if box is not None]
+        if len(sure) < len(followed):
+            return None
+        self._plan.followed()
+        return _scaled(sure, 1 / scale)
+
+
+def small_grey(image: Image) -> Grey:
+    """Return an RGB picture ``(height, width, 3)`` in grey, at most 480 wide."""
+    scale = min(1.0, _WIDTH / image.shape[1])
+    small = image if scale == 1.0 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
+def _scaled(boxes: Sequence[Box], by: float) -> list[Box]:
+    return [Box(box.left * by, box.top * by, box.right * by, box.bottom * by) for box in boxes]

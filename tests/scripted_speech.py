@@ -1,0 +1,59 @@
+"""Speech recognition that answers as a test says, for sessions whose other parts are the real ones."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from stream.media import SAMPLES_PER_MS, Samples
+from stream.speech.transcriber import AsrFigures
+from stream.speech.transcript import Transcript, Word
+
+
+class ScriptedSpeech:
+    """Hears "so happy" in everything, at once, unless ``answer`` does otherwise with the future of what was asked.
+
+    Args:
+        answer: gets the future, what would be heard, and whether it is a partial one.
+        make: gives the futures.
+    """
+
+    name = "scripted"
+    figures = AsrFigures()
+    hangs = False
+
+    def __init__(
+        self,
+        answer: Callable[[Future[Transcript], Transcript, bool], None] | None = None,
+        make: Callable[[], Future[Transcript]] = Future,
+    ) -> None:
+        self.asked: list[tuple[bool, float, int]] = []
+        self._make = make
+        self._answer = answer or (lambda future, heard, _: future.set_result(heard))
+
+    def check_language(self, language: str | None) -> None:
+        if language not in {None, "en"}:
+            message = f"no {language}, only en"
+            raise ValueError(message)
+
+    def submit(
+        self,
+        samples: Samples,
+        start_ms: float,
+        *,
+        language: str | None = None,  # noqa: ARG002 - it hears none
+        partial: bool = False,
+        session: str = "",  # noqa: ARG002 - all are alike
+    ) -> Future[Transcript]:
+        future = self._make()
+        self.asked.append((partial, start_ms, len(samples)))
+        self._answer(future, happy(start_ms, len(samples) / SAMPLES_PER_MS), partial)
+        return future
+
+    def close(self) -> None:
+        pass
+
+
+def happy(start_ms: float, duration_ms: float) -> Transcript:
+    """Return two words that fill a stretch."""
+    half = start_ms + duration_ms / 2
+    words = (Word("so", start_ms, half, 0.9), Word("happy", half, start_ms + duration_ms, 0.9))
+    return Transcript("so happy", words, "en")

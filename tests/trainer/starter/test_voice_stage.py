@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundle import audio_front
+from models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from trainer.fit.loop import FitSettings, fit
+from trainer.stages.audio import Sounds
+from trainer.starter.voice import VoiceSettings, VoiceStage, statistics, whisper_input
+
+LOW, HIGH = 0, 4
+
+
+def sounds(seed: int, count: int = 12) -> Sounds:
+    """Low and high tones in noise: two labels that any ear can tell apart."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 2 * (HIGH - LOW) + LOW
+    time = np.arange(16_000) / 16_000
+    made = [np.sin(2 * np.pi * (200 if label == LOW else 1500) * time) for label in labels]
+    samples = [(0.2 * tone + 0.01 * generator.standard_normal(16_000)).astype(np.float32) for tone in made]
+    return Sounds.of(samples, labels, ["tones"] * count)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SpeechEncoder:
+    return SpeechEncoder(SpeechEncoderConfig(width=16, layers=1, heads=2)).eval().requires_grad_(False)
+
+
+def stage(encoder: SpeechEncoder, cache: Path) -> VoiceStage:
+    settings = VoiceSettings(
+        fit=FitSettings(epochs=30, select="macro_f1", ema_decay=0.5, bf16=False),
+        views=2,
+        batch=6,
+        rate=1e-2,
+        dropout=0.1,
+    )
+    return VoiceStage(sounds(0), sounds(1), encoder, settings, cache)
+
+
+def test_it_learns_what_tells_two_voices_apart(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    trained = stage(encoder, tmp_path)
+    fit(trained, trained.settings.fit, tmp_path / "run")
+    logits = trained.outputs(trained.model).logits[:, [LOW, HIGH]]  # of other labels it has learned nothing
+    assert (np.array([LOW, HIGH])[logits.argmax(axis=1)] == trained.dev.labels).all()
+
+
+def test_what_was_heard_is_kept_and_never_taken_for_other_sounds(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    first = statistics(encoder, sounds(0).samples, 2, 0, tmp_path)
+    assert first.shape == (12, 2, encoder.dim)
+    (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns
+    assert (statistics(encoder, sounds(0).samples, 2, 0, tmp_path) == first).all()
+    assert kept.stat().st_mtime_ns == before
+    statistics(encoder, sounds(2).samples, 2, 0, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_first_view_is_what_the_live_pipeline_hears(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    heard = statistics(encoder, sounds(0).samples[:2], 2, 0, tmp_path)
+    live = encoder(whisper_input(sounds(0).samples[:2]))
+    assert heard[:, 0] == pytest.approx(live, abs=0.05)
+    assert audio_front("whisper") is audio_front("whisper")

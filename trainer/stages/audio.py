@@ -1,0 +1,360 @@
+"""The audio stage: the extractor on log-mel images of the acted speech corpora, or of conversations."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import pydantic
+import torch
+from pydantic import ConfigDict, PositiveFloat
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from models.extractor import EmotionExtractor
+from models.high_pass import CUTOFF_HZ
+from models.labels import LABELS
+from models.sound import Samples, read_voice
+from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
+from models.whole_file import whole_file
+from trainer.data.errors import DatasetError
+from trainer.data.speech import SpeechClip
+from trainer.fit.devices import device_of
+from trainer.fit.loop import FitSettings, Metrics
+from trainer.fit.metrics import Ints, macro_f1, unweighted_accuracy
+from trainer.fit.outputs import BranchOutput, Floats
+from trainer.stages.extractor import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
+from trainer.stages.probes import ProbeSettings
+
+_FAR: Final = -1e4  # added to the logits of labels a corpus does not have
+_QUIET: Final = 0.02  # of the peak: below it the ends of a clip are silence
+_MAX_SECONDS: Final = 8
+_NOISY: Final = 0.5
+_FULL: Final = np.float32(32768)  # of 16 bits
+_SHOWN: Final = 5  # unreadable clips named in a message
+_DROPOUT: Final = 0.3
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class AudioSettings(ExtractorSettings):
+    """Hyper-parameters of the audio stage."""
+
+    fit: FitSettings = field(
+        default_factory=lambda: FitSettings(epochs=15, select="mean_unweighted_accuracy", ema_decay=0.997)
+    )
+    batch: int = 32
+    crop_seconds: PositiveFloat = 2.4
+    balance: float = 0.5
+    """0 draws clips as they come, 1 draws every emotion of every corpus equally often."""
+    augmentation: Literal["strong", "paper"] = "strong"
+    """The paper's is time warping and white noise; the strong one also shifts the pitch and blanks parts."""
+    probe: ProbeSettings = field(default_factory=lambda: ProbeSettings(examples=1000))
+
+    @staticmethod
+    def paper() -> "AudioSettings":
+        """Return the paper's: its three losses alone, by Adam, for 60 epochs (section 4.2)."""
+        return AudioSettings(
+            fit=paper_fit(epochs=60),
+            rate=PAPER_RATE,
+            weight_decay=PAPER_DECAY,
+            classification_weight=0.0,
+            metric_weight=1.0,
+            augmentation="paper",
+        )
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Decoded clips, with their labels, as indices of ``classes``, and their corpora."""
+
+    samples: list[Samples]
+    labels: Ints
+    corpora: list[str]
+    classes: tuple[str, ...] = LABELS
+
+    @staticmethod
+    def of(
+        samples: Sequence[Samples],
+        labels: Sequence[int] | Ints,
+        corpora: Sequence[str] | None = None,
+        classes: Sequence[str] = LABELS,
+    ) -> "Sounds":
+        """Take sounds that are decoded already, such as the utterances of conversations.
+
+        Args:
+            samples: ``(n,)`` float32 at 16 kHz, each.
+            labels: one for each, as an index of ``classes``.
+            corpora: one for each; by default all are of one corpus.
+            classes: the names of the labels.
+
+        Raises:
+            ValueError: the lengths differ, or a label is no index of ``classes``.
+        """
+        names = ["speech"] * len(samples) if corpora is None else list(corpora)
+        indices = np.asarray(labels, np.int64)
+        if not len(samples) == len(indices) == len(names):
+            message = f"{len(samples)} sounds, {len(indices)} labels and {len(names)} corpora: one of each is needed"
+            raise ValueError(message)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(classes):
+            message = f"labels from {indices.min()} to {indices.max()}, but {len(classes)} classes"
+            raise ValueError(message)
+        return Sounds(list(samples), indices, names, tuple(classes))
+
+    @staticmethod
+    def decode(clips: Sequence[SpeechClip], cache: Path, classes: Sequence[str] = LABELS) -> "Sounds":
+        """Decode the clips once.
+
+        Args:
+            clips: of one corpus or of several.
+            cache: a file of their joined samples, made anew when the clips change.
+            classes: what the clips' labels are indices of.
+
+        Raises:
+            DatasetError: clips can't be read as sound.
+            FileError: the cache can't be written.
+        """
+        key = _cache_key(clips)
+        samples = _read_cache(cache, key)
+        if samples is None:
+            samples = _decode(clips)
+            _write_cache(samples, cache, key)
+        return Sounds.of(samples, [clip.label for clip in clips], [clip.corpus for clip in clips], classes)
+
+
+def _cache_key(clips: Sequence[SpeechClip]) -> str:
+    """Return a hash of what the cached samples depend on: the files and how they are cut."""
+    files = [(str(clip.path), *_state(clip.path)) for clip in clips]
+    return hashlib.sha256(repr((_QUIET, _MAX_SECONDS, CUTOFF_HZ, files)).encode()).hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return a file's size and time, or zeros where there is none, which reading it will tell."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _read_cache(cache: Path, key: str) -> list[Samples] | None:
+    """Return the cached samples as float32, or None where they are missing, damaged or of other clips."""
+    try:
+        with np.load(cache, allow_pickle=False) as file:
+            if str(file["key"]) != key:
+                return None
+            return _split(file["samples"], file["lengths"])
+    except (OSError, KeyError, ValueError, BadZipFile):
+        return None
+
+
+def _split(joined: npt.NDArray[np.int16], lengths: Ints) -> list[Samples]:
+    ends = np.cumsum(lengths)
+    return [
+        np.asarray(joined[end - length : end], np.float32) / _FULL for end, length in zip(ends, lengths, strict=True)
+    ]
+
+
+def _decode(clips: Sequence[SpeechClip]) -> list[Samples]:
+    """Read all clips, to 16 bits as they are cached, so that the first run hears what later ones do."""
+    pieces, unreadable = [], []
+    for clip in tqdm(clips, desc="decode speech"):
+        try:
+            pieces.append(_as_cached(trim(read_voice(clip.path))))
+        except ValueError as error:
+            unreadable.append(str(error))
+    if unreadable:
+        shown = "; ".join(unreadable[:_SHOWN])
+        message = f"{len(unreadable)} of {len(clips)} clips can't be used: restore or remove them. {shown}"
+        raise DatasetError(message)
+    return pieces
+
+
+def _as_cached(samples: Samples) -> Samples:
+    return np.asarray(np.clip(samples * _FULL, -_FULL, _FULL - 1).astype(np.int16) / _FULL, np.float32)
+
+
+def _write_cache(samples: Sequence[Samples], cache: Path, key: str) -> None:
+    joined = np.concatenate([np.empty(0, np.float32), *samples])
+    lengths = np.array([len(piece) for piece in samples], np.int64)
+    with whole_file(cache) as partial:
+        np.savez(partial, samples=(joined * _FULL).astype(np.int16), lengths=lengths, key=np.array(key))
+
+
+def trim(samples: Samples) -> Samples:
+    """Cut the silence of a studio recording from both ends, as the live endpointing does; 8 s at most."""
+    loud = np.flatnonzero(np.abs(samples) > _QUIET * np.abs(samples).max(initial=1e-6))
+    margin = SAMPLE_RATE // 10
+    start, end = (max(0, loud[0] - margin), loud[-1] + margin) if len(loud) else (0, len(samples))
+    return samples[start : min(end, start + _MAX_SECONDS * SAMPLE_RATE)]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """A kind of audio branch: its network, and how sounds become what that is fed.
+
+    Attributes:
+        network: makes it from the number of classes and whether its head is to be detached (see
+            :class:`models.extractor.EmotionExtractor`); ``network(input) -> (embedding, logits)``.
+        input: sounds, ``(n,)`` float32 at 16 kHz each, to a batch of the network's input on the CPU.
+        augment: of a training batch of that input, after the sounds have been cropped and noise added; its last
+            argument says whether strongly, or as the paper does.
+    """
+
+    network: Callable[[int, bool], nn.Module]
+    input: Callable[[Sequence[Samples]], Tensor]
+    augment: Callable[[Tensor, np.random.Generator, bool], Tensor]
+
+
+def log_mel_input(sounds: Sequence[Samples]) -> Tensor:
+    """Return the log-mel images ``(batch, 3, bands, columns)`` of equally long sounds."""
+    images: Tensor = _spectrogram()(torch.from_numpy(np.stack(sounds)))
+    return images
+
+
+@cache
+def _spectrogram() -> LogMelImage:
+    return LogMelImage()
+
+
+def log_mel_network(classes: int, detached_head: bool) -> nn.Module:
+    """Return the extractor."""
+    return EmotionExtractor(classes, dropout=_DROPOUT, detached_head=detached_head)
+
+
+class AudioStage(ExtractorStage[nn.Module]):
+    """The extractor on voices, its cross-entropy within each corpus's own labels.
+
+    A corpus that has only some of the emotions must not come to mark them: each clip's softmax runs over
+    the labels that its corpus has, so nothing is learned from a corpus about the labels it lacks.
+    """
+
+    name = "audio"
+
+    def __init__(self, train: Sounds, dev: Sounds, settings: AudioSettings, hearing: Hearing | None = None) -> None:
+        torch.manual_seed(settings.fit.seed)
+        self.hearing = hearing or LOG_MEL
+        network = self.hearing.network(len(train.classes), settings.classification_weight == 0)
+        super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
+        self.train, self.dev = train, dev
+        self.crop_size = int(settings.crop_seconds * SAMPLE_RATE)
+        self.strong = settings.augmentation == "strong"
+        self.corpus_masks = corpus_masks(train)
+        self.weights = sampling_weights(train, settings.balance)
+
+    def draw(self, generator: np.random.Generator) -> Ints:
+        """Return rows drawn by the balancing weights."""
+        size = (self.steps(), self.settings.batch)
+        return np.asarray(generator.choice(len(self.weights), size, p=self.weights), np.int64)
+
+    def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
+        """Return augmented crops."""
+        del epoch
+        crops = [self.crop(self.train.samples[row], generator) for row in rows]
+        return _laid_out(self.hearing.augment(self.hearing.input(crops), generator, self.strong))
+
+    def masks(self, rows: Ints) -> Tensor:
+        """Return the masks of the clips' corpora."""
+        return torch.stack([self.corpus_masks[self.train.corpora[row]] for row in rows])
+
+    def crop(self, samples: Samples, generator: np.random.Generator) -> Samples:
+        """Return a random stretch, a short clip at a random place in faint noise, at times with louder noise."""
+        size = self.crop_size
+        floor = 10 ** generator.uniform(-5, -3)
+        crop = (floor * generator.standard_normal(size)).astype(np.float32)
+        if len(samples) >= size:
+            start = generator.integers(0, len(samples) - size + 1)
+            crop += samples[start : start + size]
+        else:
+            start = generator.integers(0, size - len(samples) + 1)
+            crop[start : start + len(samples)] += samples
+        if generator.random() < _NOISY:
+            noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
+            crop = white_noise(torch.from_numpy(crop), generator.uniform(5, 35), noise).numpy()
+        return crop
+
+    def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
+        """Return what a model says of whole training clips."""
+        return sound_outputs(model, [self.train.samples[row] for row in rows], self.hearing)
+
+    def dev_output(self, model: nn.Module) -> BranchOutput:
+        """Return what a model says of the whole dev clips."""
+        return speech_outputs(model, self.dev, self.hearing)
+
+    def head_metrics(self, logits: Floats) -> Metrics:
+        """Return, for each corpus and averaged over them, the unweighted accuracy on dev."""
+        return corpus_metrics(logits, self.dev)
+
+
+def corpus_metrics(logits: Floats, sounds: Sounds) -> Metrics:
+    """Return the unweighted accuracy for each corpus, and their mean; macro F1 of all."""
+    predicted = logits.argmax(axis=1)
+    corpora = np.array(sounds.corpora)
+    scores = {
+        name: unweighted_accuracy(sounds.labels[corpora == name], predicted[corpora == name])
+        for name in sorted(set(sounds.corpora))
+    }
+    mean = float(np.mean(list(scores.values())))
+    return {"mean_unweighted_accuracy": mean, "macro_f1": macro_f1(sounds.labels, predicted), **scores}
+
+
+def corpus_masks(sounds: Sounds) -> dict[str, Tensor]:
+    """Return for each corpus ``(classes,)``: 0 for the labels it has, far below for those it lacks."""
+    masks = {}
+    for name in set(sounds.corpora):
+        present = {int(label) for label, corpus in zip(sounds.labels, sounds.corpora, strict=True) if corpus == name}
+        masks[name] = torch.tensor([0.0 if label in present else _FAR for label in range(len(sounds.classes))])
+    return masks
+
+
+def sampling_weights(sounds: Sounds, balance: float) -> npt.NDArray[np.float64]:
+    """Return ``(n,)`` probabilities: each (corpus, label) cell weighs its size to the power 1 - balance."""
+    cells = list(zip(sounds.corpora, sounds.labels.tolist(), strict=True))
+    sizes = Counter(cells)
+    weights = np.array([sizes[cell] ** -balance for cell in cells], np.float64)
+    total: np.float64 = weights.sum()
+    return weights / total
+
+
+def augment(images: Tensor, generator: np.random.Generator, strong: bool = True) -> Tensor:
+    """Warp a batch in time as the paper does; strongly, also shift its pitch axis and blank parts (SpecAugment)."""
+    warped = time_warp(images, float(generator.uniform(0.85, 1.15))).clone()
+    if not strong:
+        return warped
+    shift = int(generator.integers(-4, 5))
+    warped = torch.roll(warped, shift, dims=2)
+    bands, columns = warped.shape[2:]
+    for image in warped:
+        for _ in range(2):
+            height, width = generator.integers(0, bands // 8), generator.integers(0, columns // 8)
+            low, first = generator.integers(0, bands - height), generator.integers(0, columns - width)
+            image[:, low : low + height, :] = 0.0
+            image[:, :, first : first + width] = 0.0
+    return warped
+
+
+LOG_MEL: Final = Hearing(log_mel_network, log_mel_input, augment)
+"""The paper's branch: ResNet18 on log-mel images."""
+
+
+def speech_outputs(model: nn.Module, sounds: Sounds, hearing: Hearing = LOG_MEL) -> BranchOutput:
+    """Return the embeddings and logits of whole clips, as the live pipeline computes them."""
+    return sound_outputs(model, sounds.samples, hearing)
+
+
+@torch.inference_mode()
+def sound_outputs(model: nn.Module, samples: Sequence[Samples], hearing: Hearing = LOG_MEL) -> BranchOutput:
+    """Return the embeddings and logits of whole sounds, one by one, whatever their lengths."""
+    model.eval()
+    device = device_of(model)
+    return BranchOutput.gather([model(_laid_out(hearing.input([sound])).to(device)) for sound in samples])
+
+
+def _laid_out(images: Tensor) -> Tensor:
+    """Return images as CPUs convolve them fastest; what is no image is left as it is."""
+    return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images  # noqa: PLR2004

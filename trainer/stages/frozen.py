@@ -1,0 +1,114 @@
+"""Fine-tuning only the upper layers of an encoder, its lower ones run once: what they say never changes."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from models.text import TokenBatch
+from trainer.fit.loop import half_precision
+from trainer.fit.tensor_files import save_tensors
+
+_BATCH: Final = 64
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class FrozenEncoderError(ValueError):
+    """An encoder's layers can't be split; the message says why."""
+
+
+class _Given(nn.Module):
+    """Stands where the embeddings were, and hands on the hidden states it is given."""
+
+    def forward(self, *, inputs_embeds: Tensor, **_: object) -> Tensor:
+        """Return ``inputs_embeds``."""
+        return inputs_embeds
+
+
+def split_encoder(encoder: PreTrainedModel, frozen: int) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """Return the lower ``frozen`` layers with the embeddings, and the rest, as two encoders over the same weights.
+
+    The upper one takes ``inputs_embeds``: the hidden states that the lower one ends in. What both use (MPNet's
+    relative positions) is frozen too.
+
+    Raises:
+        FrozenEncoderError: the encoder is not built as embeddings and ``encoder.layer``, or has too few layers.
+    """
+    layers = encoder_layers(encoder)
+    if not 0 < frozen < len(layers):
+        message = f"text.frozen_layers={frozen}: the encoder has {len(layers)} layers, of which one must be trained"
+        raise FrozenEncoderError(message)
+    lower, upper = _with_layers(encoder, layers[:frozen]), _with_layers(encoder, layers[frozen:])
+    upper = _with_children(upper, {"embeddings": _Given()})
+    for parameter in lower.parameters():
+        parameter.requires_grad_(False)
+    return lower, upper
+
+
+def encoder_layers(encoder: PreTrainedModel) -> nn.ModuleList:
+    """Return the transformer layers, lowest first.
+
+    Raises:
+        FrozenEncoderError: the encoder is not built as embeddings and ``encoder.layer``.
+    """
+    layers = getattr(getattr(encoder, "encoder", None), "layer", None)
+    if not isinstance(layers, nn.ModuleList) or not hasattr(encoder, "embeddings"):
+        name = type(encoder).__name__
+        message = f"{name} has no `embeddings` and `encoder.layer`: set text.frozen_layers=0 and text.layer_decay=1"
+        raise FrozenEncoderError(message)
+    return layers
+
+
+def _with_layers(encoder: PreTrainedModel, layers: nn.ModuleList) -> PreTrainedModel:
+    """Return a view of the encoder with other layers and no pooler: its modules are the same objects."""
+    stack = _with_children(cast(nn.Module, encoder.encoder), {"layer": layers})
+    return _with_children(encoder, {"encoder": stack, "pooler": None})
+
+
+def _with_children(module: AnyModule, children: Mapping[str, nn.Module | None]) -> AnyModule:
+    twin = copy.copy(module)  # torch's own copy shares the dictionary of children
+    twin._modules = {**module._modules, **children}  # noqa: SLF001
+    return twin
+
+
+@torch.inference_mode()
+def lower_states(lower: PreTrainedModel, rows: Sequence[TokenBatch], cache: Path) -> list[Tensor]:
+    """Return the hidden states ``(tokens, width)`` bfloat16 of each row, from the disk where they are already.
+
+    Args:
+        lower: as :func:`split_encoder` returns it.
+        rows: batches of one row each.
+        cache: a safetensors file; the caller names it by everything the states depend on.
+    """
+    if not cache.exists():
+        lower.train(mode=False)
+        _write(lower, rows, cache)
+    with safe_open(cache, framework="pt") as file:
+        flat = file.get_tensor("states")
+    lengths = [row.input_ids.shape[1] for row in rows]
+    return list(torch.split(flat, lengths))
+
+
+def _write(lower: PreTrainedModel, rows: Sequence[TokenBatch], cache: Path) -> None:
+    order = sorted(range(len(rows)), key=lambda row: rows[row].input_ids.shape[1])
+    found: dict[int, Tensor] = {}
+    for start in tqdm(range(0, len(order), _BATCH), desc="frozen layers"):
+        chosen = order[start : start + _BATCH]
+        ids, mask = (
+            _padded([getattr(rows[row], name)[0] for row in chosen]) for name in ("input_ids", "attention_mask")
+        )
+        with half_precision():
+            states = lower(input_ids=ids, attention_mask=mask).last_hidden_state.to(torch.bfloat16)
+        found |= {row: states[place, : rows[row].input_ids.shape[1]].clone() for place, row in enumerate(chosen)}
+    save_tensors({"states": torch.cat([found[row] for row in range(len(rows))])}, cache)
+
+
+def _padded(rows: Sequence[np.ndarray]) -> Tensor:
+    return nn.utils.rnn.pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True)

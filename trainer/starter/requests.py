@@ -1,0 +1,118 @@
+"""What a bundle's networks are asked of the starter's corpora, one utterance, clip, face or dialog at a time.
+
+To calibrate quantisation on training data, and to compare engines on dev data.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+import torch
+
+from models.bundle import Bundle
+from models.face_image import face_input
+from models.fusion import FusionConfig
+from models.runtime.engine import INPUT_NAMES, Array
+from models.text import tokenize
+from trainer.data.conversation import Dialog
+from trainer.data.faces import FaceSet
+from trainer.dialogs.features import collate
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import Floats
+from trainer.stages.audio import Sounds
+from trainer.stages.text import examples
+from trainer.starter.dev_features import text_dialogs
+from trainer.starter.feature_bank import FeatureBank
+from trainer.starter.fusion import paired_example
+from trainer.starter.pairing import PairingSettings, pair_dialog
+
+Item = TypeVar("Item")
+
+_ALL_THREE: Final = PairingSettings(expressive_share=0.0, patterns=((("text", "audio", "face"), 1.0),))
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """Inputs as an engine takes them, and the labels ``(rows,)`` of all that comes out."""
+
+    inputs: list[dict[str, Array]]
+    labels: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """Embeddings ``(n, dim)`` of clips or faces, their labels ``(n,)``, and the corpora they are of."""
+
+    embeddings: Floats
+    labels: Ints
+    corpora: Sequence[str]
+
+    def bank(self) -> FeatureBank:
+        """Return them by label.
+
+        Raises:
+            ValueError: a label has none.
+        """
+        return FeatureBank.of(self.embeddings[:, None], self.labels, self.corpora)
+
+
+def text_requests(bundle: Bundle, dialogs: Sequence[Dialog]) -> Requests:
+    """Return every utterance of the dialogs, in order, in its context."""
+    part = bundle.config.text
+    rows = examples(dialogs, part.context, str(bundle.tokenizer.sep_token))
+    inputs: list[dict[str, Array]] = []
+    for row in rows:
+        tokens = tokenize(bundle.tokenizer, [row.pair], part.max_tokens)
+        inputs.append({name: getattr(tokens, name) for name in INPUT_NAMES["text"]})
+    return Requests(inputs, np.array([row.label for row in rows], np.int64))
+
+
+def voice_requests(bundle: Bundle, sounds: Sounds, rows: Ints) -> Requests:
+    """Return some of the clips, as long as each is."""
+    inputs: list[dict[str, Array]] = [{"images": bundle.audio_input([sounds.samples[row]]).numpy()} for row in rows]
+    return Requests(inputs, sounds.labels[rows])
+
+
+def face_requests(bundle: Bundle, faces: FaceSet, rows: Ints) -> Requests:
+    """Return some of the faces."""
+    size = bundle.config.face.size
+    inputs: list[dict[str, Array]] = [
+        {"images": face_input(torch.from_numpy(faces.pixels[row : row + 1]), size).numpy()} for row in rows
+    ]
+    return Requests(inputs, faces.labels[rows])
+
+
+def dialog_requests(
+    dialogs: Sequence[Dialog], texts: Floats, voices: Heard, faces: Heard, config: FusionConfig, seed: int
+) -> Requests:
+    """Return the dialogs, each utterance with a voice and a face drawn by its label (:mod:`trainer.starter.pairing`).
+
+    Args:
+        dialogs: of the text corpus.
+        texts: the embeddings ``(utterances, dim)`` of all their utterances, in order.
+        voices: what is drawn from.
+        faces: the same.
+        config: the fusion's.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a label has no voice or no face.
+    """
+    generator, heard, seen = np.random.default_rng(seed), voices.bank(), faces.bank()
+    inputs: list[dict[str, Array]] = []
+    labels: list[int] = []
+    for dialog in text_dialogs(dialogs, texts):
+        pairs = pair_dialog(dialog.labels.tolist(), _ALL_THREE, generator)
+        example = paired_example(dialog, pairs, heard, seen, generator)
+        batch, _ = collate([example], config)
+        arrays = (tensor.numpy() for tensor in batch.inputs())
+        inputs.append(dict(zip(INPUT_NAMES["fusion"], arrays, strict=True)))
+        labels += example.labels
+    return Requests(inputs, np.array(labels, np.int64))
+
+
+def some(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """Return at most so many of the items, drawn by the seed."""
+    order = np.random.default_rng(seed).permutation(len(items))[:count]
+    return [items[row] for row in order]
