@@ -4,8 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from commands.common import exit_code, explanation, known_errors, tell
+from commands.common import exit_code, explanation, tell
 from models.file_names import shown
+from models.user_error import UserError
 
 log = logging.getLogger("m2fnet")
 
@@ -61,6 +62,6 @@ def _succeeds(step: Callable[[int], None], number: int, file: str) -> bool:
     except Exception as error:
         log.debug("%s failed", shown(file), exc_info=True)
         why = explanation(error)
-        tell(why if isinstance(error, known_errors()) else f"{shown(file)}: {why}")
+        tell(why if isinstance(error, UserError) else f"{shown(file)}: {why}")
         return False
     return True

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 
 from models.config_file import plain_reason
 from models.file_names import encodable
+from models.user_error import UserError
 from models.whole_file import FileError
 from stream.settings import Settings
 
@@ -24,30 +26,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
 TERMINATED: Final = 143  # and by SIGTERM
-KNOWN_ERRORS: Final = {
-    "models.bundle": "BundleError",
-    "models.config_file": "ConfigError",
-    "models.runtime.engine": "EngineError",
-    "models.whole_file": "FileError",
-    "server": "ServeError",
-    "stream.sources.base": "SourceError",
-    "stream.analysis": "AnalysisError",
-    "stream.speech.asr_model": "AsrModelError",
-    "stream.exports.saved": "SavedError",
-    "stream.sources.standard_input": "InputError",
-    "stream.overlay.outputs": "OverlayError",
-    "stream.recording.format": "RecordingError",
-    "trainer.fit.checkpoint": "CheckpointError",
-    "trainer.data.errors": "DatasetError",
-    "trainer.evaluation.errors": "EvaluationError",
-    "trainer.stages.frozen": "FrozenEncoderError",
-    "trainer.stages.fusion": "FusionDataError",
-    "trainer.fit.loop": "TrainingError",
-    "trainer.pipeline": "PipelineError",
-    "trainer.stages.mining": "MiningError",
-    "trainer.stages.probes": "ProbeError",
-    "trainer.stages.text": "EncoderError",
-}
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 STARTER_RUNS: Final = Path("runs/starter")
@@ -88,6 +66,14 @@ def group(text: str) -> typer.Typer:
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
     )
+
+
+def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> None:
+    """Run commands with these arguments, those of the process if none; ends the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a character must not cost a result
+            stream.reconfigure(errors="backslashreplace")
+    app(args=arguments, prog_name=name)
 
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in a YAML file.")]
@@ -199,7 +185,7 @@ def _forget_output() -> None:
 
 def explanation(error: Exception) -> str:
     """Return what is told of an error: its own words if they are meant for users."""
-    if isinstance(error, known_errors()):
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name} is missing; install it: pip install -c constraints.txt -e '.[train]'"
@@ -207,12 +193,6 @@ def explanation(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{text}\nThis was not foreseen; the same command with --verbose shows where it happened."
-
-
-def known_errors() -> tuple[type[Exception], ...]:
-    """Return the error classes whose text is written for users; one whose module is not loaded can't have happened."""
-    loaded = ((sys.modules.get(module), name) for module, name in KNOWN_ERRORS.items())
-    return tuple(getattr(module, name) for module, name in loaded if module is not None and hasattr(module, name))
 
 
 def tell(message: str) -> None:

@@ -101,7 +101,7 @@ def _source(
     if source is not None and microphone is not None:
         what = "a source brings its own sound; a microphone goes with a camera"
         raise typer.BadParameter(what, param_hint="--microphone")
-    from server import open_local, require_files  # noqa: PLC0415 - loads torch, which the help must not wait for
+    from stream.sources.open import open_local, require_files  # noqa: PLC0415 - loads torch, which the help must not wait for
 
     opened = open_local(settings, camera, microphone, [] if source is None else [source], max_fps=fps)
     require_files(opened)

@@ -35,6 +35,7 @@ from models.fusion import FusionConfig, M2FNet
 from models.spectrogram import LogMelImage
 from models.speech_encoder import VoiceExtractor, WhisperMel
 from models.text import MAX_TOKENS, ContextFormat, TextEncoder
+from models.user_error import UserError
 from models.weights import Precision, WeightError, load_sharded, pack, save_sharded
 from models.whole_file import FileError, require_folder, told_of, whole_file
 
@@ -60,7 +61,7 @@ MODALITIES: Final[tuple[NetworkName, ...]] = ("text", "audio", "face", "scene")
 Temperature = Annotated[float, Field(gt=0)]
 
 
-class BundleError(Exception):
+class BundleError(UserError):
     """A bundle can't be read or written; the message says what is wrong and what to do."""
 
 

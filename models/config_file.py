@@ -9,6 +9,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.user_error import UserError
+
 Values = dict[str, Any]
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
@@ -21,7 +23,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """The settings can't be used; the text has one line for each problem."""
 
 

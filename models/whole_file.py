@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from models.file_names import shown
+from models.user_error import UserError
 
 _STEM: Final = 40  # characters of a name that are kept in that of its partial file: names may not be longer than 255
 _NEW: Final = 0o666  # less what the user's umask takes
@@ -18,7 +19,7 @@ _FORBIDDEN: Final = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 _NO_ROOM: Final = "free some space, or name another folder"
 
 
-class FileError(Exception):
+class FileError(UserError):
     """A file can't be written; the message names it and what to do."""
 
 

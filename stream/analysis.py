@@ -9,6 +9,7 @@ from typing import Final
 from tqdm import tqdm
 
 from models.file_names import shown
+from models.user_error import UserError
 from stream.events import Event, SessionClosed
 from stream.exports.from_events import dialog_from_events
 from stream.exports.results import AnalysisResult
@@ -24,7 +25,7 @@ from stream.sources.tap import TappedSource
 SPEAKER: Final = "Speaker"
 
 
-class AnalysisError(Exception):
+class AnalysisError(UserError):
     """A file can't be analyzed; the message says why and what to do."""
 
 

@@ -5,6 +5,7 @@ room's. ``room``, ``session`` and ``seq`` are set when the event is published (:
 who makes it; only a revision of another participant's utterance names its session itself.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -250,3 +251,16 @@ Event = Annotated[
     | SessionClosed,
     Field(discriminator="type"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event with its session and ``seq`` set, and its JSON text, made once for all watchers."""
+
+    event: Event
+    text: str
+
+    @classmethod
+    def of(cls, event: Event) -> "Published":
+        """Return ``event`` with its text."""
+        return cls(event, event.model_dump_json())

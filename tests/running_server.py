@@ -19,12 +19,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-import server
 from models.runtime.engine import ServedName
 from models.runtime.fallback import Fallback
 from models.runtime.figures import BatchFigures
 from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
+from serving import run as server_run
 from serving.live import LiveServer, Plan
 from serving.sessions.registry import MakeSession
 from stream import events
@@ -175,11 +175,11 @@ async def running(
     **limits: object,
 ) -> AsyncIterator[Running]:
     settings = Settings(server=ServerSettings.model_validate({"port": 0} | PATIENT | limits))
-    tls = server.tls_of(settings.server)
+    tls = server_run.tls_of(settings.server)
     ready, stop = asyncio.Event(), asyncio.Event()
     plan = plan or Plan()
     plan = replace(plan, on_ready=ready.set)
-    with server.listen("127.0.0.1", 0) as sock:
+    with server_run.listen("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
         live = LiveServer(settings, Names(), make_session, recorder)
         ended = asyncio.create_task(live.serve(sock, stop, plan, tls))

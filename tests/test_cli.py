@@ -17,6 +17,7 @@ import cli
 from commands import common
 from commands.check import show
 from commands.diagnostics import Finding
+from commands.serve import has_desktop
 from stream.config import ConfigError
 from stream.recording.format import About
 
@@ -250,9 +251,9 @@ def test_what_broke_inside_is_told_without_where_unless_asked_for() -> None:
 def test_browser_needs_a_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert not cli.has_desktop()
+    assert not has_desktop()
     monkeypatch.setenv("DISPLAY", ":0")
-    assert cli.has_desktop()
+    assert has_desktop()
 
 
 def test_reader_that_goes_away_is_no_error() -> None:

@@ -14,9 +14,9 @@ from running_server import running, tone
 
 from serving.http import tokens
 from serving.rooms.rooms import TOLD_MS, broadcast, clock_offset, history, watcher_queue
-from serving.sessions import limits as rate_limit
+from serving.sessions import limits
 from serving.sessions.connections import CLOSE_CODES
-from stream import events, idleness, jpeg, protocol
+from stream import events, jpeg, protocol
 from stream.protocol import CONTROL_TYPES, HEADER, ErrorCode, MediaKind, parse_control
 from stream.settings import ClientSettings, SegmenterSettings, ServerSettings
 
@@ -89,12 +89,12 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"({server.auth_timeout_s:.0f} s unless set)",
         f"sound {server.max_rate} times as fast as it is spoken, and {server.rate_burst_s:.0f} s of it at once",
         f"{server.max_pictures_per_s:.0f} pictures a second",
-        f"pictures a second, {server.max_pictures_per_s * rate_limit.PICTURES_BURST_S:.0f} at once",
-        f"{rate_limit.MESSAGES_PER_S:.0f} messages a second that are no media, {rate_limit.MESSAGES_BURST:.0f} at once",
-        f"{server.rate_patience_s:.0f} s of any of these three, without {rate_limit.CALM_S:.0f} s of calm",
-        f"at least {rate_limit.SHORTEST_SOUND_MS:.0f} ms",
+        f"pictures a second, {server.max_pictures_per_s * limits.PICTURES_BURST_S:.0f} at once",
+        f"{limits.MESSAGES_PER_S:.0f} messages a second that are no media, {limits.MESSAGES_BURST:.0f} at once",
+        f"{server.rate_patience_s:.0f} s of any of these three, without {limits.CALM_S:.0f} s of calm",
+        f"at least {limits.SHORTEST_SOUND_MS:.0f} ms",
         f"{jpeg.MAX_PIXELS // 1_000_000} million pixels a picture; {jpeg.MAX_DECODED // 1_000_000} million",
-        f"{server.idle_timeout_s:.0f} s without media | warning `media.idle` after {idleness.WARN_AT:.0%}",
+        f"{server.idle_timeout_s:.0f} s without media | warning `media.idle` after {limits.WARN_AT:.0%}",
         f"a ping each {server.ping_interval_s:.0f} s, {server.ping_timeout_s:.0f} s for its answer",
         f"{server.handshake_timeout_s:.0f} s for TLS",
         f"{server.auth_timeout_s:.0f} s for the token",

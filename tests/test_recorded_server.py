@@ -11,7 +11,7 @@ from server_process import serving
 from waiting import wait_until_async
 from websockets.asyncio.client import connect
 
-import server
+from serving import run as server_run
 from stream import events
 from stream.recording.format import ABOUT, media_name
 from stream.recording.reader import Recording
@@ -92,7 +92,7 @@ def test_a_clip_that_was_analyzed_live_is_replayed_to_the_identical_events(
         server=ServerSettings(port=0, record=tmp_path / "recordings"),
         runtime=RuntimeSettings(build_in_background=False),  # a server that is still building ends its process
     )
-    assert server.run(settings, sources=[str(part)], exit_when_done=True) == 0
+    assert server_run.run(settings, sources=[str(part)], exit_when_done=True) == 0
     (folder,) = (tmp_path / "recordings").iterdir()
     recording = Recording(folder)
     kinds = [event.type for event in recording.events()]

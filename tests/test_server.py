@@ -26,7 +26,7 @@ from running_server import (
 from waiting import PATIENCE_S
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-import server
+from serving import run as server_run
 from serving.http import pages
 from serving.live import Plan
 from stream import events
@@ -36,7 +36,7 @@ from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, decode_media, encode_media
 from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source
-from stream.sources.open import open_source
+from stream.sources.open import device, open_local, open_source
 
 
 class Talkative(EverySound):
@@ -651,9 +651,9 @@ class TestLocalSources:
 
 class TestProgram:
     def test_a_taken_port_is_one_clear_line(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with server.listen("127.0.0.1", 0) as taken:
+        with server_run.listen("127.0.0.1", 0) as taken:
             port = taken.getsockname()[1]
-            assert server.run(Settings(server=ServerSettings(port=port))) == 1
+            assert server_run.run(Settings(server=ServerSettings(port=port))) == 1
         told = capsys.readouterr().err
         assert told == (
             f"m2fnet serve: port {port} of 127.0.0.1 is taken; stop what uses it, or choose another with --port\n"
@@ -661,17 +661,17 @@ class TestProgram:
 
     @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "x" * 300])
     def test_a_host_that_is_not_ours_is_one_clear_line(self, host: str, capsys: pytest.CaptureFixture[str]) -> None:
-        assert server.run(Settings(server=ServerSettings(host=host, port=0))) == 1
+        assert server_run.run(Settings(server=ServerSettings(host=host, port=0))) == 1
         told = capsys.readouterr().err
         assert told.startswith(f"m2fnet serve: can't listen on {host}")
         assert told.count("\n") == 1
 
     def test_a_source_of_an_unknown_kind_is_one_clear_line(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert server.run(Settings(), sources=["gopher://x"]) == 1
+        assert server_run.run(Settings(), sources=["gopher://x"]) == 1
         assert capsys.readouterr().err.startswith("m2fnet serve: ")
 
     def test_devices_are_numbers_or_names(self) -> None:
-        assert [server.device(text) for text in ("0", "/dev/video2", "default")] == [0, "/dev/video2", "default"]
+        assert [device(text) for text in ("0", "/dev/video2", "default")] == [0, "/dev/video2", "default"]
 
     @pytest.mark.parametrize(
         ("camera", "microphone", "opened"),
@@ -685,12 +685,12 @@ class TestProgram:
     def test_camera_and_microphone_together_are_one_session(
         self, camera: str | None, microphone: str | None, opened: list[str]
     ) -> None:
-        sources = server.open_local(Settings(), camera, microphone, ["a.wav"])
+        sources = open_local(Settings(), camera, microphone, ["a.wav"])
         assert [type(source).__name__ for source in sources] == [*opened, "FileSource"]
 
     @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104 - the point
     def test_the_address_is_one_a_browser_can_open(self, host: str, shown: str) -> None:
-        with server.listen(host, 0) as sock:
+        with server_run.listen(host, 0) as sock:
             port = sock.getsockname()[1]
-            assert server.address_of(sock) == f"http://{shown}:{port}/"
-            assert server.address_of(sock, "https", "/emo") == f"https://{shown}:{port}/emo/"
+            assert server_run.address_of(sock) == f"http://{shown}:{port}/"
+            assert server_run.address_of(sock, "https", "/emo") == f"https://{shown}:{port}/emo/"

@@ -28,9 +28,9 @@ from models.calibration import fit_temperature
 from models.extractor import EmotionExtractor
 from models.face_image import INPUT_SIZE
 from models.fusion import M2FNet
+from models.user_error import UserError
 from trainer.config import TrainConfig, save_train_config
-from trainer.data.conversation import Conversations
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import Conversations, DatasetError
 from trainer.data.faces import FaceSet
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
@@ -57,7 +57,7 @@ _PARTS: Final[dict[Modality, Part]] = {"audio": "sound", "face": "pictures", "sc
 _log: Final = logging.getLogger(__name__)
 
 
-class PipelineError(Exception):
+class PipelineError(UserError):
     """A training can't go on; the message says what is missing."""
 
 

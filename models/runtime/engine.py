@@ -11,6 +11,7 @@ from torch import nn
 from models.bundle import Bundle, NetworkName
 from models.face_networks import DetectionName, detection_networks
 from models.runtime.names import Precision, PrecisionName
+from models.user_error import UserError
 
 Array = npt.NDArray[np.generic]
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -48,7 +49,7 @@ OUTPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
 }
 
 
-class EngineError(Exception):
+class EngineError(UserError):
     """An engine can't be had on this machine; the message says why and what to do."""
 
 

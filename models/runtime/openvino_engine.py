@@ -3,7 +3,8 @@
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,10 +29,21 @@ from models.runtime.engine import (
 from models.runtime.model_cache import ModelFormat, cached, keep, kept
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import examples, run_once, shape
-from models.runtime.root_logger import root_logger_kept
 
 _log: Final = logging.getLogger(__name__)
 _HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8 is in the model
+
+
+@contextmanager
+def root_logger_kept() -> Iterator[None]:
+    """Give the root logger its level, filters and handlers back after the block, however that ends."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, list(root.filters), list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters, root.handlers = filters, handlers
 
 
 class OpenVinoEngine:

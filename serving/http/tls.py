@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from models.user_error import UserError
+
 HOW_TO_DECRYPT: Final = "openssl pkey -in KEY -out PLAIN_KEY takes the password away"
 # OpenSSL's numbers (x509_vfy.h).
 NOT_YET_VALID: Final = 9
@@ -14,7 +16,7 @@ HAS_EXPIRED: Final = 10
 log = logging.getLogger("m2fnet.server")
 
 
-class TlsError(ValueError):
+class TlsError(UserError, ValueError):
     """The certificate or its key can't be used; the text says which and why."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
+from models.user_error import UserError
 from stream.protocol import KEY_SUBPROTOCOL, MAX_TOKEN, SUBPROTOCOL
 from stream.settings import ServerSettings
 
@@ -34,7 +35,7 @@ REMEMBERED_S: Final = 60.0
 REMEMBERED: Final = 16
 
 
-class TokenError(ValueError):
+class TokenError(UserError, ValueError):
     """There is no token to be had from where it was said to be; the text says what to do and never quotes it."""
 
 

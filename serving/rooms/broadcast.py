@@ -15,9 +15,8 @@ from typing import Final
 from serving.rooms.topic import Resume, Topic
 from serving.rooms.watcher_queue import Dropped, WatcherQueue
 from stream import events
-from stream.events import Event
+from stream.events import Event, Published
 from stream.protocol import MAX_SESSION_NUMBER, MAX_TIME_MS, MediaKind, MediaMessage, encode_media
-from stream.published import Published
 from stream.recording.record import Record
 
 KEPT_ENDED_SESSIONS: Final = 4

@@ -5,8 +5,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from stream import events
-from stream.events import UtteranceKey
-from stream.published import Published
+from stream.events import Published, UtteranceKey
 
 KEPT_EMOTIONS: Final = 500
 KEPT_OPEN_UTTERANCES: Final = 64

@@ -9,8 +9,7 @@ from typing import Final
 
 from serving.rooms.history import History
 from stream import events
-from stream.events import Event, Participant
-from stream.published import Published
+from stream.events import Event, Participant, Published
 from stream.recording.record import Record
 
 KEPT_GONE: Final = 64  # participants who have left, of whom everybody who comes is told

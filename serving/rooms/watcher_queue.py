@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stream import events
-from stream.events import Event
+from stream.events import Event, Published
 from stream.protocol import MediaKind
-from stream.published import Published
 
 WAITING_PREVIEWS: Final = {MediaKind.JPEG: 2, MediaKind.PCM_S16: 20}  # a missing piece of sound is heard
 REPORT_INTERVAL_S: Final = 1.0

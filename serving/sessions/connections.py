@@ -15,13 +15,12 @@ from models.threads import note_broken
 from serving.rooms.broadcast import Channel, Interest, Subscription
 from serving.rooms.requests import JoinRequest, WatchRequest
 from serving.rooms.rooms import Member
-from serving.sessions.limits import InputLimits
+from serving.sessions.limits import IdleWatch, InputLimits
 from serving.sessions.registry import Hub, speaker_of
 from serving.sessions.worker import SessionWorker
 from serving.tasks import watched_task
 from stream import events
 from stream.events import Error, Event, SessionClosed, Totals
-from stream.idleness import IdleWatch
 from stream.jpeg import JpegFrame
 from stream.media import AudioChunk, Media
 from stream.protocol import (

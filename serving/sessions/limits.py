@@ -7,7 +7,7 @@ back. In the long run it may not, because it is analyzed no faster.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, auto
-from typing import Final
+from typing import Final, Literal
 
 from stream.events import Error
 from stream.media import SAMPLES_PER_MS
@@ -20,6 +20,51 @@ SHORTEST_SOUND_MS: Final = 5.0  # a message costs time whatever it holds
 PICTURES_BURST_S: Final = 10.0  # of pictures only the newest matter: a client should not have held back more
 MESSAGES_PER_S: Final = 10.0
 MESSAGES_BURST: Final = 200.0
+
+
+WARN_AT: Final = 0.8  # of the time without media
+
+
+class IdleWatch:
+    """Watches one client.
+
+    Args:
+        timeout_s: a client without media for so long is closed; 0: never.
+        now_s: when it came.
+    """
+
+    def __init__(self, timeout_s: float, now_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._media_at_s = now_s
+        self._warned = False
+
+    def media(self, now_s: float) -> None:
+        """Note that media came."""
+        self._media_at_s = now_s
+        self._warned = False
+
+    def idle_s(self, now_s: float) -> float:
+        """Return how long there was no media."""
+        return now_s - self._media_at_s
+
+    def look_in_s(self, now_s: float) -> float | None:
+        """Return how long nothing can come of looking; None: for ever."""
+        if not self._timeout_s:
+            return None
+        share = 1.0 if self._warned else WARN_AT
+        return max(0.0, self._media_at_s + share * self._timeout_s - now_s)
+
+    def look(self, now_s: float) -> Literal["warn", "close"] | None:
+        """Return what is due, each once."""
+        idle_s = self.idle_s(now_s)
+        if not self._timeout_s or idle_s < WARN_AT * self._timeout_s:
+            return None
+        if idle_s >= self._timeout_s:
+            return "close"
+        if self._warned:
+            return None
+        self._warned = True
+        return "warn"
 
 
 class TokenBucket:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.config_file import plain_reason
 from models.file_names import shown
+from models.user_error import UserError
 from stream import events
 from stream.events import Event
 from stream.exports.from_events import conversations, dialog_from_events
@@ -19,7 +20,7 @@ _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(events.Event)
 _TYPES: Final = {model.model_fields["type"].default for model in get_args(get_args(events.Event)[0])}
 
 
-class SavedError(Exception):
+class SavedError(UserError):
     """A file holds no dialog; the message names it and says what to give instead."""
 
 

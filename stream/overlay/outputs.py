@@ -16,6 +16,7 @@ from av.container import OutputContainer
 
 from models.containers import create_media
 from models.file_names import shown
+from models.user_error import UserError
 from models.whole_file import FileError, require_file, whole_file
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from stream.overlay.drawing import fitted
@@ -43,7 +44,7 @@ _LATE_SOUND_MS: Final = 5_000.0  # by so much sources give pictures before the s
 _MILLISECONDS: Final = Fraction(1, 1000)
 
 
-class OverlayError(Exception):
+class OverlayError(UserError):
     """The overlay can't start or go on; the message says why and what to do."""
 
 

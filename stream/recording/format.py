@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.config_file import Section, plain_reason
+from models.user_error import UserError
 from stream.events import Event
 from stream.settings import (
     ClientSettings,
@@ -27,7 +28,7 @@ EVENTS: Final = "events.jsonl"
 STEPS: Final = "steps.jsonl"
 
 
-class RecordingError(Exception):
+class RecordingError(UserError):
     """A recording can't be made or read; the message says why and what to do."""
 
 

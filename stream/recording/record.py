@@ -18,8 +18,7 @@ from typing import Final
 
 from models.threads import watched_thread
 from stream import events
-from stream.events import Event
-from stream.published import Published
+from stream.events import Event, Published
 from stream.recording.files import Batch, RecordingFiles
 from stream.recording.format import About, RecordingError, SessionEntry, Step, line_of
 from stream.recording.matroska import Block

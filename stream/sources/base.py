@@ -5,13 +5,14 @@ import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 from types import TracebackType
 from typing import ClassVar, Final, NoReturn, Self
 
 from models.threads import watched_thread
+from models.user_error import UserError
 from stream.media import DropCounts, Media, SourceStatus, StatusKind
 from stream.sources.media_queue import Bounds, MediaQueue
 from stream.sources.redact import redact_text
@@ -21,7 +22,24 @@ STOP_SECONDS: Final = 2.0
 log = logging.getLogger(__name__)
 
 
-class SourceError(Exception):
+class LiveClock:
+    """Milliseconds since the first media of all devices that share it, by the monotonic clock ``now`` (seconds)."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._origin_s: float | None = None
+        self._lock = threading.Lock()
+
+    def stamp(self, age_ms: float = 0.0) -> float:
+        """Return the time of what happened ``age_ms`` ago; the first call's is 0, an earlier one is 0 too."""
+        moment_s = self._now() - age_ms / 1000
+        with self._lock:
+            if self._origin_s is None:
+                self._origin_s = moment_s
+            return max(0.0, (moment_s - self._origin_s) * 1000)
+
+
+class SourceError(UserError):
     """A source can't go on; becomes its last status. ``message`` says what to do and holds no secret."""
 
     def __init__(self, code: str, message: str) -> None:

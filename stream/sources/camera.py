@@ -10,10 +10,9 @@ import numpy as np
 
 from stream.media import Media, VideoFrame
 from stream.sources.backoff import Backoff
-from stream.sources.base import Source
-from stream.sources.clock import LiveClock
-from stream.sources.limiter import FrameLimiter
+from stream.sources.base import LiveClock, Source
 from stream.sources.media_queue import Bounds
+from stream.sources.pace import FrameLimiter
 
 CAMERA_BACKOFF: Final = Backoff(first_s=0.5, factor=2.0, longest_s=4.0, tries=5)
 

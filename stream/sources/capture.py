@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from stream.media import DropCounts, Media, SourceStatus
-from stream.sources.base import Source
+from stream.sources.base import LiveClock, Source
 from stream.sources.camera import CameraSource
-from stream.sources.clock import LiveClock
 from stream.sources.media_queue import Bounds
 from stream.sources.microphone import MicrophoneSource
 

@@ -11,7 +11,7 @@ from av.format import Flags
 from models.containers import stamp_ms, video_stream
 from models.display import Display
 from stream.media import Media, SourceStatus, VideoFrame
-from stream.sources.limiter import FrameLimiter
+from stream.sources.pace import FrameLimiter
 from stream.sources.sound_decoder import SoundDecoder, tracks_of
 from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 from stream.sources.tally import StrayTimes, Tally

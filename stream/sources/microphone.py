@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from models.resample import Resampler
 from stream.media import SAMPLE_RATE, AudioChunk, Media, Samples
-from stream.sources.base import Source
-from stream.sources.clock import LiveClock
+from stream.sources.base import LiveClock, Source
 from stream.sources.tally import Tally
 from stream.sources.timeline import OWN_CLOCK, Timeline
 from stream.sources.tracks import AudioTrack

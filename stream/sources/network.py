@@ -8,10 +8,10 @@ import av
 from av.container import InputContainer
 
 from models.containers import open_address
+from models.user_error import UserError
 from stream.media import AudioChunk, Media, SourceStatus
 from stream.sources.backoff import Backoff
-from stream.sources.base import Source
-from stream.sources.clock import LiveClock
+from stream.sources.base import LiveClock, Source
 from stream.sources.decode import Decoder
 from stream.sources.file import DEFAULT_MAX_FPS, describe
 from stream.sources.interleave import interleave
@@ -43,6 +43,10 @@ class Timeouts:
     read_s: float = 5.0
 
 
+class AddressError(UserError, ValueError):
+    """What a user names as a source can't be one."""
+
+
 class NetworkSource(Source):
     """The sound and pictures at ``url``; a lost connection is made again with growing waits, then given up.
 
@@ -66,12 +70,12 @@ class NetworkSource(Source):
         """``url`` is of one of :data:`SCHEMES`.
 
         Raises:
-            ValueError: it isn't.
+            AddressError: it isn't.
         """
         scheme = url.partition("://")[0].lower()
         if scheme not in SCHEMES:
             message = f"{redact_url(url)}: unknown kind of address; use one of {', '.join(sorted(SCHEMES))}"
-            raise ValueError(message)
+            raise AddressError(message)
         live = realtime or scheme not in RECORDED
         super().__init__(redact_url(url), live=live, bounds=Bounds(video_frames=max(1, round(2 * max_fps))))
         self._url = url

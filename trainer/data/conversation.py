@@ -2,12 +2,35 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from models.text import Turn
+from models.user_error import UserError
 
 Half = Literal["left", "right"]
 Split = Literal["train", "dev", "test"]
+
+
+LONGEST_MS: Final = 5 * 60_000
+"""Longer than this, five minutes, is no utterance but a mistake in the times."""
+
+
+def odd_length(start_ms: int, end_ms: int) -> str | None:
+    """Say what is odd about the length of an utterance by its times, or None if nothing is."""
+    length = end_ms - start_ms
+    if length <= 0:
+        return f"{length / 1000:g} s long by its times"
+    if length > LONGEST_MS:
+        return f"{length / 60_000:.1f} minutes long by its times"
+    return None
+
+
+class DatasetError(UserError):
+    """A corpus is missing, laid out wrongly or holds something outside its label set; says where and what to do."""
+
+
+class AbsentError(DatasetError):
+    """A corpus, or the split asked for, is not where it was looked for."""
 
 
 @dataclass(frozen=True)

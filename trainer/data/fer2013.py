@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from models.face_image import FACE_SIZE
 from models.labels import LABEL_INDEX, LABELS
+from trainer.data.conversation import AbsentError, DatasetError
 from trainer.data.emotion_names import emotion_of
-from trainer.data.errors import AbsentError, DatasetError
 from trainer.data.faces import FaceSet
 from trainer.data.places import elsewhere, home
 from trainer.data.table import Row, read_rows

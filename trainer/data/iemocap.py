@@ -23,11 +23,19 @@ from typing import Final
 
 from models.labels import IEMOCAP_LABELS
 from models.text import Turn
-from trainer.data.conversation import Clip, Conversations, Dialog, Half, Skipped, Split, Utterance
-from trainer.data.errors import AbsentError, DatasetError
-from trainer.data.limits import odd_length
-from trainer.data.table import read_text, wrong
-from trainer.data.wording import clean_text
+from trainer.data.conversation import (
+    AbsentError,
+    Clip,
+    Conversations,
+    DatasetError,
+    Dialog,
+    Half,
+    Skipped,
+    Split,
+    Utterance,
+    odd_length,
+)
+from trainer.data.table import clean_text, read_text, wrong
 
 TEST_SESSION: Final = 5
 DEV_SHARE: Final = 0.1

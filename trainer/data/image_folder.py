@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.face_image import FACE_SIZE
-from trainer.data.conversation import Skipped
+from trainer.data.conversation import DatasetError, Skipped
 from trainer.data.emotion_names import classes_of
-from trainer.data.errors import DatasetError
 from trainer.data.faces import FaceSet
-from trainer.data.label_folders import labelled_files
-from trainer.data.suffixes import PICTURE
+from trainer.data.label_folders import PICTURE, labelled_files
 
 Face = npt.NDArray[np.uint8]
 

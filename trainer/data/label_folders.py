@@ -6,12 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainer.data.errors import AbsentError
+from trainer.data.conversation import AbsentError
 from trainer.data.places import elsewhere, home
-from trainer.data.suffixes import files_under, is_hidden
 
 _PARTS: Final = ("train", "dev", "test")
 _DEV_ONE_IN: Final = 10
+
+
+SOUND: Final = frozenset({".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"})
+PICTURE: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+
+
+def files_under(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files of a folder and all below it that end so, in a fixed order, hidden ones left out."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    shown = (path for path in found if not any(map(is_hidden, path.relative_to(folder).parts)))
+    return sorted(path for path in shown if path.is_file())
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is no part of the data, as with macOS's leavings."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,8 @@ from typing import Final
 
 from models.labels import LABEL_INDEX, LABELS
 from models.text import Turn
-from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
-from trainer.data.errors import AbsentError
-from trainer.data.limits import odd_length
-from trainer.data.table import Row, read_rows
-from trainer.data.wording import clean_text
+from trainer.data.conversation import AbsentError, Clip, Conversations, Dialog, Skipped, Utterance, odd_length
+from trainer.data.table import Row, clean_text, read_rows
 
 _TABLE: Final = "_sent_emo.csv"
 _COLUMNS: Final = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")

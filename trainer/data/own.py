@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from models.text import Turn
-from trainer.data.conversation import Clip, Conversations, Dialog, Skipped, Utterance
-from trainer.data.errors import AbsentError
-from trainer.data.limits import odd_length
-from trainer.data.suffixes import SOUND
-from trainer.data.table import Row, read_rows
-from trainer.data.wording import clean_text
+from trainer.data.conversation import AbsentError, Clip, Conversations, Dialog, Skipped, Utterance, odd_length
+from trainer.data.label_folders import SOUND
+from trainer.data.table import Row, clean_text, read_rows
 
 _COLUMNS: Final = ("dialog", "utterance", "speaker", "text", "label")
 _WHAT: Final = "a CSV of conversations, separated by commas (docs/datasets.md)"

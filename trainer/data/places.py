@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from trainer.data.errors import AbsentError
+from trainer.data.conversation import AbsentError
 
 _PARTS: Final = ("train", "dev", "all")
 

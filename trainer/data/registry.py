@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from trainer.data.audiofolder import load_audiofolder
-from trainer.data.conversation import Conversations, Split
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import Conversations, DatasetError, Split
 from trainer.data.faces import FaceSet
 from trainer.data.fer2013 import load_fer2013
 from trainer.data.iemocap import load_iemocap

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from trainer.data.conversation import Conversations, Skipped
-from trainer.data.errors import AbsentError
+from trainer.data.conversation import AbsentError, Conversations, Skipped
 from trainer.data.faces import FaceSet
 from trainer.data.names import CLIPS, FACES
 from trainer.data.registry import load_clips, load_conversations, load_faces

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from models.labels import LABEL_INDEX, LABELS
-from trainer.data.conversation import Skipped
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError, Skipped
+from trainer.data.label_folders import SOUND, files_under
 from trainer.data.places import corpus_folder
 from trainer.data.speech_corpora import CORPORA, STARTER_CORPORA, Corpus
-from trainer.data.suffixes import SOUND, files_under
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import DatasetError
 
 _MISREAD: Final = "\u00e2\u20ac"
 """How the UTF-8 of typographic quotes looks once it was read as Windows-1252 and written again."""
+
+
+_TYPOGRAPHY: Final = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\x92": "'", "\u201c": '"', "\u201d": '"',
+        "\u2026": "...", "\u2013": "-", "\u2014": "-",
+    }
+)  # fmt: skip
+
+
+def clean_text(text: str) -> str:
+    """Return the text with plain quotes and dashes and single blanks, as a speech recogniser writes it."""
+    return " ".join(text.translate(_TYPOGRAPHY).split())
 
 
 @dataclass(frozen=True)

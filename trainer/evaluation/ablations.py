@@ -14,8 +14,8 @@ from itertools import combinations
 from typing import Final
 
 from trainer.dialogs.features import Modality
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.modalities import expanded
+from trainer.evaluation.scores import EvaluationError
 from trainer.stages.fusion import FusionSettings
 
 TABLES: Final[dict[int, str]] = {

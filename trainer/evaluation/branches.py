@@ -15,11 +15,10 @@ from models.sound import Samples, read_voice
 from trainer.data.conversation import Skipped
 from trainer.data.faces import FaceSet
 from trainer.data.speech import LabelledClips
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.notes import skipped_notes
 from trainer.evaluation.relabel import relabelled
 from trainer.evaluation.report import NamedScores, RowName
-from trainer.evaluation.scores import score
+from trainer.evaluation.scores import EvaluationError, score
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.audio import trim

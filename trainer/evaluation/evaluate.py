@@ -16,11 +16,11 @@ from trainer.evaluation.conversations import (
     fused_row,
     read_conversations,
 )
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.modalities import subsets
 from trainer.evaluation.notes import fault_notes, skipped_notes
 from trainer.evaluation.relabel import relabelled_conversations
 from trainer.evaluation.report import NamedScores, Report, over_bundles
+from trainer.evaluation.scores import EvaluationError
 from trainer.evaluation.views import VIEWS
 from trainer.features.transcripts import Transcribe, transcripts
 

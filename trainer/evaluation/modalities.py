@@ -8,7 +8,7 @@ import numpy as np
 
 from models.bundle import Temperatures
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
-from trainer.evaluation.errors import EvaluationError
+from trainer.evaluation.scores import EvaluationError
 from trainer.fit.outputs import Floats
 
 _VISUAL: Final = "visual"

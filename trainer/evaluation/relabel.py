@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from trainer.data.conversation import Conversations
-from trainer.evaluation.errors import EvaluationError
+from trainer.evaluation.scores import EvaluationError
 from trainer.fit.metrics import Ints
 
 

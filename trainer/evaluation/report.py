@@ -7,9 +7,8 @@ from typing import Any, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.reliability import Reliability, ReliabilityBin
-from trainer.evaluation.scores import ClassScores, Scores
+from trainer.evaluation.scores import ClassScores, EvaluationError, Scores
 
 FIGURES: Final = ("weighted_f1", "macro_f1", "accuracy", "unweighted_accuracy", "ece")
 """The scores that are one number."""

@@ -6,10 +6,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from models.calibration import expected_calibration_error, probabilities
-from trainer.evaluation.errors import EvaluationError
+from models.user_error import UserError
 from trainer.evaluation.reliability import Reliability, reliability_bins
 from trainer.fit.metrics import Ints, accuracy, by_class, confusion, macro_f1, unweighted_accuracy, weighted_f1
 from trainer.fit.outputs import Floats
+
+
+class EvaluationError(UserError):
+    """A bundle can't be scored on these data as asked; the message says why and what to do."""
 
 
 class ClassScores(BaseModel):

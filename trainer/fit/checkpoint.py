@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from models.user_error import UserError
 from models.whole_file import FileError, whole_file
 
 State = dict[str, Any]
@@ -17,7 +18,7 @@ _SHOWN: Final = 3  # differences named in a message before "and n more"
 _UNREADABLE: Final = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError)
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A checkpoint can't be gone on from; the message says why and what to do."""
 
 

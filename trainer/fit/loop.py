@@ -28,6 +28,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from models.user_error import UserError
 from models.whole_file import whole_file
 from trainer.fit.checkpoint import State, check_settings, check_shapes, load_checkpoint, save_checkpoint
 from trainer.fit.devices import channels_last, half_precision, processes, to_device
@@ -42,7 +43,7 @@ _BEST: Final = "best.pt"
 _OPTIMIZERS: Final = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 
-class TrainingError(Exception):
+class TrainingError(UserError):
     """A stage can't be trained as it is set; the message says what to change."""
 
 

@@ -23,7 +23,7 @@ from models.labels import LABELS
 from models.sound import Samples, read_voice
 from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
 from models.whole_file import whole_file
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip
 from trainer.fit.devices import device_of
 from trainer.fit.loop import FitSettings, Metrics

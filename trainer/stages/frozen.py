@@ -13,6 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from models.text import TokenBatch
+from models.user_error import UserError
 from trainer.fit.loop import half_precision
 from trainer.fit.tensor_files import save_tensors
 
@@ -20,7 +21,7 @@ _BATCH: Final = 64
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
-class FrozenEncoderError(ValueError):
+class FrozenEncoderError(UserError, ValueError):
     """An encoder's layers can't be split; the message says why."""
 
 

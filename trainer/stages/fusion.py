@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from models.extractor import EMBEDDING_DIM
 from models.fusion import DialogBatch, FusionConfig, M2FNet
-from trainer.batching import alike
+from models.user_error import UserError
 from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, Modality, collate
 from trainer.dialogs.logits import Collate, full_logits, moment_logits
+from trainer.fit.batching import alike
 from trainer.fit.loop import FitSettings, Metrics, one_group
 from trainer.fit.metrics import Ints, accuracy, macro_f1, weighted_f1
 from trainer.fit.outputs import Floats
@@ -31,7 +32,7 @@ Regime = Literal["full", "causal", "prefix"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-class FusionDataError(ValueError):
+class FusionDataError(UserError, ValueError):
     """Dialogs can't be trained on; the message says what is wrong."""
 
 

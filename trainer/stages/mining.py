@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.losses import FACENET_MARGIN
+from models.user_error import UserError
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 
@@ -20,7 +21,7 @@ _SHORTEST: Final = 1e-12
 Distances = npt.NDArray[np.float64]
 
 
-class MiningError(ValueError):
+class MiningError(UserError, ValueError):
     """The data can't be drawn from as the settings ask; the message says what to change."""
 
 

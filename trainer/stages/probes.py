@@ -19,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.user_error import UserError
 from trainer.fit.metrics import Ints, accuracy
 from trainer.fit.outputs import Floats
 from trainer.stages.mining import squared_distances
@@ -28,7 +29,7 @@ _PROBE_STEPS: Final = 200  # of L-BFGS; on standardised embeddings what it still
 _PROBE_C: Final = 0.1  # a ridge: there are hundreds of dimensions to a few thousand examples
 
 
-class ProbeError(ValueError):
+class ProbeError(UserError, ValueError):
     """An embedding can't be judged; the message says why and what to do."""
 
 

@@ -27,8 +27,9 @@ from models.text import (
     tokenize,
     with_context,
 )
-from trainer.batching import alike
+from models.user_error import UserError
 from trainer.data.conversation import Dialog
+from trainer.fit.batching import alike
 from trainer.fit.devices import device_of, half_precision, to_device
 from trainer.fit.loop import FitSettings, Metrics
 from trainer.fit.metrics import accuracy, macro_f1, weighted_f1
@@ -38,7 +39,7 @@ from trainer.stages.frozen import encoder_layers, lower_states, split_encoder
 _EVAL_BATCH: Final = 64
 
 
-class EncoderError(Exception):
+class EncoderError(UserError):
     """A pretrained text encoder can't be had; the message says what to do."""
 
 

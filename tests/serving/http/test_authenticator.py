@@ -12,7 +12,7 @@ from running_server import Running, closing, control, event, get, kinds, running
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-import server
+from serving import run as server_run
 from serving.http.tokens import ChosenToken, Guesses
 from stream.protocol import MAX_ERRORS_IN_A_ROW
 from stream.settings import ServerSettings, Settings
@@ -192,12 +192,12 @@ class TestAnnouncing:
         engine_name = asr_name = "test"
 
     def test_a_new_token_is_told_once_behind_the_address_and_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
-        settings, token = server.with_token(Settings(server=ServerSettings(host="0.0.0.0")))  # noqa: S104 - the point
+        settings, token = server_run.with_token(Settings(server=ServerSettings(host="0.0.0.0")))  # noqa: S104 - the point
         assert token is not None
         assert settings.server.token == SecretStr(token.text)
         told: list[str] = []
         caplog.set_level(logging.DEBUG)
-        server._ready(self.Models(), "http://127.0.0.1:8765/", token, told.append)  # type: ignore[arg-type] # has the names
+        server_run._ready(self.Models(), "http://127.0.0.1:8765/", token, told.append)  # type: ignore[arg-type] # has the names
         assert told == [f"http://127.0.0.1:8765/#token={token.text}"]
         assert "open http://127.0.0.1:8765/ " in caplog.text
         assert token.text not in caplog.text
@@ -205,12 +205,12 @@ class TestAnnouncing:
     def test_one_that_was_set_is_not_told(self) -> None:
         told: list[str] = []
         token = ChosenToken(SECRET, generated=False)
-        server._ready(self.Models(), "http://127.0.0.1:8765/", token, told.append)  # type: ignore[arg-type] # as above
+        server_run._ready(self.Models(), "http://127.0.0.1:8765/", token, told.append)  # type: ignore[arg-type] # as above
         assert told == ["http://127.0.0.1:8765/"]
 
     def test_on_this_machine_alone_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("M2FNET_TOKEN", raising=False)
-        assert server.with_token(Settings())[1] is None
+        assert server_run.with_token(Settings())[1] is None
 
     def test_what_is_wrong_is_one_line_and_starts_nothing(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -221,7 +221,7 @@ class TestAnnouncing:
             ServerSettings(tls_certificate=tmp_path / "none", tls_key=tmp_path / "none"),
         ]
         for settings in wrong:
-            assert server.run(Settings(server=settings)) == 1
+            assert server_run.run(Settings(server=settings)) == 1
             told = capsys.readouterr().err
             assert re.fullmatch(r"m2fnet serve: [^\n]+\n", told)
             assert "short" not in told
@@ -230,11 +230,11 @@ class TestAnnouncing:
         file = tmp_path / "token"
         file.write_text(SECRET)
         file.chmod(0o644)
-        server._warn_of_risks(ServerSettings(host="0.0.0.0", token_file=file))  # noqa: S104 - the point
+        server_run._warn_of_risks(ServerSettings(host="0.0.0.0", token_file=file))  # noqa: S104 - the point
         assert "nothing is encrypted" in caplog.text
         assert "can be read by other users" in caplog.text
         caplog.clear()
-        server._warn_of_risks(ServerSettings())
+        server_run._warn_of_risks(ServerSettings())
         assert not caplog.text
 
 

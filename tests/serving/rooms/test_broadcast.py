@@ -9,9 +9,8 @@ from serving.rooms.broadcast import KEPT_ENDED_SESSIONS, Broadcast, Channel, Int
 from serving.rooms.history import History
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue, expendability
 from stream import events
-from stream.events import Event, Totals
+from stream.events import Event, Published, Totals
 from stream.protocol import MediaKind, decode_media
-from stream.published import Published
 
 LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 

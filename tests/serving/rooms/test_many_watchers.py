@@ -10,15 +10,15 @@ import pytest
 from running_server import Running, running
 from websockets.asyncio.client import ClientConnection, connect
 
-import server
 from m2fnet_client import Watcher, watch
 from m2fnet_client import connect as join
+from serving import run as server_run
 from serving.rooms.rooms import broadcast
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue
 from serving.sessions.preview import encode_picture
 from stream import events
+from stream.events import Published
 from stream.protocol import MediaKind
-from stream.published import Published
 
 READERS, STALLED = 45, 5
 CAPACITY = 128
@@ -61,14 +61,14 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> list[Measured]:
 @pytest.fixture
 def _small_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server's sockets hold little, so that who does not read is noticed soon."""
-    listen = server.listen
+    listen = server_run.listen
 
     def small(host: str, port: int) -> socket.socket:
         sock = listen(host, port)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
         return sock
 
-    monkeypatch.setattr(server, "listen", small)
+    monkeypatch.setattr(server_run, "listen", small)
 
 
 async def stalled(run: Running, path: str) -> ClientConnection:

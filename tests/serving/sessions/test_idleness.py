@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.idleness import IdleWatch
+from serving.sessions.limits import IdleWatch
 
 
 def test_it_warns_once_and_then_closes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from running_server import control, event, running, sound, until
 
-import server
+from serving import run as server_run
 from stream.recording.reader import Recording
 from stream.recording.record import Facts, Recorder
 from stream.settings import ServerSettings, Settings
@@ -62,7 +62,7 @@ def test_a_folder_that_can_not_be_written_to_is_told_before_anything_is_loaded(
 ) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert server.run(Settings(server=ServerSettings(port=0, record=file / "recordings"))) == 1
+    assert server_run.run(Settings(server=ServerSettings(port=0, record=file / "recordings"))) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("m2fnet serve: can't record in ")
     assert line.endswith("name a folder with --record that can be written to")

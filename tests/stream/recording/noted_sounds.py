@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stream import events
-from stream.published import Published
+from stream.events import Published
 from stream.recording.format import AnalysisSettings, SessionEntry, SoundStep
 from stream.recording.matroska import Block, Track
 from stream.recording.reader import Recording

@@ -13,7 +13,7 @@ from noted_sounds import FACTS, entry, note, noted
 from waiting import wait_until
 
 from stream import events
-from stream.published import Published
+from stream.events import Published
 from stream.recording.format import EVENTS, PollStep, RecordingError, SoundStep
 from stream.recording.matroska import Block, Track
 from stream.recording.reader import Recording

@@ -12,10 +12,9 @@ from waiting import PATIENCE_S
 
 from stream.media import SAMPLE_RATE, AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.backoff import Backoff
-from stream.sources.base import Source
+from stream.sources.base import LiveClock, Source
 from stream.sources.camera import CameraSource
 from stream.sources.capture import CaptureSource
-from stream.sources.clock import LiveClock
 from stream.sources.microphone import MicrophoneSource
 
 QUICK = Backoff(first_s=0.001, longest_s=0.001, tries=3)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.media import SAMPLES_PER_MS, Samples
-from stream.sources.limiter import FrameLimiter
+from stream.sources.pace import FrameLimiter
 from stream.sources.timeline import BROADCAST, OWN_CLOCK, RECORDING, Timeline, Trust
 from stream.sources.tracks import AudioTrack, VideoTrack
 

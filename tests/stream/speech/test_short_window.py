@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from stream.media import SAMPLE_RATE
 from stream.settings import TranscriberSettings
-from stream.short_window import WHOLE_FRAMES, window_frames
-from stream.speech.whisper import Whisper
+from stream.speech.whisper import WHOLE_FRAMES, Whisper, window_frames
 
 
 @given(st.integers(0, 60 * SAMPLE_RATE), st.integers(1_000, 30_000))

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.detection_plan import CUT, DetectionPlan, difference
+from stream.vision.face_finder import CUT, DetectionPlan, difference
 
 
 def grey(level: int, width: int = 64) -> np.ndarray:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from models.labels import LABEL_INDEX, LABELS
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError
 from trainer.data.registry import load_clips
 from trainer.data.speech import load_speech
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.labels import LABEL_INDEX, LABELS
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError
 from trainer.data.registry import load_faces
 
 PIXELS = " ".join(["7"] * 2304)

@@ -5,8 +5,7 @@ import pytest
 from tiny_corpora import IEMOCAP
 
 from models.labels import IEMOCAP_LABELS
-from trainer.data.conversation import Skipped
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError, Skipped
 from trainer.data.iemocap import dev_dialogs, half_of, load_iemocap
 
 

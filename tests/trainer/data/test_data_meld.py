@@ -3,10 +3,9 @@ from pathlib import Path
 import pytest
 
 from models.labels import LABEL_INDEX
-from trainer.data.conversation import Skipped
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError, Skipped
 from trainer.data.meld import UNUSABLE, load_meld
-from trainer.data.wording import clean_text
+from trainer.data.table import clean_text
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
 

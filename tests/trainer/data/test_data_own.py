@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from tiny_corpora import tiny_csv
 
-from trainer.data.conversation import Clip, Skipped
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, Clip, DatasetError, Skipped
 from trainer.data.own import load_own
 
 HEADER = "dialog,utterance,speaker,text,label,start,end,file\n"

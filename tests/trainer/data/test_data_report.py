@@ -6,8 +6,7 @@ from tiny_corpora import tiny_csv
 from typer.testing import CliRunner
 
 import cli
-from trainer.data.conversation import Skipped
-from trainer.data.errors import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError, Skipped
 from trainer.data.registry import load_conversations
 from trainer.data.report import by_reason, report
 

@@ -3,8 +3,8 @@ import pytest
 
 from models.bundle import Temperatures
 from trainer.dialogs.features import MODALITIES, DialogFeatures
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.modalities import fused_temperatures, parse_modalities, shown, subsets
+from trainer.evaluation.scores import EvaluationError
 
 
 def test_names_are_parsed_in_any_order_and_form() -> None:

@@ -10,9 +10,9 @@ from scored import FULL, MOMENT, report, rows
 
 from models.labels import LABELS
 from trainer.evaluation import render
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.figures import save_figures
 from trainer.evaluation.report import averaged, over_bundles
+from trainer.evaluation.scores import EvaluationError
 
 
 def test_several_bundles_give_means_and_deviations() -> None:

@@ -12,9 +12,8 @@ from torchmetrics.functional.classification import (
 )
 
 from models.labels import LABELS
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.reliability import reliability_bins
-from trainer.evaluation.scores import score
+from trainer.evaluation.scores import EvaluationError, score
 from trainer.fit.metrics import Ints, accuracy, confusion, macro_f1, unweighted_accuracy, weighted_f1
 from trainer.fit.outputs import Floats
 

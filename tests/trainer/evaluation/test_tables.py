@@ -13,8 +13,8 @@ import cli
 from trainer.dialogs.features import DialogFeatures, Features, Modality
 from trainer.evaluation import render_tables, tables
 from trainer.evaluation.ablations import all_rows, chosen_rows
-from trainer.evaluation.errors import EvaluationError
 from trainer.evaluation.paper import MAIN, paper_scores
+from trainer.evaluation.scores import EvaluationError
 from trainer.evaluation.table_data import TableData
 from trainer.evaluation.tables import TableLine, TablePlan, run_tables
 from trainer.fit.loop import FitSettings

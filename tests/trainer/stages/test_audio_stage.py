@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.losses import masked_cross_entropy
 from models.sound import Samples
-from trainer.data.errors import DatasetError
+from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages import audio as speech_emotion

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.batching import alike
+from trainer.fit.batching import alike
 
 
 @given(st.lists(st.integers(1, 30), max_size=300), st.integers(1, 9), st.integers(0, 2**32 - 1))
