@@ -1,6 +1,6 @@
 """How many participants this machine carries: more and more of them, until it falls behind.
 
-    python benchmarks/capacity.py [--clip FILE] [--most N] [--pictures FPS] [--engine NAME] [--png OUT] [--json OUT]
+    python benchmarks/capacity.py [--clip FILE] [--most N] [--frames FPS] [--engine NAME] [--png OUT] [--json OUT]
 
 The clip is played by 1, 2, 3 … participants (benchmarks/live.py), each with a server of its own, starting one after the
 other over the length of the clip, as the people of a call don't all speak at once. It ends where the 95th percentile of
@@ -27,7 +27,7 @@ from rich.table import Table
 from m2fnet_client import ClientError
 
 BOUND_MS: Final = 1_500.0
-PICTURES_PER_SECOND: Final = 15.0
+FRAMES_PER_SECOND: Final = 15.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Point:
         return not self.dropped and self.p95_ms <= BOUND_MS
 
 
-def climb(path: Path, most: int, pictures_per_second: float, settings: Sequence[str]) -> Iterator[Point]:
+def climb(path: Path, most: int, frames_per_second: float, settings: Sequence[str]) -> Iterator[Point]:
     """Yield the figures of 1, 2, 3 … participants, the first that were too many included."""
-    clip = compose(record(path, pictures_per_second), 1)
+    clip = compose(record(path, frames_per_second), 1)
     for participants in range(1, most + 1):
         limits = [f"server.max_sessions={participants}", *settings]
         point = Point.of(measure_clip(path, clip, participants, limits, staggered=True))
@@ -120,7 +120,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=ROOT / "demo" / "clip.mp4", help="a media file (the demo clip)")
     parser.add_argument("--most", type=positive, default=16, metavar="N", help="end there at the latest (16)")
-    parser.add_argument("--pictures", type=float, default=PICTURES_PER_SECOND, metavar="FPS", help="each offers (15)")
+    parser.add_argument("--frames", type=float, default=FRAMES_PER_SECOND, metavar="FPS", help="each offers (15)")
     parser.add_argument("--engine", default="auto", help="what computes the networks, as runtime.engine (auto)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting of the server"
@@ -135,10 +135,10 @@ def main() -> None:
     options = arguments()
     try:
         settings = [f"runtime.engine={options.engine}", *options.set]
-        points = list(climb(options.clip, options.most, options.pictures, settings))
+        points = list(climb(options.clip, options.most, options.frames, settings))
     except (ClientError, ServerError, OSError) as error:
         sys.exit(f"capacity.py: {error}")
-    show(points, f"{options.clip.name}, {options.pictures:g} pictures/s offered, bound {BOUND_MS:.0f} ms at p95")
+    show(points, f"{options.clip.name}, {options.frames:g} frames/s offered, bound {BOUND_MS:.0f} ms at p95")
     if options.png:
         draw(points, options.png)
     if options.json:

@@ -59,8 +59,8 @@ def questions(bundle: Bundle) -> Iterator[Question]:
     if "audio" in config.networks:
         samples = generator.normal(size=3 * SAMPLE_RATE).astype(np.float32)
         yield Question("voice, 3 s", "audio", {"images": bundle.audio_input([samples]).numpy()})
-    pictures: list[tuple[NetworkName, str]] = [("face", f"face, {config.face.size} px"), ("scene", "scene")]
-    for name, title in pictures:
+    frames: list[tuple[NetworkName, str]] = [("face", f"face, {config.face.size} px"), ("scene", "scene")]
+    for name, title in frames:
         if name in config.networks:
             yield Question(title, name, _one(name, bundle, generator))
     window: dict[str, Array] = {"valid": np.ones((1, 16), np.bool_)}

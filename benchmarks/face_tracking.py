@@ -1,11 +1,11 @@
-"""Faces followed between searches, compared with a search in every picture: what is saved, and what is lost.
+"""Faces followed between searches, compared with a search in every frame: what is saved, and what is lost.
 
     python benchmarks/face_tracking.py CLIP... [--every N ...] [--fps N]
 
-Every clip is looked at as live, at most ``--fps`` pictures a second. The last row of each ``--every`` is of the clips
-cut together in pieces of seven pictures, so that it has a cut every second or two. A face counts as lost when it was
-found by a search of that picture and no followed box overlaps it by ``LOST``, and as lost at a cut when that happens
-in the first picture of a piece. Times are of the processor.
+Every clip is looked at as live, at most ``--fps`` frames a second. The last row of each ``--every`` is of the clips
+cut together in pieces of seven frames, so that it has a cut every second or two. A face counts as lost when it was
+found by a search of that frame and no followed box overlaps it by ``LOST``, and as lost at a cut when that happens
+in the first frame of a piece. Times are of the processor.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SIZE: Final = (640, 360)
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """A picture, the faces a search of it finds, what the search cost, and whether the picture follows a cut."""
+    """A frame, the faces a search of it finds, what the search cost, and whether the frame follows a cut."""
 
     image: Image
     faces: list[Detection]
@@ -53,8 +53,8 @@ class Known:
         self.cost_ms = 0.0
 
     def detect(self, image: Image) -> list[Detection]:
-        """Return what a search of the picture found."""
-        assert self.next is not None  # noqa: S101 - set before every picture
+        """Return what a search of the frame found."""
+        assert self.next is not None  # noqa: S101 - set before every frame
         assert self.next.image is image  # noqa: S101
         self.searches += 1
         self.cost_ms += self.next.cost_ms
@@ -63,9 +63,9 @@ class Known:
 
 @dataclass
 class Score:
-    """How followed pictures compare with searched ones."""
+    """How followed frames compare with searched ones."""
 
-    pictures: int = 0
+    frames: int = 0
     followed: int = 0
     ious: list[float] = field(default_factory=list)
     lost: int = 0
@@ -75,7 +75,7 @@ class Score:
     full_ms: float = 0.0
 
     def note(self, searched: Searched, boxes: Sequence[Box]) -> None:
-        """Compare the boxes of a followed picture with those of a search."""
+        """Compare the boxes of a followed frame with those of a search."""
         self.followed += 1
         found = [face.box for face in searched.faces]
         best = [max((box.iou(other) for other in boxes), default=0.0) for box in found]
@@ -86,8 +86,8 @@ class Score:
         self.extra += sum(max((box.iou(other) for other in found), default=0.0) < LOST for box in boxes)
 
 
-def pictures(path: Path, fps: float) -> Iterator[Image]:
-    """Yield the pictures of a file that would be analyzed."""
+def frames(path: Path, fps: float) -> Iterator[Image]:
+    """Yield the frames of a file that would be analyzed."""
     source, rate = FileSource(path, max_fps=2 * fps), FrameRate(fps, None)
     source.start()
     while (item := source.read()) is not None:
@@ -96,7 +96,7 @@ def pictures(path: Path, fps: float) -> Iterator[Image]:
 
 
 def searched(images: Iterator[Image], detector: FaceDetector) -> list[Searched]:
-    """Search every picture."""
+    """Search every frame."""
     found = []
     for image in images:
         begun = time.process_time()
@@ -116,8 +116,8 @@ def spliced(clips: Sequence[Sequence[Searched]], detector: FaceDetector) -> list
 
 
 def compare(clip: Sequence[Searched], every: int) -> Score:
-    """Return how a clip fares when it is searched in one of ``every`` pictures."""
-    known, score = Known(), Score(pictures=len(clip), full_ms=sum(each.cost_ms for each in clip))
+    """Return how a clip fares when it is searched in one of ``every`` frames."""
+    known, score = Known(), Score(frames=len(clip), full_ms=sum(each.cost_ms for each in clip))
     finder = FaceFinder(known, every)
     begun = time.process_time()
     for each in clip:
@@ -135,15 +135,15 @@ def row(name: str, every: int, score: Score) -> list[str]:
     return [
         name,
         str(every),
-        f"{score.followed} of {score.pictures}",
+        f"{score.followed} of {score.frames}",
         f"{np.mean(ious):.3f}",
         f"{np.percentile(ious, 10):.3f}",
         str(len(score.ious) + score.lost),
         str(score.lost),
         str(score.lost_at_cuts),
         str(score.extra),
-        f"{score.cost_ms / score.pictures:.0f} ms",
-        f"{score.full_ms / score.pictures:.0f} ms",
+        f"{score.cost_ms / score.frames:.0f} ms",
+        f"{score.full_ms / score.frames:.0f} ms",
     ]
 
 
@@ -152,11 +152,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path, help="media files")
     parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5], help="search in one of so many (2 3 5)")
-    parser.add_argument("--fps", type=float, default=5.0, help="pictures a second (5)")
+    parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
     options = parser.parse_args()
     faces = FaceSettings()
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)
-    clips = {path.name: searched(pictures(path, options.fps), detector) for path in options.clips}
+    clips = {path.name: searched(frames(path, options.fps), detector) for path in options.clips}
     clips["cut together"] = spliced(list(clips.values()), detector)
     table = Table(box=None)
     for name in ("clip", "every", "followed", "mean IoU", "p10", "faces", "lost", "at cuts", "extra", "cost", "full"):

@@ -3,7 +3,7 @@
     python benchmarks/fusion_comparison.py --data FOLDER [--bundle B] [--clips-per-label N] [--epochs N] [--seeds N]
 
 ``FOLDER`` holds ``meld``, ``fer2013`` and the speech corpora. The text embeddings are those of MELD's own words.
-MELD's sound and pictures are not at hand: each utterance gets a voice and a face of its label from other corpora,
+MELD's sound and images are not at hand: each utterance gets a voice and a face of its label from other corpora,
 or, at a rate between 0 and ``--mismatch`` drawn for each dialog, of another; the labels stay MELD's. The pairing is
 drawn once, for training from training clips and faces, for dev from those of other speakers and people. So the
 figures compare networks with each other, not with the paper.

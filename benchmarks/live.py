@@ -4,7 +4,7 @@
 
 The server is started as a user starts it, and each participant is a client of ``/v1/stream``, because that is what
 somebody on a call is: 100 ms of 16 kHz sound at a time, each sent when its last sample would have been spoken, and
-8 JPEG pictures a second, at most 640 wide, as the page sends them. The clip is decoded and encoded before the clock
+8 JPEG frames a second, at most 640 wide, as the page sends them. The clip is decoded and encoded before the clock
 starts. Several participants start together, so their utterances end together: the worst case.
 
 The latency is that of the first emotion of an utterance that was not taken back because speech went on. It is given
@@ -121,7 +121,7 @@ class Report:
     skipped_partials: int
     lost_events: int
     sound_per_s: float
-    pictures_per_s: float
+    frames_per_s: float
     faces_per_s: float
     taken_back: int
     problems: dict[str, int]
@@ -151,7 +151,7 @@ def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Seque
         skipped_partials=sum(each.skipped_partials for each in totals),
         lost_events=sum(played.lost for played in all_played),
         sound_per_s=sum(each.audio_chunks for each in totals) * per_s,
-        pictures_per_s=sum(each.video_frames for each in totals) * per_s,
+        frames_per_s=sum(each.video_frames for each in totals) * per_s,
         faces_per_s=sum(isinstance(event, Faces) for event in events) * per_s,
         taken_back=sum(isinstance(event, UtteranceResumed) for event in events),
         problems=dict(Counter(event.code for event in events if isinstance(event, Warning | Error))),
@@ -205,9 +205,9 @@ def processor_model() -> str:
 def play_rows(report: Report) -> list[tuple[str, str]]:
     """Return what the playing took, as the names and values of a table."""
     load = report.load
-    rate = "sound {0.sound_per_s:.1f}, pictures {0.pictures_per_s:.1f}, faces {0.faces_per_s:.1f}"
-    dropped = "sound {0.dropped_audio_chunks}, pictures {0.dropped_video_frames}"
-    left_out = "pictures {0.passed_over_frames}, partial transcripts {0.skipped_partials}, events {0.lost_events}"
+    rate = "sound {0.sound_per_s:.1f}, frames {0.frames_per_s:.1f}, faces {0.faces_per_s:.1f}"
+    dropped = "sound {0.dropped_audio_chunks}, frames {0.dropped_video_frames}"
+    left_out = "frames {0.passed_over_frames}, partial transcripts {0.skipped_partials}, events {0.lost_events}"
     return [
         ("real-time factor (1 is keeping up)", f"{report.real_time_factor:.3f}"),
         ("done after the last media", f"{report.lag_ms:.0f} ms"),
@@ -239,7 +239,7 @@ def latency_rows(emotions: Sequence[FirstEmotion]) -> list[tuple[str, list[float
 
 def play_heading(report: Report) -> str:
     """Return what was played."""
-    size = "no pictures" if report.size is None else "{}x{}".format(*report.size)
+    size = "no frames" if report.size is None else "{}x{}".format(*report.size)
     return f"{report.clip}, {size}, {report.media_s:.1f} s, participants: {report.participants}, {report.engine}"
 
 

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from m2fnet_client import Gap, Session, connect
-from m2fnet_client.file_media import PICTURES_PER_SECOND, DueMessage, Pieces, media_of
-from serving.sessions.preview import encode_picture
+from m2fnet_client.file_media import FRAMES_PER_SECOND, DueMessage, Pieces, media_of
+from serving.sessions.preview import encode_frame
 from stream.events import EventBase, SessionClosed
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, Picture
+from stream.protocol import Frame, MediaKind, MediaMessage
 
 TAIL_MS: Final = 1_000  # nobody hangs up on the last word: the last utterance ends in silence, as the others do
 PATIENCE_S: Final = 120.0  # for the end of the session, after the last media
@@ -31,32 +31,32 @@ class Clip:
 
 @dataclass(frozen=True)
 class Recording:
-    """A decoded file: ``(n,)`` float32 sound from 0 ms on, JPEG pictures, and the ``(width, height)`` of these."""
+    """A decoded file: ``(n,)`` float32 sound from 0 ms on, JPEG frames, and the ``(width, height)`` of these."""
 
     sound: Samples
-    pictures: list[Picture]
+    frames: list[Frame]
     size: tuple[int, int] | None
-    pictures_per_second: float = PICTURES_PER_SECOND
+    frames_per_second: float = FRAMES_PER_SECOND
 
     @property
     def duration_ms(self) -> float:
-        """Return how long it lasts; a picture lasts until the next would be due."""
-        shown_ms = self.pictures[-1].time_ms + 1000 / self.pictures_per_second if self.pictures else 0.0
+        """Return how long it lasts; a frame lasts until the next would be due."""
+        shown_ms = self.frames[-1].time_ms + 1000 / self.frames_per_second if self.frames else 0.0
         return max(len(self.sound) / SAMPLES_PER_MS, shown_ms)
 
 
-def record(path: Path, pictures_per_second: float = PICTURES_PER_SECOND) -> Recording:
-    """Return a file decoded, its pictures encoded as the page encodes them."""
+def record(path: Path, frames_per_second: float = FRAMES_PER_SECOND) -> Recording:
+    """Return a file decoded, its frames encoded as the page encodes them."""
     chunks: list[AudioChunk] = []
-    pictures: list[Picture] = []
+    frames: list[Frame] = []
     size = None
-    for item in media_of(path, pictures_per_second):
+    for item in media_of(path, frames_per_second):
         if isinstance(item, AudioChunk):
             chunks.append(item)
         elif isinstance(item, VideoFrame):
-            pictures.append(Picture(item.time_ms, encode_picture(item.image)))
+            frames.append(Frame(item.time_ms, encode_frame(item.image)))
             size = (item.image.shape[1], item.image.shape[0])
-    return Recording(joined(chunks), pictures, size, pictures_per_second)
+    return Recording(joined(chunks), frames, size, frames_per_second)
 
 
 def joined(chunks: Sequence[AudioChunk]) -> Samples:
@@ -71,8 +71,8 @@ def joined(chunks: Sequence[AudioChunk]) -> Samples:
 def compose(recording: Recording, repeat: int) -> Clip:
     """Return the messages of a recording played ``repeat`` times in one session, with silence after the last."""
     sounds = list(sound_messages(repeated(recording, repeat)))
-    pictures = list(picture_messages(recording, repeat))
-    messages = sorted([*sounds, *pictures], key=lambda message: message.due_ms)
+    frames = list(frame_messages(recording, repeat))
+    messages = sorted([*sounds, *frames], key=lambda message: message.due_ms)
     return Clip(messages, messages[-1].due_ms, recording.size)
 
 
@@ -92,12 +92,12 @@ def sound_messages(sound: Samples) -> Iterator[DueMessage]:
     yield from pieces.flush()
 
 
-def picture_messages(recording: Recording, repeat: int) -> Iterator[DueMessage]:
-    """Yield the pictures of all rounds, each due at its time."""
+def frame_messages(recording: Recording, repeat: int) -> Iterator[DueMessage]:
+    """Yield the frames of all rounds, each due at its time."""
     for turn in range(repeat):
-        for picture in recording.pictures:
-            time_ms = turn * recording.duration_ms + picture.time_ms
-            yield DueMessage(time_ms, MediaMessage(MediaKind.JPEG, round(time_ms), picture.data))
+        for frame in recording.frames:
+            time_ms = turn * recording.duration_ms + frame.time_ms
+            yield DueMessage(time_ms, MediaMessage(MediaKind.JPEG, round(time_ms), frame.data))
 
 
 @dataclass(frozen=True)

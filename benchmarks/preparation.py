@@ -2,7 +2,7 @@
 
     python benchmarks/preparation.py [--clip FILE] [--repeat N]
 
-Pictures are the clip's, as JPEG of 640 x 360; sound is three seconds of noise. Milliseconds, the median of many.
+Frames are the clip's, as JPEG of 640 x 360; sound is three seconds of noise. Milliseconds, the median of many.
 """
 
 import argparse
@@ -31,8 +31,8 @@ CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
 FACE = Box(220, 80, 420, 300)
 
 
-def first_picture(path: Path) -> bytes:
-    """Return a clip's first picture as a browser sends it."""
+def first_frame(path: Path) -> bytes:
+    """Return a clip's first frame as a browser sends it."""
     with open_media(path) as container:
         display = Display(container.streams.video[0])
         frame = display.rgb(next(container.decode(video=0)))
@@ -42,10 +42,10 @@ def first_picture(path: Path) -> bytes:
 
 
 def steps(data: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield what is done to a picture, a face and a sound."""
+    """Yield what is done to a frame, a face and a sound."""
     image = decode_jpeg(data)
     if image is None:
-        message = "the clip's first picture can't be decoded"
+        message = "the clip's first frame can't be decoded"
         raise SystemExit(message)
     sound = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3 * SAMPLE_RATE)).astype(np.float32))
     whisper, log_mel = audio_front("whisper"), audio_front("log-mel")
@@ -79,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = Table("step", "ms", box=None)
     with torch.inference_mode():
-        for title, step in steps(first_picture(options.clip)):
+        for title, step in steps(first_frame(options.clip)):
             table.add_row(title, f"{median_ms(step, options.repeat):.2f}")
     Console(highlight=False).print(table)
 

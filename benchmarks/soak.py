@@ -34,7 +34,7 @@ from stream.media import AudioChunk, SourceStatus, VideoFrame
 from stream.session import Session
 from stream.settings import Settings
 
-PICTURES_PER_SECOND: Final = 8.0
+FRAMES_PER_SECOND: Final = 8.0
 MOST_GROWTH: Final = 0.02
 FEWEST_ROUNDS: Final = 10
 
@@ -59,7 +59,7 @@ def look(process: psutil.Process, media_s: float, utterances: int) -> Look:
 
 def clip_media(path: Path) -> list[AudioChunk | VideoFrame]:
     """Return a decoded clip."""
-    return [item for item in media_of(path, PICTURES_PER_SECOND) if not isinstance(item, SourceStatus)]
+    return [item for item in media_of(path, FRAMES_PER_SECOND) if not isinstance(item, SourceStatus)]
 
 
 def shifted(media: Sequence[AudioChunk | VideoFrame], by_ms: float) -> Iterator[AudioChunk | VideoFrame]:

@@ -99,7 +99,7 @@ def _table(*headings: str) -> Table:
 
 def _columns(report: "DatasetReport") -> list[str]:
     rows = [cells for _, cells in _rows(report)]
-    order = ("dialogs", _PAPER[0], "utterances", _PAPER[1], "clips", "faces", "speakers", "sound", "pictures")
+    order = ("dialogs", _PAPER[0], "utterances", _PAPER[1], "clips", "faces", "speakers", "sound", "images")
     return [heading for heading in order if any(heading in cells for cells in rows)]
 
 
@@ -128,7 +128,7 @@ def _cells(split: "SplitReport", dataset: str) -> dict[str, str]:
         "dialogs": split.dialogs,
         "speakers": split.speakers,
         "sound": split.heard,
-        "pictures": split.seen,
+        "images": split.seen,
     }
     return {heading: f"{number:,}" for heading, number in numbers.items() if number is not None}
 

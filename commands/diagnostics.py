@@ -206,7 +206,7 @@ def _media(_: Settings) -> Iterator[Finding]:
 
 
 def _cameras(_: Settings) -> Iterator[Finding]:
-    found = [name for name in _camera_names() if _gives_pictures(name)]
+    found = [name for name in _camera_names() if _gives_frames(name)]
     if not found:
         yield Finding("camera", "missing", "none that OpenCV can open", _camera_advice())
     for name in found:
@@ -219,7 +219,7 @@ def _camera_names() -> list[str]:
     return [str(index) for index in range(CAMERAS_TRIED)]
 
 
-def _gives_pictures(name: str) -> bool:
+def _gives_frames(name: str) -> bool:
     import cv2  # noqa: PLC0415 - see _torch
 
     # It complains on standard error about every number without a camera.

@@ -44,7 +44,7 @@ m2fnet evaluate --dataset meld --root MELD --split test --json scores.json
 
 m2fnet evaluate --bundle my-bundle --dataset ravdess --root RAVDESS --split dev
 
-m2fnet evaluate --bundle seed-0 --bundle seed-1 --dataset meld --root MELD --split dev --grid --figures pictures
+m2fnet evaluate --bundle seed-0 --bundle seed-1 --dataset meld --root MELD --split dev --grid --figures images
 """
 
 evaluate = group(HELP)
@@ -82,7 +82,7 @@ def evaluate_bundles(
     markdown: Annotated[Path | None, typer.Option(metavar="OUT", help="Write Markdown; - prints it.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="OUT", help="Write CSV; - prints it.")] = None,
     figures: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Write pictures of confusion, reliability and F1 there.")
+        Path | None, typer.Option(file_okay=False, help="Write images of confusion, reliability and F1 there.")
     ] = None,
     cache: Annotated[Path, typer.Option(file_okay=False, help="Folder in which features are kept.")] = CACHE,
     config: Config = None,

@@ -1,4 +1,4 @@
-"""``m2fnet overlay``: what is analyzed drawn onto the pictures, for a virtual camera or a file."""
+"""``m2fnet overlay``: what is analyzed drawn onto the frames, for a virtual camera or a file."""
 
 import signal
 import threading
@@ -48,21 +48,21 @@ def overlay(
     ] = "emotion,transcript,faces",
     name: Annotated[str, typer.Option(metavar="TEXT", help="Who speaks, for --show name.")] = "",
     size: Annotated[
-        int, typer.Option(help="Height of the text in pixels, 10 to 200; 0: as fits the picture.")
+        int, typer.Option(help="Height of the text in pixels, 10 to 200; 0: as fits the frame.")
     ] = DEFAULT.size,
-    position: Annotated[Position, typer.Option(help="Of the words in the picture.")] = DEFAULT.position,
+    position: Annotated[Position, typer.Option(help="Of the words in the frame.")] = DEFAULT.position,
     fade: Annotated[
         float,
         typer.Option(min=FADE_RANGE[0], max=FADE_RANGE[1], help="Seconds an utterance stays; 0: until the next."),
     ] = DEFAULT.fade_s,
-    fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures a second, at most.")] = 30.0,
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second, at most.")] = 30.0,
     audio_track: AudioTrack = None,
     audio_channel: AudioChannel = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
 ) -> None:
-    """Draw the emotions onto a camera's pictures and give them to Zoom, Meet, Teams and the like as a virtual camera.
+    """Draw the emotions onto a camera's frames and give them to Zoom, Meet, Teams and the like as a virtual camera.
 
     Needs a virtual camera: the command says how to get one where there is none. docs/overlay.md has more.
 
@@ -96,7 +96,7 @@ def _source(
     settings: "Settings", camera: str | None, microphone: str | None, source: str | None, fps: float
 ) -> "Source":
     if (camera is None) == (source is None):
-        what = "give either a camera or a source of pictures: --camera 0, or --source FILE"
+        what = "give either a camera or a source of frames: --camera 0, or --source FILE"
         raise typer.BadParameter(what, param_hint="--camera")
     if source is not None and microphone is not None:
         what = "a source brings its own sound; a microphone goes with a camera"
@@ -133,9 +133,9 @@ def _run(settings: "Settings", source: "Source", output: "Output", look: Look, n
             source, lambda emit: Session(models, settings, emit, speaker=name, live=True), output, look, stop
         )
     left_out = shown.dropped
-    late = f"; {left_out.video_frames} pictures left out for want of time" if left_out.video_frames else ""
+    late = f"; {left_out.video_frames} frames left out for want of time" if left_out.video_frames else ""
     mute = f"; {left_out.audio_chunks} pieces of sound left out" if left_out.audio_chunks else ""
-    err.print(f"{shown.pictures} pictures, {shown.totals.utterances} utterances{late}{mute}", highlight=False)
+    err.print(f"{shown.frames} frames, {shown.totals.utterances} utterances{late}{mute}", highlight=False)
 
 
 @contextmanager

@@ -43,9 +43,9 @@ class Voice:
 
 @dataclass(frozen=True)
 class Scene:
-    """``(n, HEIGHT, WIDTH, 3)`` pictures at ``FPS``, and sound at ``RATE`` of just the same length."""
+    """``(n, HEIGHT, WIDTH, 3)`` images at ``FPS``, and sound at ``RATE`` of just the same length."""
 
-    pictures: list[Image.Image]
+    images: list[Image.Image]
     sound: Sound
 
 
@@ -70,24 +70,24 @@ def read_sound(path: Path) -> Sound:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
-def read_pictures(path: Path) -> list[Image.Image]:
-    """Return the pictures of a file at ``FPS``: of each moment the last one that has begun."""
-    pictures: list[Image.Image] = []
+def read_images(path: Path) -> list[Image.Image]:
+    """Return the images of a file at ``FPS``: of each moment the last one that has begun."""
+    images: list[Image.Image] = []
     with open_media(path) as container:
         display = Display(container.streams.video[0])
         for frame in container.decode(video=0):
             moment = round((frame.time or 0) * FPS)
-            picture = fitted(Image.fromarray(display.rgb(frame)))
-            pictures += [picture] * (moment + 1 - len(pictures))
-    return pictures
+            image = fitted(Image.fromarray(display.rgb(frame)))
+            images += [image] * (moment + 1 - len(images))
+    return images
 
 
-def fitted(picture: Image.Image) -> Image.Image:
-    """Return the picture scaled to the clip's height and centred."""
-    scale = min(WIDTH / picture.width, HEIGHT / picture.height)
-    size = (round(picture.width * scale), round(picture.height * scale))
+def fitted(image: Image.Image) -> Image.Image:
+    """Return the image scaled to the clip's height and centred."""
+    scale = min(WIDTH / image.width, HEIGHT / image.height)
+    size = (round(image.width * scale), round(image.height * scale))
     canvas = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
-    canvas.paste(picture.resize(size, Image.Resampling.LANCZOS), ((WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2))
+    canvas.paste(image.resize(size, Image.Resampling.LANCZOS), ((WIDTH - size[0]) // 2, (HEIGHT - size[1]) // 2))
     return canvas
 
 
@@ -103,32 +103,32 @@ def voice_level(sound: Sound) -> Sound:
 
 def captioned(scene: Scene, text: str) -> Scene:
     """Return the scene with its sources written small into the lower left corner."""
-    for picture in {id(p): p for p in scene.pictures}.values():
-        ImageDraw.Draw(picture).text((8, HEIGHT - 18), text, fill=CAPTION, font=ImageFont.load_default(11))
+    for image in {id(p): p for p in scene.images}.values():
+        ImageDraw.Draw(image).text((8, HEIGHT - 18), text, fill=CAPTION, font=ImageFont.load_default(11))
     return scene
 
 
-def of_length(sound: Sound, pictures: list[Image.Image]) -> Sound:
-    """Return the sound cut or filled with silence to the length of the pictures."""
-    samples = len(pictures) * RATE // FPS
+def of_length(sound: Sound, images: list[Image.Image]) -> Sound:
+    """Return the sound cut or filled with silence to the length of the images."""
+    samples = len(images) * RATE // FPS
     return np.pad(sound[:samples], (0, max(0, samples - len(sound))))
 
 
 def face_scene(media: Path, speech: Path) -> Scene:
     """Return one face from distress to laughter, with the voices laid under it instead of its own sound."""
-    pictures = read_pictures(media / "expressive_face.mp4")
-    sound = np.zeros(len(pictures) * RATE // FPS, np.float32)
+    images = read_images(media / "expressive_face.mp4")
+    sound = np.zeros(len(images) * RATE // FPS, np.float32)
     for voice in VOICES:
         samples = voice_level(read_sound(speech / f"{voice.name}.opus"))
         start = round(voice.at * RATE)
         sound[start : start + len(samples)] += samples
-    return captioned(Scene(pictures, sound), "picture: Pexels · voice laid under it: CREMA-D")
+    return captioned(Scene(images, sound), "image: Pexels · voice laid under it: CREMA-D")
 
 
 def head_scene(path: Path) -> Scene:
     """Return a talking head as it was recorded."""
-    pictures = read_pictures(path)
-    return captioned(Scene(pictures, of_length(voice_level(read_sound(path)), pictures)), "GRID corpus")
+    images = read_images(path)
+    return captioned(Scene(images, of_length(voice_level(read_sound(path)), images)), "GRID corpus")
 
 
 def call_scene(path: Path) -> Scene:
@@ -137,14 +137,14 @@ def call_scene(path: Path) -> Scene:
     card = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
     ImageDraw.Draw(card).text(
         (WIDTH // 2, HEIGHT // 2),
-        "A telephone call: two voices, no picture",
+        "A telephone call: two voices, no image",
         fill=(225, 228, 235),
         font=ImageFont.load_default(24),
         anchor="mm",
     )
-    pictures = [card] * round((CALL[1] - CALL[0] + 1) * FPS)
-    sound = of_length(voice_level(read_sound(path)[start:end]), pictures)
-    return captioned(Scene(pictures, sound), "sample of pyannote.audio")
+    images = [card] * round((CALL[1] - CALL[0] + 1) * FPS)
+    sound = of_length(voice_level(read_sound(path)[start:end]), images)
+    return captioned(Scene(images, sound), "sample of pyannote.audio")
 
 
 def scenes(media: Path, speech: Path) -> Iterator[Scene]:
@@ -156,14 +156,14 @@ def scenes(media: Path, speech: Path) -> Iterator[Scene]:
 
 
 def moments(clip: list[Scene]) -> Iterator[tuple[av.VideoFrame, av.AudioFrame]]:
-    """Yield picture by picture, each with the sound of its time: so they lie beside each other in the file."""
+    """Yield image by image, each with the sound of its time: so they lie beside each other in the file."""
     samples = RATE // FPS
-    for number, (picture, sound) in enumerate(
-        (p, scene.sound[i * samples :][:samples]) for scene in clip for i, p in enumerate(scene.pictures)
+    for number, (image, sound) in enumerate(
+        (p, scene.sound[i * samples :][:samples]) for scene in clip for i, p in enumerate(scene.images)
     ):
         heard = av.AudioFrame.from_ndarray(sound[None], "fltp", "mono")
         heard.sample_rate, heard.time_base, heard.pts = RATE, Fraction(1, RATE), number * samples
-        yield av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24"), heard
+        yield av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24"), heard
 
 
 def write(clip: list[Scene], output: Path) -> None:
@@ -189,7 +189,7 @@ def main() -> int:
     args = parser.parse_args()
     clip = list(scenes(args.media, args.speech))
     write(clip, args.output)
-    seconds = sum(len(scene.pictures) for scene in clip) / FPS
+    seconds = sum(len(scene.images) for scene in clip) / FPS
     print(f"{args.output}: {seconds:.1f} s, {args.output.stat().st_size / 1e6:.2f} MB")
     return 0
 

@@ -1,4 +1,4 @@
-"""A client of the live server: send sound and pictures, get the emotion of every utterance.
+"""A client of the live server: send sound and frames, get the emotion of every utterance.
 
     async with connect("127.0.0.1:8765", room="standup", name="Ana") as session:
         await session.send_audio(0, samples)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from m2fnet_client.addresses import MediaName, Position
 from m2fnet_client.backoff import Retry
 from m2fnet_client.core import Received
-from m2fnet_client.file_media import PICTURES_PER_SECOND
+from m2fnet_client.file_media import FRAMES_PER_SECOND
 from m2fnet_client.session import FINISH_S, Session, connect
 from m2fnet_client.watcher import Watched, Watcher, watch
 from stream.events import SessionClosed
@@ -106,24 +106,24 @@ class BlockingSession:
         """Send sound, 16 kHz mono: numbers in [-1, 1], or bytes of 16-bit signed integers, little-endian."""
         self._portal.call(self._session.send_audio(time_ms, samples))
 
-    def send_picture(self, time_ms: float, jpeg: bytes) -> None:
-        """Send a JPEG picture."""
-        self._portal.call(self._session.send_picture(time_ms, jpeg))
+    def send_frame(self, time_ms: float, jpeg: bytes) -> None:
+        """Send a JPEG frame."""
+        self._portal.call(self._session.send_frame(time_ms, jpeg))
 
     def send(self, message: MediaMessage) -> None:
-        """Send sound or a picture that is encoded already."""
+        """Send sound or a frame that is encoded already."""
         self._portal.call(self._session.send(message))
 
     def send_file(
-        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND, start_ms: float = 0.0
+        self, path: Path | str, *, frames_per_second: float = FRAMES_PER_SECOND, start_ms: float = 0.0
     ) -> float:
         """Send a media file at its own speed; return the media time of its end, in milliseconds."""
-        sending = self._session.send_file(path, pictures_per_second=pictures_per_second, start_ms=start_ms)
+        sending = self._session.send_file(path, frames_per_second=frames_per_second, start_ms=start_ms)
         return self._portal.call(sending)
 
-    def play(self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND) -> Generator[Received]:
+    def play(self, path: Path | str, *, frames_per_second: float = FRAMES_PER_SECOND) -> Generator[Received]:
         """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile."""
-        playing = self._session.play(path, pictures_per_second=pictures_per_second)
+        playing = self._session.play(path, frames_per_second=frames_per_second)
         try:
             while (item := self._portal.call(_next(playing))) is not END:
                 yield item  # type: ignore[misc] # END is all it may be besides

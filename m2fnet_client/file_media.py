@@ -16,7 +16,7 @@ from stream.protocol import MediaKind, MediaMessage, encode_samples
 _log: Final = logging.getLogger(__name__)
 
 CHUNK_MS: Final = 100
-PICTURES_PER_SECOND: Final = 8.0
+FRAMES_PER_SECOND: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class DueMessage:
     message: MediaMessage
 
 
-def media_of(path: Path | str, pictures_per_second: float = PICTURES_PER_SECOND) -> Generator[Media]:
-    """Yield the sound and pictures of a file as fast as they are taken; at 0 pictures a second the sound alone.
+def media_of(path: Path | str, frames_per_second: float = FRAMES_PER_SECOND) -> Generator[Media]:
+    """Yield the sound and frames of a file as fast as they are taken; at 0 frames a second the sound alone.
 
     What is left out or wrong with it is logged as a warning.
 
@@ -38,36 +38,36 @@ def media_of(path: Path | str, pictures_per_second: float = PICTURES_PER_SECOND)
     # Only who sends a file needs the decoder.
     from stream.sources.file import FileSource  # noqa: PLC0415
 
-    with FileSource(path, max_fps=pictures_per_second or 1.0) as source:
+    with FileSource(path, max_fps=frames_per_second or 1.0) as source:
         while (item := source.read()) is not None:
             if isinstance(item, SourceStatus) and item.kind == "failed":
                 raise ClientError(item.code, item.message)
             if isinstance(item, SourceStatus) and item.kind == "warning":
                 _log.warning("%s", item.message)
-            if pictures_per_second or not isinstance(item, VideoFrame):
+            if frames_per_second or not isinstance(item, VideoFrame):
                 yield item
 
 
-def file_messages(path: Path | str, pictures_per_second: float = PICTURES_PER_SECOND) -> Generator[DueMessage]:
-    """Yield a file as a page would send it live: :data:`CHUNK_MS` of sound a message, and JPEG pictures.
+def file_messages(path: Path | str, frames_per_second: float = FRAMES_PER_SECOND) -> Generator[DueMessage]:
+    """Yield a file as a page would send it live: :data:`CHUNK_MS` of sound a message, and JPEG frames.
 
     Raises:
         ClientError: it can't be read.
     """
-    with closing(media_of(path, pictures_per_second)) as media:
+    with closing(media_of(path, frames_per_second)) as media:
         yield from messages_of(media)
 
 
 def messages_of(media: Iterable[Media]) -> Iterator[DueMessage]:
-    """Yield media as messages: sound due when its last sample would have been heard, pictures at their time."""
-    from serving.sessions.preview import encode_picture  # noqa: PLC0415 - only who sends pictures needs OpenCV
+    """Yield media as messages: sound due when its last sample would have been heard, frames at their time."""
+    from serving.sessions.preview import encode_frame  # noqa: PLC0415 - only who sends frames needs OpenCV
 
     pieces = Pieces()
     for item in media:
         if isinstance(item, AudioChunk):
             yield from pieces.push(item)
         elif isinstance(item, VideoFrame):
-            message = MediaMessage(MediaKind.JPEG, round(item.time_ms), encode_picture(item.image))
+            message = MediaMessage(MediaKind.JPEG, round(item.time_ms), encode_frame(item.image))
             yield DueMessage(item.time_ms, message)
     yield from pieces.flush()
 

@@ -1,4 +1,4 @@
-"""A participant: sends sound and pictures, and gets the events of its session or its room."""
+"""A participant: sends sound and frames, and gets the events of its session or its room."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
@@ -17,7 +17,7 @@ from m2fnet_client.addresses import MediaName, Position, stream_address
 from m2fnet_client.buffer import Buffer
 from m2fnet_client.core import Conversation, Progress, Received
 from m2fnet_client.errors import ClientCode, ClientError, ClosedError, UnreachableError
-from m2fnet_client.file_media import PICTURES_PER_SECOND, file_messages
+from m2fnet_client.file_media import FRAMES_PER_SECOND, file_messages
 from m2fnet_client.sockets import close_socket, goodbye, open_socket
 from stream.events import SessionClosed
 from stream.protocol import (
@@ -40,7 +40,7 @@ class Session:
     """A connection to ``/v1/stream``: see :func:`connect`.
 
     Iterating over it gives what the server tells, also what it told while nobody iterated: events
-    (:mod:`stream.events`), :class:`~m2fnet_client.core.Gap` where some were lost, and with ``media`` the pictures of
+    (:mod:`stream.events`), :class:`~m2fnet_client.core.Gap` where some were lost, and with ``media`` the frames of
     the others (:class:`~stream.protocol.MediaMessage`). It ends after :meth:`finish`; otherwise it raises
     :class:`~m2fnet_client.errors.ClosedError` when the connection does.
     """
@@ -91,7 +91,7 @@ class Session:
         """Send sound, 16 kHz mono; 20 to 200 ms at a time is sensible.
 
         Args:
-            time_ms: media time of the first sample, on the same clock as that of the pictures.
+            time_ms: media time of the first sample, on the same clock as that of the frames.
             samples: numbers in [-1, 1], or bytes: 16-bit signed integers, little-endian.
 
         Raises:
@@ -100,8 +100,8 @@ class Session:
         payload = samples if isinstance(samples, bytes) else encode_samples(np.asarray(samples, np.float32))
         await self.send(MediaMessage(MediaKind.PCM_S16, round(time_ms), payload))
 
-    async def send_picture(self, time_ms: float, jpeg: bytes) -> None:
-        """Send a JPEG picture; more than 640 pixels of width help nobody.
+    async def send_frame(self, time_ms: float, jpeg: bytes) -> None:
+        """Send a JPEG frame; more than 640 pixels of width help nobody.
 
         Raises:
             ClosedError: the connection has ended.
@@ -109,7 +109,7 @@ class Session:
         await self.send(MediaMessage(MediaKind.JPEG, round(time_ms), jpeg))
 
     async def send(self, message: MediaMessage) -> None:
-        """Send sound or a picture that is encoded already.
+        """Send sound or a frame that is encoded already.
 
         Raises:
             ClientError: its time is negative or too late for the protocol.
@@ -121,13 +121,13 @@ class Session:
         await self._send(encode_media(message))
 
     async def send_file(
-        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND, start_ms: float = 0.0
+        self, path: Path | str, *, frames_per_second: float = FRAMES_PER_SECOND, start_ms: float = 0.0
     ) -> float:
         """Send a media file at its own speed, as if it happened now.
 
         Args:
             path: of any container and codec that FFmpeg reads.
-            pictures_per_second: at most; 0: the sound alone.
+            frames_per_second: at most; 0: the sound alone.
             start_ms: media time of its beginning, to send one after the other.
 
         Returns:
@@ -138,7 +138,7 @@ class Session:
             ClosedError: the connection has ended.
         """
         loop = asyncio.get_running_loop()
-        messages = file_messages(path, pictures_per_second)
+        messages = file_messages(path, frames_per_second)
         begun, end_ms = loop.time(), start_ms
         decoder = ThreadPoolExecutor(1, "file decoder")  # it takes longer than others may be kept waiting
         try:
@@ -153,15 +153,13 @@ class Session:
             decoder.shutdown(wait=False)
         return end_ms
 
-    async def play(
-        self, path: Path | str, *, pictures_per_second: float = PICTURES_PER_SECOND
-    ) -> AsyncGenerator[Received]:
+    async def play(self, path: Path | str, *, frames_per_second: float = FRAMES_PER_SECOND) -> AsyncGenerator[Received]:
         """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile.
 
         Raises:
             ClientError: the file can't be read, or as iterating over the session does.
         """
-        playing = asyncio.create_task(self._play(path, pictures_per_second))
+        playing = asyncio.create_task(self._play(path, frames_per_second))
         try:
             async for item in self:
                 yield item
@@ -212,9 +210,9 @@ class Session:
         if not self._conversation.admitted:
             raise self._failure or ClosedError(ClientCode.LOST, "the connection was lost")
 
-    async def _play(self, path: Path | str, pictures_per_second: float) -> None:
+    async def _play(self, path: Path | str, frames_per_second: float) -> None:
         try:
-            await self.send_file(path, pictures_per_second=pictures_per_second)
+            await self.send_file(path, frames_per_second=frames_per_second)
             await self.finish()
         except ClientError as error:
             await self._buffer.end(error)
@@ -284,7 +282,7 @@ async def connect(
         token: what a server that isn't open to everybody wants.
         key: :attr:`Session.key` of an earlier connection, to come back while the server thinks it is still there.
         position: :attr:`Session.position` of an earlier connection, to get what was missed since.
-        media: ``video`` to be sent the pictures of the others.
+        media: ``video`` to be sent the frames of the others.
         ca_file: certificates (PEM) to trust for ``https`` besides those of this machine.
 
     Raises:

@@ -42,7 +42,7 @@ async def open_socket(
             address,
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
             subprotocols=[Subprotocol(name) for name in subprotocols(key)] or None,
-            compression=None,  # sound and pictures don't shrink
+            compression=None,  # sound and frames don't shrink
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
             max_size=MAX_MESSAGE,

@@ -48,7 +48,7 @@ class Watcher:
     """What :func:`watch` returns: iterating over it gives what the server tells.
 
     Events (:mod:`stream.events`), :class:`~m2fnet_client.core.Gap` where some were lost,
-    :class:`Reconnecting` when the connection was, and with ``media`` pictures and sound
+    :class:`Reconnecting` when the connection was, and with ``media`` frames and sound
     (:class:`~stream.protocol.MediaMessage`). ``room.state`` comes first on each connection to a room: if it is
     ``resumed``, what was missed follows; otherwise forget what you had of the room, a snapshot follows.
     """
@@ -183,7 +183,7 @@ def watch(
         session: its id.
         token: what a server that isn't open to everybody wants.
         position: :attr:`Watcher.position` of an earlier one, to get what was missed since.
-        media: ``video``, ``audio``: to be sent pictures and sound, too.
+        media: ``video``, ``audio``: to be sent frames and sound, too.
         ca_file: certificates (PEM) to trust for ``https`` besides those of this machine.
         retry: how a lost connection is tried again.
         wait_for_server: try on also when there was no server from the beginning.

@@ -60,7 +60,7 @@ def audio_streams(container: InputContainer) -> list[av.AudioStream]:
 
 
 def video_stream(container: InputContainer) -> av.VideoStream | None:
-    """Return the stream of pictures to use, or None; cover art is none."""
+    """Return the stream of images to use, or None; cover art is none."""
     moving = [
         stream
         for stream in container.streams.video

@@ -1,4 +1,4 @@
-"""Decoded pictures as a player shows them: their pixels made square, turned and mirrored as is asked. Done once, here.
+"""Decoded images as a player shows them: their pixels made square, turned and mirrored as is asked. Done once, here.
 
 How pixels are to be shown stands in the container or in the codec's own data (sample aspect ratio), which way up in a
 display matrix; players apply the first, then the second.
@@ -35,18 +35,18 @@ SideDataType._missing_ = staticmethod(_unknown_side_data)  # type: ignore[method
 
 
 class Display:
-    """Makes the pictures of a stream, or of a file of one picture, what is to be seen."""
+    """Makes the images of a stream, or of a file of one image, what is to be seen."""
 
     def __init__(self, stream: av.VideoStream) -> None:
-        """``stream`` is of an open container, before the first picture is decoded."""
+        """``stream`` is of an open container, before the first image is decoded."""
         self._stream = stream
-        # What a container says holds for all; what the codec says may change with any picture.
+        # What a container says holds for all; what the codec says may change with any image.
         self._fixed = _said(stream.sample_aspect_ratio)
         if self._fixed == _said(stream.codec_context.sample_aspect_ratio):
             self._fixed = None
 
     def rgb(self, frame: av.VideoFrame) -> Image:
-        """Return a picture just decoded: ``(height, width, 3)`` uint8, upright, of square pixels."""
+        """Return an image just decoded: ``(height, width, 3)`` uint8, upright, of square pixels."""
         aspect = self._fixed or _said(self._stream.codec_context.sample_aspect_ratio)
         width, height = square_size(frame.width, frame.height, aspect)
         image = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
@@ -59,7 +59,7 @@ def _said(aspect: Fraction | None) -> Fraction | None:
 
 
 def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Return the size of a picture whose pixels, ``aspect`` times as wide as high, are made square.
+    """Return the size of an image whose pixels, ``aspect`` times as wide as high, are made square.
 
     The side that is too short is stretched, unless it would become very long; an aspect that can't be is passed over.
     """
@@ -74,7 +74,7 @@ def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, 
 def display_matrix(frame: av.VideoFrame) -> npt.NDArray[np.float64] | None:
     """Return the linear part of a frame's display matrix, ``(2, 2)``: where a step right and one down lead to.
 
-    None where there is none, or one that would make the picture vanish.
+    None where there is none, or one that would make the image vanish.
     """
     said: Mapping[str, Any] = frame.side_data
     found = said.get("DISPLAYMATRIX")
@@ -85,7 +85,7 @@ def display_matrix(frame: av.VideoFrame) -> npt.NDArray[np.float64] | None:
 
 
 def upright(image: Image, matrix: npt.NDArray[np.float64] | None) -> Image:
-    """Return a picture mirrored and turned by quarters as ``matrix`` asks, as near as these come to it."""
+    """Return an image mirrored and turned by quarters as ``matrix`` asks, as near as these come to it."""
     if matrix is not None:
         right, down = matrix
         if np.linalg.det(matrix) < 0:

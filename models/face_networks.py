@@ -1,7 +1,7 @@
 """MTCNN's three networks, which find faces: a proposal, a refinement and an output network, each on its own.
 
 Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks" (2016), with the
-weights of facenet-pytorch. What goes on between them, the pyramid of the picture and the choice among boxes, is
+weights of facenet-pytorch. What goes on between them, the pyramid of the image and the choice among boxes, is
 :mod:`models.faces`.
 """
 
@@ -19,6 +19,6 @@ DetectionNetworks = Mapping[DetectionName, Callable[[Tensor], tuple[Tensor, ...]
 
 
 def detection_networks() -> dict[DetectionName, nn.Module]:
-    """Return the networks, in eval mode on the CPU; they take pictures of 12 pixels a side at least, 24 and 48."""
+    """Return the networks, in eval mode on the CPU; they take images of 12 pixels a side at least, 24 and 48."""
     whole = MTCNN(device="cpu")
     return {name: getattr(whole, name).eval() for name in DETECTION}

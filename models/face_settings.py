@@ -8,10 +8,10 @@ class FaceSettings:
     """What :class:`models.faces.FaceDetector` looks for."""
 
     min_face: int = 40
-    """The smallest face, in pixels of the analyzed picture."""
+    """The smallest face, in pixels of the analyzed image."""
     width: int = 960
-    """Pictures are shrunk to this width before detection."""
+    """Images are shrunk to this width before detection."""
     min_confidence: float = 0.9
     """Surer than this is a face."""
     max_faces: int = 16
-    """Faces of one picture, the largest first."""
+    """Faces of one image, the largest first."""

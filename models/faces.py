@@ -25,7 +25,7 @@ _STAGE_THRESHOLDS: Final = (0.6, 0.7, 0.7)
 
 @dataclass(frozen=True)
 class Detection:
-    """One face found in a picture."""
+    """One face found in an image."""
 
     box: Box
     confidence: float
@@ -35,11 +35,11 @@ class FaceDetector:
     """MTCNN with facenet-pytorch's weights; safe to call from several threads.
 
     Args:
-        min_face: the smallest face, in pixels of the picture that is searched.
-        width: pictures are shrunk to it before.
+        min_face: the smallest face, in pixels of the image that is searched.
+        width: images are shrunk to it before.
         min_confidence: surer than this is a face.
-        max_faces: of one picture, the largest first.
-        device: where the pictures are prepared, and the networks run unless ``networks`` does it.
+        max_faces: of one image, the largest first.
+        device: where the images are prepared, and the networks run unless ``networks`` does it.
         networks: compute the three networks elsewhere; without them one call at a time runs.
     """
 
@@ -65,11 +65,11 @@ class FaceDetector:
         return found
 
     def detect(self, image: Image) -> list[Detection]:
-        """Return the faces of an RGB picture ``(height, width, 3)``, the largest first, boxes in its pixels."""
+        """Return the faces of an RGB image ``(height, width, 3)``, the largest first, boxes in its pixels."""
         return self.detect_all([image])[0]
 
     def detect_all(self, images: Sequence[Image]) -> list[list[Detection]]:
-        """Return the faces of each picture; those of one size are analyzed together."""
+        """Return the faces of each image; those of one size are analyzed together."""
         if len({image.shape for image in images}) != 1:
             return [self.detect(image) for image in images]
         width = images[0].shape[1]
@@ -108,19 +108,19 @@ def _resized(image: Image, scale: float) -> Image:
 
 
 def evenly_spaced(start_ms: float, end_ms: float, count: int = FRAMES_PER_UTTERANCE) -> list[float]:
-    """Return the middles of ``count`` equal parts of a stretch: when an utterance's pictures are looked at."""
+    """Return the middles of ``count`` equal parts of a stretch: when an utterance's images are looked at."""
     step = (end_ms - start_ms) / count
     return [start_ms + (index + 0.5) * step for index in range(count)]
 
 
 def weighted_faces(embeddings: Sequence[Floats], boxes: Sequence[Box]) -> Floats:
-    """Return the sum of one picture's face embeddings ``(dim,)``, weighted by their share of the box area.
+    """Return the sum of one image's face embeddings ``(dim,)``, weighted by their share of the box area.
 
     Raises:
         ValueError: there is no face; an absent face is a mask, never a vector.
     """
     if not embeddings:
-        message = "a picture without faces has no face embedding"
+        message = "an image without faces has no face embedding"
         raise ValueError(message)
     areas = np.array([max(box.area, 1.0) for box in boxes], np.float32)
     total: Floats = (np.stack(embeddings) * (areas / areas.sum())[:, None]).sum(axis=0)
@@ -128,6 +128,6 @@ def weighted_faces(embeddings: Sequence[Floats], boxes: Sequence[Box]) -> Floats
 
 
 def over_frames(frames: Sequence[Floats]) -> Floats:
-    """Return the element-wise maximum over the pictures of an utterance, ``(dim,)``."""
+    """Return the element-wise maximum over the images of an utterance, ``(dim,)``."""
     strongest: Floats = np.stack(frames).max(axis=0)
     return strongest

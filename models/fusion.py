@@ -1,4 +1,4 @@
-"""M2FNet: the emotion of every utterance of a dialog from its text, voice and picture (paper, section 3.3).
+"""M2FNet: the emotion of every utterance of a dialog from its text, voice and image (paper, section 3.3).
 
 Each modality goes through its own transformer encoders; fusion layers then let the text be looked up by
 what was heard and seen; two linear layers name the emotion. There is no position encoding, as in the
@@ -186,7 +186,7 @@ class _Encoders(nn.Module):
 
 
 class _FusionLayer(nn.Module):
-    """FC(concat[MHA(T, A, T), MHA(T, V, T), T]): the text, looked up by voice and by picture."""
+    """FC(concat[MHA(T, A, T), MHA(T, V, T), T]): the text, looked up by voice and by image."""
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
@@ -200,8 +200,8 @@ class _FusionLayer(nn.Module):
     def forward(self, text: Tensor, audio: Tensor, visual: Tensor, heard: Tensor, seen: Tensor) -> Tensor:
         """Return the next text stream ``(batch, utterances, text_dim)``; ``heard``, ``seen`` are the key masks."""
         by_voice = self.dropout(self.heard(text, audio, text, heard))
-        by_picture = self.dropout(self.seen(text, visual, text, seen))
-        mixed: Tensor = self.norm(self.mix(torch.cat([by_voice, by_picture, text], dim=-1)))
+        by_image = self.dropout(self.seen(text, visual, text, seen))
+        mixed: Tensor = self.norm(self.mix(torch.cat([by_voice, by_image, text], dim=-1)))
         return mixed
 
 

@@ -23,7 +23,7 @@ from websockets.typing import Subprotocol
 
 from models.threads import broken_parts, note_broken
 from serving.http import asyncapi
-from serving.http.authenticator import Door
+from serving.http.authenticator import Authenticator
 from serving.http.guarded_connection import GuardedConnection
 from serving.http.listener import Listener
 from serving.http.pages import Answer, Pages, answer, as_json, plain
@@ -32,9 +32,9 @@ from serving.rooms.requests import JoinRequest, WatchRequest, parse_join, parse_
 from serving.rooms.rooms import Member
 from serving.sessions.connections import Client, Connection, Watcher, refuse
 from serving.sessions.preview import Previewer
-from serving.sessions.registry import Hub, MakeSession, Models, speaker_of
+from serving.sessions.registry import MakeSession, Models, SessionRegistry, speaker_of
 from serving.tasks import watch_callbacks, watched_task
-from serving.telemetry.event_log import Journal
+from serving.telemetry.event_log import EventLog
 from serving.telemetry.event_tally import EventTally
 from serving.telemetry.figures import Figures, why_not_ready
 from serving.telemetry.loop_lag import LoopWatch
@@ -94,10 +94,10 @@ class LiveServer:
         self._failures: list[str] = []
         self._settings = settings
         self._events = EventTally()
-        self._journal = Journal(contents=settings.server.log_contents)
-        self._hub = Hub(settings, models, make_session, self._observe, recorder)
+        self._event_log = EventLog(contents=settings.server.log_contents)
+        self._registry = SessionRegistry(settings, models, make_session, self._observe, recorder)
         self._metrics = Metrics(self.figures)
-        self._door = Door(settings.server)
+        self._authenticator = Authenticator(settings.server)
         self._waiting = Waiting(settings.server.max_connections_per_address)
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._watched = asyncio.Event()
@@ -124,7 +124,7 @@ class LiveServer:
             create_connection=GuardedConnection,
             select_subprotocol=_select_subprotocol,
             server_header=None,  # which versions run here is nobody's business
-            compression=None,  # pictures and sound don't shrink, and events are short
+            compression=None,  # frames and sound don't shrink, and events are short
             max_size=limits.max_message_bytes,
             max_queue=READ_AHEAD,
             open_timeout=limits.handshake_timeout_s,
@@ -153,16 +153,16 @@ class LiveServer:
 
     def figures(self) -> Figures:
         """Return how the server stands."""
-        hub, models = self._hub, self._hub.models
+        registry, models = self._registry, self._registry.models
         return Figures(
             uptime_s=time.monotonic() - self._started,
             not_ready=self._not_ready(),
             limits=self._settings.server,
-            sessions=hub.sessions(),
-            rooms=hub.rooms.figures(),
+            sessions=registry.sessions(),
+            rooms=registry.rooms.figures(),
             watchers=self._count(Watcher),
-            backlogs=hub.broadcast.backlogs,
-            totals=hub.totals(),
+            backlogs=registry.broadcast.backlogs,
+            totals=registry.totals(),
             dropped=self._dropped(),
             events=self._events.figures,
             engine=models.engine_state,
@@ -179,12 +179,12 @@ class LiveServer:
 
     def health(self) -> dict[str, object]:
         """Return the body of ``/healthz``."""
-        models = self._hub.models
+        models = self._registry.models
         engine = models.engine_state
         return {
             "status": "stopping" if self._stopping else "ok",
-            "sessions": self._hub.broadcast.sessions,
-            "rooms": len(self._hub.rooms),
+            "sessions": self._registry.broadcast.sessions,
+            "rooms": len(self._registry.rooms),
             "watchers": self._count(Watcher),
             "engine": engine.name,
             "engine_building": engine.building,
@@ -197,15 +197,15 @@ class LiveServer:
         }
 
     def _dropped(self) -> dict[str, int]:
-        return self._hub.dropped() | {"connections": self._waiting.dropped}
+        return self._registry.dropped() | {"connections": self._waiting.dropped}
 
     def _pages(self) -> Pages:
         return Pages(
             self._settings.server,
-            self._door,
+            self._authenticator,
             public=self._public_answers(),
             answers=self._answers(),
-            find_past=self._hub.broadcast.past,
+            find_past=self._registry.broadcast.past,
         )
 
     def _public_answers(self) -> dict[str, Answer]:
@@ -231,18 +231,18 @@ class LiveServer:
 
     def _not_ready(self) -> str | None:
         limit = self._settings.server.max_sessions
-        sessions, hanging = self._hub.broadcast.sessions, self._hub.models.hanging
+        sessions, hanging = self._registry.broadcast.sessions, self._registry.models.hanging
         return why_not_ready(stopping=self._stopping, sessions=sessions, limit=limit, hanging=hanging)
 
     def _observe(self, event: Event) -> None:
         """Take note of an event, in whatever thread it is told."""
         self._events.observe(event)
-        self._journal.observe(event)
+        self._event_log.observe(event)
 
     async def _handle(self, socket: ServerConnection) -> None:
         assert isinstance(socket, GuardedConnection)  # noqa: S101 - nothing else is made
         try:
-            with self._door.counted(socket):
+            with self._authenticator.counted(socket):
                 await self._serve_admitted(socket)
         except ProtocolError as why:
             await refuse(socket, why, self._observe)
@@ -253,7 +253,7 @@ class LiveServer:
             await socket.close(CloseCode.INTERNAL_ERROR, "failed")
 
     async def _serve_admitted(self, socket: GuardedConnection) -> None:
-        await self._door.admit(socket)
+        await self._authenticator.admit(socket)
         connection = self._admit(socket)
         self._waiting.leave(socket.number)
         socket.let_in()
@@ -269,16 +269,16 @@ class LiveServer:
         if self._stopping:
             raise ProtocolError(ErrorCode.OVERLOADED, "the server is stopping")
         if address.path == STREAM:
-            _require_room("sessions", self._hub.broadcast.sessions, limits.max_sessions)
+            _require_room("sessions", self._registry.broadcast.sessions, limits.max_sessions)
             key = key_among(socket.request.headers.get_all("Sec-WebSocket-Protocol")) if socket.request else ""
-            return Client(self._hub, socket, parse_join(address.query, key))
+            return Client(self._registry, socket, parse_join(address.query, key))
         _require_room("watchers", self._count(Watcher), limits.max_watchers)
-        watcher = Watcher(self._hub, socket, self._known(parse_watch(address.query)))
+        watcher = Watcher(self._registry, socket, self._known(parse_watch(address.query)))
         self._watched.set()
         return watcher
 
     def _known(self, request: WatchRequest) -> WatchRequest:
-        if request.session is not None and not self._hub.broadcast.knows(request.session):
+        if request.session is not None and not self._registry.broadcast.knows(request.session):
             raise ProtocolError(ErrorCode.SESSION_UNKNOWN, "there is no such session, or it ended long ago")
         return request
 
@@ -289,7 +289,7 @@ class LiveServer:
         if self._stopping:
             return
         try:
-            member = self._hub.rooms.join(JoinRequest(room), lambda _: None) if room is not None else None
+            member = self._registry.rooms.join(JoinRequest(room), lambda _: None) if room is not None else None
         except ProtocolError as why:
             log.error("a source of this machine can't join the room: %s", why, extra={"event": why.code})  # noqa: TRY400 - no fault of ours to trace
             self._failures.append(f"{source.name} can't join the room: {why}")
@@ -298,18 +298,18 @@ class LiveServer:
 
     async def _play(self, source: Source, member: Member | None) -> None:
         """Be the session of a source of this machine: in a room, or one of its own."""
-        channel = member.channel if member else self._hub.broadcast.open()
+        channel = member.channel if member else self._registry.broadcast.open()
         name = member.name if member else speaker_of(channel)
         if member is not None:
-            self._hub.rooms.announce(member)
-        self._hub.announce(channel, name)
+            self._registry.rooms.announce(member)
+        self._registry.announce(channel, name)
         configured = Configure(ClientSettings(), self._settings)
         channel.publish(configured.event(name))
         previewer = Previewer(channel, self._settings.server.preview_fps, self._encoder)
         shown = TappedSource(source, previewer.show)
         reason, totals, failure = "failed", Totals(), f"the session of {source.name} broke"
         try:
-            outcome = await asyncio.wrap_future(self._hub.start(shown, channel, configured, member).done)
+            outcome = await asyncio.wrap_future(self._registry.start(shown, channel, configured, member).done)
             reason, totals = "server.stopped" if self._stopping else outcome.reason, outcome.totals
             if outcome.failure is not None or reason != "failed":
                 failure = "" if outcome.failure is None else outcome.failure.message
@@ -317,17 +317,17 @@ class LiveServer:
             if failure:
                 self._failures.append(failure)
             if member is not None:
-                self._hub.rooms.left(member, reason)
+                self._registry.rooms.left(member, reason)
             channel.publish(SessionClosed(reason=reason, totals=totals))
 
     async def _stop(self, local: asyncio.Future[list[Any]], until: float) -> None:
         """Finish all sessions, then let the watchers have what waits for them, all of it by a time of the loop."""
-        sessions, watchers = self._hub.broadcast.sessions, self._count(Watcher)
+        sessions, watchers = self._registry.broadcast.sessions, self._count(Watcher)
         log.info("stopping: %d sessions, %d watchers", sessions, watchers, extra={"event": "server.stopping"})
         self._stopping = True
         self._watched.set()
         self._end_all(Client)
-        await self._hub.finish(FOR_SESSIONS * _left(until))
+        await self._registry.finish(FOR_SESSIONS * _left(until))
         await local
         await self._wait_for(Client, FOR_CLIENTS * _left(until))
         self._end_all(Watcher)

@@ -25,11 +25,11 @@ from serving.live import LiveServer, Plan
 from serving.rooms.requests import clean_name
 from serving.sessions.worker import Emit
 from serving.telemetry import logs
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.live_models import LiveModels
 from stream.pipeline import Drivable
 from stream.protocol import ErrorCode, ProtocolError
-from stream.recording.record import Facts, Recorder, require_writable
+from stream.recording.record import Facts, Recorder, SessionRecord, require_writable
 from stream.recording.session import RecordedSession
 from stream.session import Session
 from stream.settings import ServerSettings, Settings
@@ -199,10 +199,12 @@ async def _serve(
 ) -> list[str]:
     """Serve until it is to end, and return why sources of this machine failed."""
 
-    def make_session(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Drivable:
-        if seat.record is not None:
-            return RecordedSession(models, settings, emit, speaker=speaker, seat=seat, record=seat.record)
-        return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
+    def make_session(
+        settings: Settings, emit: Emit, speaker: str, context: SessionContext, record: SessionRecord | None
+    ) -> Drivable:
+        if record is not None:
+            return RecordedSession(models, settings, emit, speaker=speaker, context=context, record=record)
+        return Session(models, settings, emit, speaker=speaker, live=True, context=context)
 
     return await LiveServer(settings, models, make_session, recorder).serve(sock, _stop_on_signals(), plan, tls)
 

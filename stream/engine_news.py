@@ -7,7 +7,7 @@ from models.runtime.switching import EngineState
 from stream import events
 
 
-class EngineNews:
+class EngineWarnings:
     """What a session has been told of the engine so far."""
 
     def __init__(self) -> None:

@@ -178,13 +178,13 @@ class FaceBox(BaseModel):
 
 
 class Faces(EventBase):
-    """The faces of one analyzed picture of ``width`` x ``height`` pixels."""
+    """The faces of one analyzed frame of ``width`` x ``height`` pixels."""
 
     type: Literal["faces"] = "faces"
     time_ms: int
     width: int
     height: int
-    interval_ms: int = Field(0, description="pictures are analyzed so far apart at present, at least")
+    interval_ms: int = Field(0, description="frames are analyzed so far apart at present, at least")
     faces: list[FaceBox]
 
 

@@ -1,4 +1,4 @@
-"""Pictures that come as JPEG: what is wrong with one shows in its bytes, and it is decoded only to be looked at."""
+"""Frames that come as JPEG: what is wrong with one shows in its bytes, and it is decoded only to be looked at."""
 
 import io
 import warnings
@@ -11,7 +11,7 @@ from PIL import ImageOps
 from stream.media import Image, VideoFrame
 
 MAX_PIXELS: Final = 4096 * 4096
-MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive picture is gone over once for each scan
+MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive frame is gone over once for each scan
 SCAN: Final = b"\xff\xda"
 END: Final = b"\xff\xd9"
 
@@ -19,11 +19,11 @@ Fault = Literal["bad", "costly"]
 
 # There is a limit of ours below Pillow's, and who exceeds it is told.
 warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # how a picture lies is all that is read of it
+warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # how a frame lies is all that is read of it
 
 
 class JpegFrame(VideoFrame):
-    """A picture that is decoded when its image is first asked for, and not if it never is."""
+    """A frame that is decoded when its image is first asked for, and not if it never is."""
 
     def __init__(self, time_ms: float, jpeg: bytes, arrived_s: float | None = None) -> None:
         object.__setattr__(self, "time_ms", time_ms)
@@ -59,26 +59,26 @@ class JpegFrame(VideoFrame):
 def decode_jpeg(data: bytes) -> Image | None:
     """Return ``(height, width, 3)`` RGB, upright as its EXIF says, or None if it is no whole JPEG, or too costly."""
     try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            return None if _exceeds(picture, data) else np.asarray(_upright(picture).convert("RGB"))
+        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as frame:
+            return None if _exceeds(frame, data) else np.asarray(_upright(frame).convert("RGB"))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
     """Return the width and height of a JPEG without :func:`fault_of`, as it is stored."""
-    with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-        return picture.size
+    with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as frame:
+        return frame.size
 
 
 def fault_of(data: bytes) -> Fault | None:
-    """Return what is wrong with a picture, as far as it shows without decoding it.
+    """Return what is wrong with a frame, as far as it shows without decoding it.
 
     ``bad``: it is no JPEG with a header and an end. ``costly``: to decode it takes too much.
     """
     try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            costly = _exceeds(picture, data)
+        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as frame:
+            costly = _exceeds(frame, data)
     except Pillow.DecompressionBombError:
         return "costly"
     except Exception:  # noqa: BLE001 - as above
@@ -88,18 +88,18 @@ def fault_of(data: bytes) -> Fault | None:
     return None if data.rfind(END) > data.rfind(SCAN) >= 0 else "bad"
 
 
-def _upright(picture: Pillow.Image) -> Pillow.Image:
-    """Return a picture turned and mirrored as browsers show it; as it is where its EXIF is broken."""
+def _upright(frame: Pillow.Image) -> Pillow.Image:
+    """Return a frame turned and mirrored as browsers show it; as it is where its EXIF is broken."""
     try:
-        return ImageOps.exif_transpose(picture)
+        return ImageOps.exif_transpose(frame)
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
-        return picture
+        return frame
 
 
-def _exceeds(picture: Pillow.Image, data: bytes) -> bool:
-    """Return whether a picture is too costly: known from its header and bytes, before anything is decoded.
+def _exceeds(frame: Pillow.Image, data: bytes) -> bool:
+    """Return whether a frame is too costly: known from its header and bytes, before anything is decoded.
 
     One that is a few bytes may claim to be huge, and one of modest size may have thousands of scans.
     """
-    pixels = picture.width * picture.height
+    pixels = frame.width * frame.height
     return pixels > MAX_PIXELS or pixels * data.count(SCAN) > MAX_DECODED

@@ -1,4 +1,4 @@
-"""What a source yields: sound, pictures, and what happened to the source. Times are media time."""
+"""What a source yields: sound, frames, and what happened to the source. Times are media time."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -32,7 +32,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """One picture: ``(height, width, 3)`` uint8 RGB; ``arrived_s`` as that of sound."""
+    """One frame: ``(height, width, 3)`` uint8 RGB; ``arrived_s`` as that of sound."""
 
     time_ms: float
     image: Image

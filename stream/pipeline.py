@@ -44,7 +44,7 @@ class Drivable(Protocol):
         """What was done so far."""
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
-        """Take the next sound or picture."""
+        """Take the next sound or frame."""
 
     def poll(self) -> None:
         """Tell whatever has become ready."""

@@ -88,7 +88,7 @@ class ErrorCode(StrEnum):
     NAME_TAKEN = "name.taken"
     READ_ONLY = "watcher.read_only"
     RATE_EXCEEDED = "rate.exceeded"
-    PICTURES_TOO_MANY = "pictures.too_many"
+    FRAMES_TOO_MANY = "frames.too_many"
     MESSAGES_TOO_MANY = "messages.too_many"
     MEDIA_IDLE = "media.idle"
     AUTH_REQUIRED = "auth.required"
@@ -118,8 +118,8 @@ class MediaMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One JPEG picture, not yet decoded."""
+class Frame:
+    """One JPEG frame, not yet decoded."""
 
     time_ms: float
     data: bytes
@@ -199,14 +199,14 @@ def encode_samples(samples: Samples) -> bytes:
     return (np.clip(samples, -1, 1) * 32_767).round().astype("<i2").tobytes()
 
 
-def parse_media(data: bytes) -> AudioChunk | Picture:
-    """Return the sound or picture of a binary message; raise :class:`ProtocolError`."""
+def parse_media(data: bytes) -> AudioChunk | Frame:
+    """Return the sound or frame of a binary message; raise :class:`ProtocolError`."""
     message = decode_media(data)
     if message.kind is not MediaKind.JPEG:
         return AudioChunk(message.time_ms, decode_samples(message))
     if not message.payload.startswith(JPEG_START):
-        raise ProtocolError(ErrorCode.MEDIA_NOT_JPEG, "the payload of a kind 3 message must be a JPEG picture")
-    return Picture(message.time_ms, message.payload)
+        raise ProtocolError(ErrorCode.MEDIA_NOT_JPEG, "the payload of a kind 3 message must be a JPEG frame")
+    return Frame(message.time_ms, message.payload)
 
 
 def parse_control(text: str) -> Control:
@@ -221,7 +221,7 @@ def parse_control(text: str) -> Control:
         raise _explain(error) from None
 
 
-def parse_message(data: str | bytes) -> Control | AudioChunk | Picture:
+def parse_message(data: str | bytes) -> Control | AudioChunk | Frame:
     """Return what a client's message says; raise :class:`ProtocolError`."""
     return parse_control(data) if isinstance(data, str) else parse_media(data)
 
@@ -355,7 +355,7 @@ class Finish:
     reason: str
 
 
-Action = Configure | AudioChunk | Picture | Reject | Finish
+Action = Configure | AudioChunk | Frame | Reject | Finish
 
 
 class ClientProtocol:
@@ -391,7 +391,7 @@ class ClientProtocol:
         """Note that ``session.closed`` was sent: nothing is answered any more."""
         self.state = State.CLOSED
 
-    def _act(self, message: Control | AudioChunk | Picture) -> Sequence[Action]:
+    def _act(self, message: Control | AudioChunk | Frame) -> Sequence[Action]:
         match message:
             case Auth():
                 return []
@@ -418,7 +418,7 @@ class ClientProtocol:
             raise ProtocolError(ErrorCode.FIELD_INVALID, text)
         return client.model_copy(update={"speaker": name})
 
-    def _stream(self, media: AudioChunk | Picture) -> Sequence[Action]:
+    def _stream(self, media: AudioChunk | Frame) -> Sequence[Action]:
         actions: list[Action] = [self._configure(ClientSettings())] if self.state is State.CREATED else []
         self.state = State.STREAMING
         return [*actions, media]

@@ -19,9 +19,9 @@ from stream import events
 from stream.dialog.absence import Absences
 from stream.dialog.dialog import DialogUtterance
 from stream.dialog.recognizer import Kept, NoEmotionError, Recognition, Recognizer
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
-from stream.engine_news import EngineNews
+from stream.engine_news import EngineWarnings
 from stream.events import Event, Latency, Totals, UtteranceKey
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
@@ -41,7 +41,7 @@ from stream.speech.segmenter import (
 from stream.speech.sound_check import SoundCheck
 from stream.speech.transcript import Transcript, Word
 from stream.speech.vad import SpeechDetector
-from stream.vision.video_analyzer import FaceAnalyzer, MakeSight, Vision
+from stream.vision.video_analyzer import FaceAnalyzer, MakeVideoAnalyzer, Vision
 
 Emit = Callable[[Event], None]
 
@@ -73,9 +73,9 @@ class Session:
 
     Args:
         emit: gets every event; called from the session's thread, and ``faces`` from its vision thread.
-        live: media comes at its own pace, so results are told early and pictures may be skipped.
-        seat: its place in a conversation with others; without it the session is one of its own.
-        see: makes what analyzes the pictures.
+        live: media comes at its own pace, so results are told early and frames may be skipped.
+        context: its place in a conversation with others; without it the session is one of its own.
+        see: makes what analyzes the frames.
 
     Raises:
         ValueError: the speech model does not know the language of the settings.
@@ -89,8 +89,8 @@ class Session:
         *,
         speaker: str,
         live: bool,
-        seat: Seat | None = None,
-        see: MakeSight = Vision,
+        context: SessionContext | None = None,
+        see: MakeVideoAnalyzer = Vision,
     ) -> None:
         models.check_language(settings.transcriber.language)
         self._models, self._settings, self.emit = models, settings, emit
@@ -99,9 +99,9 @@ class Session:
         self._sound = SoundCheck()
         self._segmenter = Segmenter(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
         self._key = uuid4().hex  # tells the runtime whose requests are whose
-        self._seat = seat or Seat(SharedDialog(settings.dialog.window))
+        self._context = context or SessionContext(SharedDialog(settings.dialog.window))
         self._absences = Absences(self.emit)
-        self._recognizer = Recognizer(models.runtime, self._seat.dialog, session=self._key, unread=self._not_read)
+        self._recognizer = Recognizer(models.runtime, self._context.dialog, session=self._key, unread=self._not_read)
         deadline_ms = settings.vision.deadline_ms if live else None
         analyzer = FaceAnalyzer(
             models.detector(session=self._key, deadline_ms=deadline_ms),
@@ -119,12 +119,12 @@ class Session:
         self._now_ms = 0.0
         self._end_ms = 0.0
         self._utterances = self._audio_chunks = self._video_frames = self._skipped_partials = self._rejected = 0
-        self._engine_news = EngineNews()
+        self._engine_news = EngineWarnings()
         self._belief = Belief()
         self._ended_media = self._finished = False
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
-        """Take the next sound or picture, and tell whatever is ready."""
+        """Take the next sound or frame, and tell whatever is ready."""
         if isinstance(media, VideoFrame):
             self._video_frames += 1
             self._end_ms = max(self._end_ms, media.time_ms)
@@ -219,7 +219,7 @@ class Session:
                 utterance=event.utterance,
                 speaker=self._speaker,
                 start_ms=round(event.start_ms),
-                room_start_ms=round(self._seat.room_ms(event.start_ms)),
+                room_start_ms=round(self._context.room_ms(event.start_ms)),
             )
         )
 
@@ -337,7 +337,7 @@ class Session:
                     utterance=opened.utterance,
                     speaker=self._speaker,
                     start_ms=round(opened.start_ms),
-                    room_start_ms=round(self._seat.room_ms(opened.start_ms)),
+                    room_start_ms=round(self._context.room_ms(opened.start_ms)),
                     text=text,
                 )
             )
@@ -376,8 +376,8 @@ class Session:
             segment.start_ms,
             segment.end_ms,
             pending.heard.text,
-            session=self._seat.session,
-            room_start_ms=self._seat.room_ms(segment.start_ms),
+            session=self._context.session,
+            room_start_ms=self._context.room_ms(segment.start_ms),
             face=seen.face,
             scene=seen.scene,
         )
@@ -407,7 +407,7 @@ class Session:
 
     def _not_read(self, key: UtteranceKey, error: Exception) -> None:
         session, utterance = key
-        self._absences.note("text.failed", error, utterance if session == self._seat.session else None)
+        self._absences.note("text.failed", error, utterance if session == self._context.session else None)
 
     def _keep(self, pending: _Pending) -> None:
         self._tell_doubt(pending)

@@ -140,18 +140,18 @@ class TranscriberSettings(Section):
 
 
 class VisionSettings(Section):
-    """Faces in the pictures."""
+    """Faces in the frames."""
 
-    max_fps: float = Field(5.0, gt=0, le=60, description="pictures analyzed a second, at most")
+    max_fps: float = Field(5.0, gt=0, le=60, description="frames analyzed a second, at most")
     processor_share: float = Field(0.4, gt=0, le=1, description="share of the time the faces may take, live")
-    deadline_ms: Milliseconds = Field(500, ge=1, description="a picture that waits for longer is dropped, live")
-    detect_every: int = Field(3, ge=1, le=60, description="search one of so many pictures, follow faces in the others")
-    min_face: int = Field(FaceSettings.min_face, ge=20, description="smallest face in pixels of the analyzed picture")
+    deadline_ms: Milliseconds = Field(500, ge=1, description="a frame that waits for longer is dropped, live")
+    detect_every: int = Field(3, ge=1, le=60, description="search one of so many frames, follow faces in the others")
+    min_face: int = Field(FaceSettings.min_face, ge=20, description="smallest face in pixels of the analyzed frame")
     detection_width: int = Field(
-        FaceSettings.width, ge=160, description="pictures are shrunk to this width before detection"
+        FaceSettings.width, ge=160, description="frames are shrunk to this width before detection"
     )
     min_confidence: float = Field(FaceSettings.min_confidence, gt=0, lt=1, description="surer than this is a face")
-    max_faces: int = Field(FaceSettings.max_faces, ge=1, le=64, description="faces of one picture, the largest first")
+    max_faces: int = Field(FaceSettings.max_faces, ge=1, le=64, description="faces of one frame, the largest first")
 
 
 class DialogSettings(Section):
@@ -201,7 +201,7 @@ class ServerSettings(Section):
     watcher_patience_s: float = Field(10.0, gt=0, description="a watcher full for longer is closed")
     max_message_bytes: int = Field(4_000_000, ge=64_000, description="a larger message closes its connection")
     record: Path | None = Field(None, description="folder in which all sessions are recorded; none: nothing is")
-    preview_fps: float = Field(8.0, ge=0, le=30, description="pictures of local sources sent to watchers; 0: none")
+    preview_fps: float = Field(8.0, ge=0, le=30, description="frames of local sources sent to watchers; 0: none")
     token: SecretStr | None = Field(None, description="what clients must know; better in token_file or M2FNET_TOKEN")
     token_file: Path | None = Field(None, description="a file with the token and nothing else")
     auth_timeout_s: float = Field(5.0, gt=0, le=60, description="a WebSocket without the token by then is closed")
@@ -222,9 +222,7 @@ class ServerSettings(Section):
     max_rate: float = Field(1.2, ge=1, le=100, description="sound may come so much faster than it is spoken")
     rate_burst_s: float = Field(30.0, ge=1, le=600, description="sound that may come at once after a stalled network")
     rate_patience_s: float = Field(10.0, gt=0, description="a client too fast for longer is closed")
-    max_pictures_per_s: float = Field(
-        30.0, ge=1, le=240, description="pictures a second of one client; more are dropped"
-    )
+    max_frames_per_s: float = Field(30.0, ge=1, le=240, description="frames a second of one client; more are dropped")
     idle_timeout_s: float = Field(300.0, ge=0, description="a client without media for longer is closed; 0: never")
     ping_interval_s: float = Field(20.0, gt=0, le=600, description="how often connections are asked whether they live")
     ping_timeout_s: float = Field(20.0, gt=0, le=600, description="one that doesn't answer for longer is closed")

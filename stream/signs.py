@@ -46,7 +46,7 @@ class Grin:
 Shape = Line | Arc | Dot | Grin
 
 
-def _eyes(height: float = 0.3, y: float = -0.25) -> tuple[Shape, ...]:
+def _video(height: float = 0.3, y: float = -0.25) -> tuple[Shape, ...]:
     return tuple(Dot((x - 0.12, y - height / 2, x + 0.12, y + height / 2)) for x in (-0.36, 0.36))
 
 
@@ -55,14 +55,14 @@ def _brows(inner: float, outer: float) -> tuple[Shape, ...]:
 
 
 SIGNS: Final[dict[str, tuple[Shape, ...]]] = {
-    "neutral": (*_eyes(), Line(((-0.42, 0.4), (0.42, 0.4)))),
-    "surprise": (*_eyes(), *_brows(-0.62, -0.56), Dot((-0.24, 0.14, 0.24, 0.74))),
+    "neutral": (*_video(), Line(((-0.42, 0.4), (0.42, 0.4)))),
+    "surprise": (*_video(), *_brows(-0.62, -0.56), Dot((-0.24, 0.14, 0.24, 0.74))),
     "fear": (
-        *_eyes(0.42, -0.16),
+        *_video(0.42, -0.16),
         *_brows(-0.66, -0.44),
         Line(((-0.48, 0.5), (-0.24, 0.36), (0.0, 0.5), (0.24, 0.36), (0.48, 0.5))),
     ),
-    "sadness": (*_eyes(), Arc((-0.44, 0.3, 0.44, 1.0), 200, 340), Dot((0.3, 0.02, 0.52, 0.36))),
+    "sadness": (*_video(), Arc((-0.44, 0.3, 0.44, 1.0), 200, 340), Dot((0.3, 0.02, 0.52, 0.36))),
     "joy": (
         *(Arc((x - 0.2, -0.42, x + 0.2, 0.0), 190, 350) for x in (-0.36, 0.36)),
         Grin((-0.56, -0.3, 0.56, 0.72)),
@@ -72,5 +72,5 @@ SIGNS: Final[dict[str, tuple[Shape, ...]]] = {
         Arc((-0.44, 0.22, 0.44, 0.8), 200, 340),
         Dot((0.04, 0.36, 0.34, 0.78)),
     ),
-    "anger": (*_eyes(0.26, -0.12), *_brows(-0.26, -0.6), Arc((-0.44, 0.3, 0.44, 0.9), 200, 340)),
+    "anger": (*_video(0.26, -0.12), *_brows(-0.26, -0.6), Arc((-0.44, 0.3, 0.44, 0.9), 200, 340)),
 }

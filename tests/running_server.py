@@ -28,11 +28,11 @@ from serving import run as server_run
 from serving.live import LiveServer, Plan
 from serving.sessions.registry import MakeSession
 from stream import events
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, encode_media, subprotocols
-from stream.recording.record import Recorder
+from stream.recording.record import Recorder, SessionRecord
 from stream.settings import ServerSettings, Settings
 from stream.speech.transcriber import AsrFigures
 
@@ -76,19 +76,21 @@ class Names:
 class EverySound:
     """A session for which each chunk of sound is an utterance; what the server does with it is what is tested."""
 
-    def __init__(self, settings: Settings, emit: Emit, speaker: str, seat: Seat) -> None:
-        self.settings, self.emit, self.speaker, self.seat = settings, emit, speaker, seat
-        self.sounds = self.pictures = 0
+    def __init__(
+        self, settings: Settings, emit: Emit, speaker: str, context: SessionContext, _: SessionRecord | None = None
+    ) -> None:
+        self.settings, self.emit, self.speaker, self.context = settings, emit, speaker, context
+        self.sounds = self.frames = 0
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
         if isinstance(media, VideoFrame):
-            self.pictures += 1
+            self.frames += 1
             height, width = media.image.shape[:2]
             self.emit(events.Faces(time_ms=int(media.time_ms), width=width, height=height, faces=[]))
             return
         self.sounds += 1
         start, end = int(media.time_ms), int(media.end_ms)
-        placed = round(self.seat.room_ms(start))
+        placed = round(self.context.room_ms(start))
         self.emit(
             events.TranscriptPartial(
                 utterance=self.sounds, speaker=self.speaker, start_ms=start, room_start_ms=placed, text="so"
@@ -104,7 +106,7 @@ class EverySound:
             speaker=self.speaker,
             start_ms=start_ms,
             end_ms=end_ms,
-            room_start_ms=round(self.seat.room_ms(start_ms)),
+            room_start_ms=round(self.context.room_ms(start_ms)),
             text="so it is",
             label="joy",
             probabilities={"neutral": 0.25, "joy": 0.75},
@@ -117,7 +119,7 @@ class EverySound:
 
     @property
     def totals(self) -> Totals:
-        return Totals(utterances=self.sounds, audio_chunks=self.sounds, video_frames=self.pictures)
+        return Totals(utterances=self.sounds, audio_chunks=self.sounds, video_frames=self.frames)
 
     def finish(self) -> Totals:
         return self.totals
@@ -234,7 +236,7 @@ def chunk_of(time_ms: float) -> AudioChunk:
     return AudioChunk(time_ms, np.zeros(1_600, np.float32))
 
 
-def picture(time_ms: int = 0) -> bytes:
+def frame(time_ms: int = 0) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(file, "JPEG")
     return encode_media(MediaMessage(MediaKind.JPEG, time_ms, file.getvalue()))

@@ -13,7 +13,8 @@ from pydantic import BaseModel, TypeAdapter
 from running_server import running, tone
 
 from serving.http import tokens
-from serving.rooms.rooms import TOLD_MS, broadcast, clock_offset, history, watcher_queue
+from serving.rooms import broadcast, clock_offset, history, watcher_queue
+from serving.rooms.rooms import TOLD_MS
 from serving.sessions import limits
 from serving.sessions.connections import CLOSE_CODES
 from stream import events, jpeg, protocol
@@ -88,12 +89,12 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"({server.max_message_bytes // 1_000_000} MB unless set)",
         f"({server.auth_timeout_s:.0f} s unless set)",
         f"sound {server.max_rate} times as fast as it is spoken, and {server.rate_burst_s:.0f} s of it at once",
-        f"{server.max_pictures_per_s:.0f} pictures a second",
-        f"pictures a second, {server.max_pictures_per_s * limits.PICTURES_BURST_S:.0f} at once",
+        f"{server.max_frames_per_s:.0f} frames a second",
+        f"frames a second, {server.max_frames_per_s * limits.FRAMES_BURST_S:.0f} at once",
         f"{limits.MESSAGES_PER_S:.0f} messages a second that are no media, {limits.MESSAGES_BURST:.0f} at once",
         f"{server.rate_patience_s:.0f} s of any of these three, without {limits.CALM_S:.0f} s of calm",
         f"at least {limits.SHORTEST_SOUND_MS:.0f} ms",
-        f"{jpeg.MAX_PIXELS // 1_000_000} million pixels a picture; {jpeg.MAX_DECODED // 1_000_000} million",
+        f"{jpeg.MAX_PIXELS // 1_000_000} million pixels a frame; {jpeg.MAX_DECODED // 1_000_000} million",
         f"{server.idle_timeout_s:.0f} s without media | warning `media.idle` after {limits.WARN_AT:.0%}",
         f"a ping each {server.ping_interval_s:.0f} s, {server.ping_timeout_s:.0f} s for its answer",
         f"{server.handshake_timeout_s:.0f} s for TLS",
@@ -103,7 +104,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"{server.max_rooms}, {server.max_participants} a room",
         f"by {tokens.FIRST_DELAY_S} s and, when there were more in the last minute",
         f"by up to {tokens.LONGEST_DELAY_S:.0f} s",
-        f"at most {waiting[MediaKind.JPEG]} pictures and {waiting[MediaKind.PCM_S16]} pieces of sound",
+        f"at most {waiting[MediaKind.JPEG]} frames and {waiting[MediaKind.PCM_S16]} pieces of sound",
         f"(default `{server.host}:{server.port}`)",
     ):
         assert number in DOCUMENT

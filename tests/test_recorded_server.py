@@ -21,7 +21,7 @@ from stream.settings import RuntimeSettings, ServerSettings, Settings
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "demo" / "clip.mp4"
 TALK = ROOT / "tests" / "fixtures" / "speech" / "two_speakers.opus"
-APART_S = 1.0  # sound and pictures of one time may come so far from each other
+APART_S = 1.0  # sound and frames of one time may come so far from each other
 
 pytestmark = pytest.mark.slow
 

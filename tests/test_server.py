@@ -15,9 +15,9 @@ from running_server import (
     closing,
     control,
     event,
+    frame,
     get,
     kinds,
-    picture,
     running,
     sound,
     tone,
@@ -30,10 +30,11 @@ from serving import run as server_run
 from serving.http import pages
 from serving.live import Plan
 from stream import events
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.events import Totals
 from stream.media import AudioChunk, VideoFrame
 from stream.protocol import MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, decode_media, encode_media
+from stream.recording.record import SessionRecord
 from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source
 from stream.sources.open import device, open_local, open_source
@@ -212,7 +213,7 @@ class TestStream:
             updated = await event(client)
             assert (updated["speaker"], updated["settings"]["language"]) == ("Ann", "en")
             await client.send(sound())
-            await client.send(picture())
+            await client.send(frame())
             emotion = (await until(client, "faces"))[1]
             assert (emotion["speaker"], emotion["start_ms"], emotion["end_ms"]) == ("Ann", 0, 1000)
             await client.send(control("session.close"))
@@ -269,12 +270,12 @@ class TestStream:
             assert (got[-2]["code"], got[-2]["fatal"]) == ("errors.too_many", True)
             assert (got[-1]["reason"], code) == ("errors", 1008)
 
-    async def test_a_picture_that_is_none_is_a_warning(self) -> None:
+    async def test_a_frame_that_is_none_is_a_warning(self) -> None:
         async with running() as run:
             client = await run.open()
-            await client.send(encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff no picture")))
-            assert (await until(client, "warning"))[-1]["code"] == "remote.bad_picture"
-            await client.send(picture(40))
+            await client.send(encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff no frame")))
+            assert (await until(client, "warning"))[-1]["code"] == "remote.bad_frame"
+            await client.send(frame(40))
             assert (await until(client, "faces"))[-1]["width"] == 64
 
     async def test_the_client_gets_only_what_it_wants(self) -> None:
@@ -282,7 +283,7 @@ class TestStream:
             client = await run.open()
             settings = {"partial_transcripts": False, "faces": False}
             await client.send(control("session.update", settings=settings))
-            await client.send(picture())
+            await client.send(frame())
             await client.send(sound())
             await client.send(control("session.close"))
             got, _, _ = await closing(client)
@@ -306,8 +307,10 @@ class TestStream:
             assert (await until(watcher, "session.closed"))[-1]["reason"] == "too_large"
 
     async def test_a_session_that_breaks_ends_alone(self) -> None:
-        def make(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> EverySound:
-            return (Broken if speaker == "Unlucky" else EverySound)(settings, emit, speaker, seat)
+        def make(
+            settings: Settings, emit: Emit, speaker: str, context: SessionContext, _: SessionRecord | None = None
+        ) -> EverySound:
+            return (Broken if speaker == "Unlucky" else EverySound)(settings, emit, speaker, context)
 
         async with running(make) as run:  # type: ignore[arg-type] # as above
             unlucky, other = await run.open(), await run.open()
@@ -478,8 +481,10 @@ class TestStop:
             Stubborn.released.set()
 
     async def test_a_session_that_hangs_keeps_nobody_waiting_and_watchers_are_told(self) -> None:
-        def hangs_if_ann(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> EverySound:
-            return (Stubborn if speaker == "Ann" else EverySound)(settings, emit, speaker, seat)
+        def hangs_if_ann(
+            settings: Settings, emit: Emit, speaker: str, context: SessionContext, _: SessionRecord | None = None
+        ) -> EverySound:
+            return (Stubborn if speaker == "Ann" else EverySound)(settings, emit, speaker, context)
 
         Stubborn.released.clear()
         try:
@@ -553,7 +558,7 @@ def wav(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """Return a second of 1280 x 720 pictures with sound."""
+    """Return a second of 1280 x 720 frames with sound."""
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as file:
         video = file.add_stream("mpeg4", rate=10)
@@ -585,7 +590,7 @@ class TestLocalSources:
                 message for message in got if message["type"] == "emotion"
             ]
 
-    async def test_pictures_and_sound_are_shown_to_who_asks(self, clip: Path) -> None:
+    async def test_frames_and_sound_are_shown_to_who_asks(self, clip: Path) -> None:
         plan = Plan(local(clip), wait_for_watcher=True)
         async with running(plan=plan) as run:
             watcher = await run.open("/v1/events?media=video,audio")

@@ -107,7 +107,7 @@ async def test_the_log_holds_neither_who_speaks_nor_what_is_said(form: str) -> N
         async with connect(f"ws://{address}{path}") as client:
             for message in [
                 *sentence(),
-                encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff no picture")),
+                encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff no frame")),
                 b"garbage",
             ]:
                 await client.send(message)
@@ -122,7 +122,7 @@ async def test_the_log_holds_neither_who_speaks_nor_what_is_said(form: str) -> N
     whole = "\n".join(log).lower()
     words = {word.strip(".,!?'") for word in said.lower().split()}
     assert "session 1" in whole
-    assert "remote.bad_picture" in whole
+    assert "remote.bad_frame" in whole
     for secret in ("ana", "secret", "sales", "abc", said.lower()):
         assert not re.search(rf"\b{re.escape(secret)}\b", whole), secret
     assert len([word for word in words if len(word) > 3 and re.search(rf"\b{re.escape(word)}\b", whole)]) <= 1

@@ -1,4 +1,4 @@
-"""The signs of the emotions: one definition for pictures, pages and reports, and nothing that needs a font of emoji."""
+"""The signs of the emotions: one definition for frames, pages and reports, and nothing that needs a font of emoji."""
 
 import html
 import re

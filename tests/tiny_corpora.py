@@ -24,7 +24,7 @@ CLIP = Path(__file__).resolve().parent.parent / "demo" / "clip.mp4"
 WIDTH, HEIGHT = 320, 180
 FPS = Fraction(25, 2)
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 Said = tuple[str, str, str]
 """Speaker, words and label."""
 
@@ -101,14 +101,14 @@ def tiny_meld(root: Path) -> Path:
 
 
 def tiny_iemocap(root: Path) -> Path:
-    """Write the official release layout of IEMOCAP into ``root`` and return it; each half of the picture has a face."""
+    """Write the official release layout of IEMOCAP into ``root`` and return it; each half of the image has a face."""
     passages = _passages()
     for dialog, turns in IEMOCAP.items():
         session = root / f"Session{dialog[4]}"
         sounds = session / "sentences" / "wav" / dialog
         texts, ratings = session / "dialog" / "transcriptions", session / "dialog" / "EmoEvaluation"
-        pictures = session / "dialog" / "avi" / "DivX"
-        for folder in (sounds, texts, ratings, pictures):
+        images = session / "dialog" / "avi" / "DivX"
+        for folder in (sounds, texts, ratings, images):
             folder.mkdir(parents=True, exist_ok=True)
         said, rated, shown, heard = [], ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"], [], []
         at = 0.0
@@ -118,13 +118,13 @@ def tiny_iemocap(root: Path) -> Path:
             said.append(f"{name} [{at:08.4f}-{at + seconds:08.4f}]: {words}")
             rated.append(f"[{at:.4f} - {at + seconds:.4f}]\t{name}\t{emotion}\t[2.5000, 2.5000, 2.5000]")
             rated.append("C-E1:\tNeutral;\t()\nA-E1:\tval 3; act 3; dom  3;\t()\n")
-            shown += [_two_halves(picture) for picture in _pictures(start, seconds)]
+            shown += [_two_halves(image) for image in _images(start, seconds)]
             heard.append(_sound(start, seconds))
             _write_wav(sounds / f"{name}.wav", heard[-1])
             at += seconds
         (texts / f"{dialog}.txt").write_text("\n".join(said) + "\n", encoding="utf-8")
         (ratings / f"{dialog}.txt").write_text("\n".join(rated) + "\n", encoding="utf-8")
-        _write_video(pictures / f"{dialog}.avi", shown, np.concatenate(heard), "mpeg4", "pcm_s16le")
+        _write_video(images / f"{dialog}.avi", shown, np.concatenate(heard), "mpeg4", "pcm_s16le")
     return root
 
 
@@ -149,7 +149,7 @@ def tiny_csv(root: Path) -> Path:
 
 def write_clip(path: Path, start: float, seconds: float) -> None:
     """Write a piece of the demo clip, small, as MELD's files are: H.264 and AAC."""
-    _write_video(path, list(_pictures(start, seconds)), _sound(start, seconds), "libx264", "aac")
+    _write_video(path, list(_images(start, seconds)), _sound(start, seconds), "libx264", "aac")
 
 
 def _passages() -> Iterator[tuple[float, float]]:
@@ -159,7 +159,7 @@ def _passages() -> Iterator[tuple[float, float]]:
 
 
 @cache
-def _all_pictures() -> tuple[Picture, ...]:
+def _all_images() -> tuple[Image, ...]:
     with av.open(str(CLIP)) as container:
         every_other = (frame for index, frame in enumerate(container.decode(video=0)) if index % 2 == 0)
         return tuple(
@@ -173,31 +173,31 @@ def _all_sound() -> Samples:
     return read_sound(CLIP)
 
 
-def _pictures(start: float, seconds: float) -> tuple[Picture, ...]:
-    return _all_pictures()[int(start * FPS) : int((start + seconds) * FPS)]
+def _images(start: float, seconds: float) -> tuple[Image, ...]:
+    return _all_images()[int(start * FPS) : int((start + seconds) * FPS)]
 
 
 def _sound(start: float, seconds: float) -> Samples:
     return _all_sound()[int(start * SAMPLE_RATE) : int((start + seconds) * SAMPLE_RATE)]
 
 
-def _two_halves(picture: Picture) -> Picture:
-    """Return the part of the picture where the face is, behind its mirror image, ``(180, 400, 3)``."""
-    face = picture[:, 100:300]
+def _two_halves(image: Image) -> Image:
+    """Return the part of the image where the face is, behind its mirror image, ``(180, 400, 3)``."""
+    face = image[:, 100:300]
     return np.concatenate([face[:, ::-1], face], axis=1)
 
 
-def _write_video(path: Path, pictures: Sequence[Picture], sound: Samples, video_codec: str, sound_codec: str) -> None:
+def _write_video(path: Path, images: Sequence[Image], sound: Samples, video_codec: str, sound_codec: str) -> None:
     with av.open(str(path), "w") as container:
         video = container.add_stream(video_codec, rate=FPS)
-        video.height, video.width = pictures[0].shape[:2]
+        video.height, video.width = images[0].shape[:2]
         video.pix_fmt = "yuv420p"
         video.bit_rate = 600_000
         if video_codec == "libx264":
             video.options = {"preset": "ultrafast"}
         audio = container.add_stream(sound_codec, rate=SAMPLE_RATE, layout="mono")
-        for picture in pictures:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in images:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(video.encode(None))
         for start in range(0, len(sound), SAMPLE_RATE // 4):
             pcm = _pcm(sound[start : start + SAMPLE_RATE // 4])

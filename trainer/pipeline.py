@@ -53,7 +53,7 @@ from trainer.stages.scene import SceneStage
 from trainer.stages.text import TextStage
 from trainer.training_card import training_card
 
-_PARTS: Final[dict[Modality, Part]] = {"audio": "sound", "face": "pictures", "scene": "pictures"}
+_PARTS: Final[dict[Modality, Part]] = {"audio": "sound", "face": "images", "scene": "images"}
 _log: Final = logging.getLogger(__name__)
 
 
@@ -175,14 +175,14 @@ class ConversationTraining:
         """Return the trained scene stage.
 
         Raises:
-            PipelineError: the conversations have no pictures.
+            PipelineError: the conversations have no images.
         """
         section, features = self.config.scene, self.config.features
         with main_first():
             train, dev = (
                 conversation_scenes(split, section.frames, self.cache, features) for split in (self.train, self.dev)
             )
-        _check_some(train.labels, dev.labels, "scene", "the conversations have no pictures")
+        _check_some(train.labels, dev.labels, "scene", "the conversations have no images")
         stage = SceneStage(train, dev, section)
         self._fit(stage, [_sizes(scenes.labels, list(scenes.pixels.shape)) for scenes in (train, dev)])
         return stage

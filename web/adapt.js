@@ -1,4 +1,4 @@
-/** When the next picture is sent, how large and how good: as much as the network takes. Pure: times and bytes in. */
+/** When the next frame is sent, how large and how good: as much as the network takes. Pure: times and bytes in. */
 
 import { IDLE_BYTES } from "./client.js";
 
@@ -12,8 +12,8 @@ export const LEVELS = Object.freeze([
   { width: 320, quality: 0.4, perSecond: 1 },
 ]);
 
-const EARLY_MS = 31; // half the time between two of the camera's pictures: nearer than the next one
-const MOST_STRAIN = 3; // pictures in a row that found the one before still on its way
+const EARLY_MS = 31; // half the time between two of the camera's frames: nearer than the next one
+const MOST_STRAIN = 3; // frames in a row that found the one before still on its way
 const FIRST_HOLD_MS = 5_000; // calm for so long, the next better level is tried
 const LONGEST_HOLD_MS = 60_000;
 
@@ -21,15 +21,15 @@ const LONGEST_HOLD_MS = 60_000;
 export const START = Object.freeze({ level: 0, strain: 0, dueMs: 0, sinceMs: 0, holdMs: FIRST_HOLD_MS });
 
 /**
- * Return `{ state, picture }` at `nowMs` with `waitingBytes` still in the socket: `picture` is the level to send one
+ * Return `{ state, frame }` at `nowMs` with `waitingBytes` still in the socket: `frame` is the level to send one
  * at, or null for none now. A level that was tried in vain is tried again after twice the time.
  */
-export function nextPicture(state, { nowMs, waitingBytes }) {
-  if (nowMs < state.dueMs - EARLY_MS) return { state, picture: null };
+export function nextFrame(state, { nowMs, waitingBytes }) {
+  if (nowMs < state.dueMs - EARLY_MS) return { state, frame: null };
   const dueMs = nowMs + 1000 / LEVELS[state.level].perSecond;
-  if (waitingBytes > IDLE_BYTES) return { state: strained({ ...state, dueMs }, nowMs), picture: null };
+  if (waitingBytes > IDLE_BYTES) return { state: strained({ ...state, dueMs }, nowMs), frame: null };
   const calm = eased({ ...state, dueMs, strain: Math.max(0, state.strain - 1) }, nowMs);
-  return { state: calm, picture: LEVELS[calm.level] };
+  return { state: calm, frame: LEVELS[calm.level] };
 }
 
 function strained(state, nowMs) {

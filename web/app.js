@@ -76,16 +76,16 @@ function placeholderText() {
   return "No picture: sound only";
 }
 
-function totalsText({ utterances, dropped_video_frames: pictures, dropped_audio_chunks: sounds, skipped_partials: partials }) {
-  return `${utterances} utterances; server dropped ${pictures} pictures, ${sounds} sounds, ${partials} partial transcripts`;
+function totalsText({ utterances, dropped_video_frames: frames, dropped_audio_chunks: sounds, skipped_partials: partials }) {
+  return `${utterances} utterances; server dropped ${frames} frames, ${sounds} sounds, ${partials} partial transcripts`;
 }
 
 function showCounts() {
   const parts = [];
   const counts = own.counts;
   if (counts) {
-    parts.push(`sent ${counts.sent.pictures} pictures, ${counts.sent.audio} sounds`);
-    parts.push(`dropped ${counts.dropped.pictures} pictures, ${counts.dropped.audio} sounds`);
+    parts.push(`sent ${counts.sent.frames} frames, ${counts.sent.audio} sounds`);
+    parts.push(`dropped ${counts.dropped.frames} frames, ${counts.dropped.audio} sounds`);
   }
   if (decoder.skipped > 0) parts.push(`${decoder.skipped} previews not shown`);
   if (selected?.totals) parts.push(totalsText(selected.totals));
@@ -147,17 +147,17 @@ function takeSound(media) {
   player.play(samples, media.timeMs - stage.mediaNow());
 }
 
-async function takePicture({ timeMs, payload }) {
+async function takeFrame({ timeMs, payload }) {
   const session = selected;
   const bitmap = await decoder.decode(payload);
-  if (session === selected && bitmap) stage.addPicture(timeMs, bitmap);
+  if (session === selected && bitmap) stage.addFrame(timeMs, bitmap);
   else bitmap?.close();
 }
 
 function takeMedia(media) {
   if (selected === null || store.byNumber(media.number) !== selected || own.tells(selected.id)) return;
   advance(media.timeMs);
-  if (media.kind === Kind.JPEG) takePicture(media);
+  if (media.kind === Kind.JPEG) takeFrame(media);
   else takeSound(media);
 }
 
@@ -196,13 +196,13 @@ own.addEventListener("level", ({ detail: { timeMs, value } }) => {
   advance(timeMs);
   stage.level(value);
 });
-own.addEventListener("picture", ({ detail: { timeMs, bitmap } }) => {
+own.addEventListener("frame", ({ detail: { timeMs, bitmap } }) => {
   if (selected?.id !== own.id) {
     bitmap.close();
     return;
   }
   advance(timeMs);
-  stage.addPicture(timeMs, bitmap);
+  stage.addFrame(timeMs, bitmap);
 });
 
 // --- controls

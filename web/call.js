@@ -108,7 +108,7 @@ async function takeMedia({ kind, number, timeMs, payload }) {
   if (kind !== Kind.JPEG || name === undefined || name === ownName) return;
   const bitmap = await decoder.decode(payload);
   const stage = tiles.stage(name);
-  if (bitmap && stage) stage.addPicture(timeMs, bitmap);
+  if (bitmap && stage) stage.addFrame(timeMs, bitmap);
   else bitmap?.close();
 }
 
@@ -211,9 +211,9 @@ own.addEventListener("notice", ({ detail }) => {
   else lobby.open(detail);
 });
 own.addEventListener("level", ({ detail: { value } }) => tiles.stage(ownName)?.level(value));
-own.addEventListener("picture", ({ detail: { timeMs, bitmap } }) => {
+own.addEventListener("frame", ({ detail: { timeMs, bitmap } }) => {
   const stage = tiles.stage(ownName);
-  if (stage) stage.addPicture(timeMs, bitmap);
+  if (stage) stage.addFrame(timeMs, bitmap);
   else bitmap.close();
 });
 

@@ -1,11 +1,11 @@
-/** The browser's own camera and microphone as 16 kHz sound and JPEG pictures, timed on one clock. */
+/** The browser's own camera and microphone as 16 kHz sound and JPEG frames, timed on one clock. */
 
 import { element } from "./dom.js";
 import { within } from "./patience.js";
 import { TARGET_RATE } from "./resampler.js";
 
 const WIDTH = 640;
-const PICTURE_MS = 62; // own pictures shown
+const FRAME_MS = 62; // own frames shown
 const GAP_MS = 250; // sound later than this, for a second on end, has lost samples (the computer slept)
 const LATE_CHUNKS = 10;
 const OPEN_MS = 10_000; // for each step of opening that waits for no answer of the user
@@ -86,7 +86,7 @@ export async function openDevices(wanted, signal = null) {
   throw new CaptureError(describeFailure(failure));
 }
 
-/** Return the picture of `canvas` at most `width` pixels wide. */
+/** Return the frame of `canvas` at most `width` pixels wide. */
 function smaller(canvas, width) {
   if (canvas.width <= width) return canvas;
   const small = element("canvas", { width, height: Math.round((canvas.height * width) / canvas.width) });
@@ -126,9 +126,9 @@ export function loudness(samples) {
 
 /**
  * Runs the opened devices. Media flows after `begin`, which starts the clock at 0, and may be called again.
- * `onAudio(timeMs, Int16Array)`, `onJpeg(timeMs, ArrayBuffer)` are to be sent; `onPicture(timeMs, ImageBitmap)` is
- * for the own view; `onEnded(kind)` tells that a device went away. `nextPicture(nowMs)` is asked for `{ width,
- * quality }` of the picture to send now, or null for none. docs/clients.md tells what the browsers differ in.
+ * `onAudio(timeMs, Int16Array)`, `onJpeg(timeMs, ArrayBuffer)` are to be sent; `onFrame(timeMs, ImageBitmap)` is
+ * for the own view; `onEnded(kind)` tells that a device went away. `nextFrame(nowMs)` is asked for `{ width,
+ * quality }` of the frame to send now, or null for none. docs/clients.md tells what the browsers differ in.
  */
 export class Capture {
   #stream;
@@ -157,7 +157,7 @@ export class Capture {
     return this.#stream.getAudioTracks().length > 0;
   }
 
-  /** Send no pictures, or silence in the place of sound, while `held`: silence ends what was being said. */
+  /** Send no frames, or silence in the place of sound, while `held`: silence ends what was being said. */
   hold(kind, held) {
     if (kind === "video") this.#dark = held;
     for (const track of this.#stream.getTracks()) if (track.kind === kind) track.enabled = !held;
@@ -205,11 +205,11 @@ export class Capture {
     const canvas = element("canvas");
     // A timer, not requestVideoFrameCallback, which stops in a tab that is not in front. There a timer comes once a
     // second or less: the microphone's messages, which are never held back, then take its place.
-    this.#tick = () => this.#takePicture(canvas);
-    this.#timer = setInterval(this.#tick, PICTURE_MS);
+    this.#tick = () => this.#takeFrame(canvas);
+    this.#timer = setInterval(this.#tick, FRAME_MS);
   }
 
-  #takePicture(canvas) {
+  #takeFrame(canvas) {
     const { videoWidth, videoHeight } = this.#video;
     if (this.#startedAt === null || videoWidth === 0 || this.#dark) return;
     const timeMs = performance.now() - this.#startedAt;
@@ -217,9 +217,9 @@ export class Capture {
     canvas.width = Math.round(videoWidth * scale);
     canvas.height = Math.round(videoHeight * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-    createImageBitmap(canvas).then((bitmap) => this.#handlers.onPicture(timeMs, bitmap));
-    if (this.#encoding) return; // the machine is behind: the next picture will do
-    const wanted = this.#handlers.nextPicture(performance.now());
+    createImageBitmap(canvas).then((bitmap) => this.#handlers.onFrame(timeMs, bitmap));
+    if (this.#encoding) return; // the machine is behind: the next frame will do
+    const wanted = this.#handlers.nextFrame(performance.now());
     if (wanted) this.#encode(smaller(canvas, wanted.width), timeMs, wanted.quality);
   }
 

@@ -241,14 +241,14 @@ export class LiveClient extends EventTarget {
   );
   readonly state: StateName;
   readonly session: string;
-  readonly sent: { audio: number; pictures: number };
-  readonly dropped: { audio: number; pictures: number };
+  readonly sent: { audio: number; frames: number };
+  readonly dropped: { audio: number; frames: number };
   readonly waitingBytes: number;
   connect(): void;
   close(reason?: string): void;
   finish(): Promise<void>;
   sendAudio(timeMs: number, samples: Int16Array | Float32Array): boolean;
-  sendPicture(timeMs: number, jpeg: ArrayBuffer | ArrayBufferView): boolean;
+  sendFrame(timeMs: number, jpeg: ArrayBuffer | ArrayBufferView): boolean;
   addEventListener<K extends keyof ClientEvents>(
     type: K,
     listener: (event: CustomEvent<ClientEvents[K]>) => void,

@@ -9,7 +9,7 @@
  *   client.addEventListener("state", ({ detail }) => console.log(detail.state, detail.reason));
  *   client.connect();
  *   client.sendAudio(timeMs, int16Samples);   // 16 kHz mono, media time of the first sample
- *   client.sendPicture(timeMs, jpegBytes);    // the same clock
+ *   client.sendFrame(timeMs, jpegBytes);    // the same clock
  *   await client.finish();                    // waits for the last emotions, then closes
  *
  * `/v1/stream` takes this client's media; `/v1/events` only watches. A lost connection is opened again with growing
@@ -50,7 +50,7 @@ const REFUSED = new Set([1002, 1003, 1007, 1008]); // asking again would be answ
 const STOPPED = new Set([1001, 1012]); // the server ends, perhaps to begin anew
 
 /**
- * With more than this waiting in the socket (two messages of sound), a picture is still on its way: there is at most
+ * With more than this waiting in the socket (two messages of sound), a frame is still on its way: there is at most
  * one, so that what is seen is never older than the network makes it.
  */
 export const IDLE_BYTES = 8_000;
@@ -196,8 +196,8 @@ export class LiveClient extends EventTarget {
     /** The id of the own session; "" for a watcher, and before the server has told it. */
     this.session = "";
     /** What was thrown away because the network was too slow or the connection lost. */
-    this.dropped = { audio: 0, pictures: 0 };
-    this.sent = { audio: 0, pictures: 0 };
+    this.dropped = { audio: 0, frames: 0 };
+    this.sent = { audio: 0, frames: 0 };
   }
 
   /** How many bytes wait to be sent. */
@@ -238,9 +238,9 @@ export class LiveClient extends EventTarget {
     return this.#sendMedia("audio", WAITING_AUDIO_BYTES, packMedia(kind, timeMs, samples));
   }
 
-  /** Send one JPEG picture, ArrayBuffer or Uint8Array; false when it was dropped (and counted). */
-  sendPicture(timeMs, jpeg) {
-    return this.#sendMedia("pictures", IDLE_BYTES, packMedia(Kind.JPEG, timeMs, jpeg));
+  /** Send one JPEG frame, ArrayBuffer or Uint8Array; false when it was dropped (and counted). */
+  sendFrame(timeMs, jpeg) {
+    return this.#sendMedia("frames", IDLE_BYTES, packMedia(Kind.JPEG, timeMs, jpeg));
   }
 
   get #room() {

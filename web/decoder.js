@@ -1,13 +1,13 @@
-/** Relayed JPEG pictures become bitmaps; when too many wait to be decoded, the newest are left out and counted. */
+/** Relayed JPEG frames become bitmaps; when too many wait to be decoded, the newest are left out and counted. */
 
 const MOST_DECODING = 8;
 
 export class Decoder {
   #decoding = 0;
-  /** How many pictures were not shown. */
+  /** How many frames were not shown. */
   skipped = 0;
 
-  /** Return the picture (ImageBitmap) of `jpeg`, or null when there is no time, nobody looks, or it is none. */
+  /** Return the frame (ImageBitmap) of `jpeg`, or null when there is no time, nobody looks, or it is none. */
   async decode(jpeg) {
     if (document.hidden) return null;
     if (this.#decoding >= MOST_DECODING) {

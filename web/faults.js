@@ -13,7 +13,7 @@ const WORDS = {
   "media.idle": "Nothing was sent for so long that the server let go. Join again; who only wants to see the call can watch it.",
   "rate.exceeded": "This page sent more than a microphone and a camera give. Join again; close other pages that use them.",
   too_large: "This page sent a message that is larger than the server takes. Join again.",
-  "pictures.too_many": "This page sent more pictures than the server takes. Join again.",
+  "frames.too_many": "This page sent more pictures than the server takes. Join again.",
   "messages.too_many": "This page sent more messages than the server takes. Join again.",
   overloaded: "The server has as many people as it can serve, or is stopping. Try again later.",
   "session.closing": "The call was ended already.",

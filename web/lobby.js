@@ -9,7 +9,7 @@ import { Store } from "./store.js";
 const TYPING_MS = 400;
 const KEPT = "m2fnet.join";
 
-/** Watches a room from outside, without its pictures, until `stop`. */
+/** Watches a room from outside, without its frames, until `stop`. */
 class Peek {
   #client = null;
   #store = new Store();

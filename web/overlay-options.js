@@ -80,7 +80,7 @@ function contradictions(options, seen) {
   const found = [];
   if (seen.has("room") && seen.has("session")) found.push('"room" and "session" are both there; leave one.');
   if (options.show.includes("faces") && !seen.has("name") && !seen.has("session"))
-    found.push('"show" has faces, which are drawn over the picture of one participant; say whose with "name" or "session".');
+    found.push('"show" has faces, which are drawn over the frame of one participant; say whose with "name" or "session".');
   return found;
 }
 

@@ -10,7 +10,7 @@ const ROWS = 2;
 const KEPT = 8; // utterances of one session
 const SESSION_LIMIT = 32; // those that have ended fade; more than so many at once are not to be seen
 const OPEN_MS = 20_000; // an utterance of which nothing is heard for so long is no longer shown as going on
-const FACES_MS = 1_500; // faces of an older picture are where they were, not where they are
+const FACES_MS = 1_500; // faces of an older frame are where they were, not where they are
 const LAST_FADE_MS = 8_000; // what stays until the next goes when there can be no next
 const SETTLE_MS = 300; // what comes so soon on a new connection is what has been
 
@@ -63,7 +63,7 @@ export class OverlayState {
     return shown.map((session) => this.#card(session, nowMs)).filter(({ rows }) => rows.length > 0);
   }
 
-  /** Return `{ width, height, faces: [{ id, box, label }] }` of the participant's last picture; null: none, or too old. */
+  /** Return `{ width, height, faces: [{ id, box, label }] }` of the participant's last frame; null: none, or too old. */
   faces(nowMs) {
     const sessions = [...this.#sessions.values()].filter((session) => this.#wanted(session) && session.closedAt === null);
     const seen = sessions.map(({ faces }) => faces).filter((faces) => faces !== null);

@@ -117,7 +117,7 @@ class Cards {
   }
 }
 
-/** The boxes around the faces of one participant, over a picture that fills the page as far as its shape allows. */
+/** The boxes around the faces of one participant, over a frame that fills the page as far as its shape allows. */
 class Faces {
   #root;
   #mirror;
@@ -197,7 +197,7 @@ function run(options) {
   client.connect();
 }
 
-/** What can't be told on the picture, which others see: in OBS it stands where one interacts with the page. */
+/** What can't be told on the frame, which others see: in OBS it stands where one interacts with the page. */
 function titleOf({ state, stopped }) {
   if (state !== State.RECONNECTING) return TITLE;
   return `${TITLE}: ${stopped ? "the server was stopped" : "no answer from the server"}, it is tried again`;

@@ -1,6 +1,6 @@
 /** This browser's own session: its devices, its connection, and what became of both. */
 
-import { START, nextPicture } from "./adapt.js";
+import { START, nextFrame } from "./adapt.js";
 import { Capture, STEPS, loudness, openDevices } from "./capture.js";
 import { LiveClient, State } from "./client.js";
 
@@ -11,9 +11,9 @@ export const Phase = Object.freeze({ OFF: "off", OPENING: "opening", ON: "on", F
 class CalledOffError extends Error {}
 
 /**
- * Starts and stops sending. Dispatches "phase" (`phase`), "event" (the protocol's), "media" (others' pictures, where
- * the address asks for them), "state" (the connection's), "picture" (`timeMs`, `bitmap`), "level" (`timeMs`, `value` 0
- * to 1), "notice" (`kind`, `message`), "step" (in words, what opening waits for; "" for nothing any more). Pictures adapt to the network (adapt.js).
+ * Starts and stops sending. Dispatches "phase" (`phase`), "event" (the protocol's), "media" (others' frames, where
+ * the address asks for them), "state" (the connection's), "frame" (`timeMs`, `bitmap`), "level" (`timeMs`, `value` 0
+ * to 1), "notice" (`kind`, `message`), "step" (in words, what opening waits for; "" for nothing any more). Frames adapt to the network (adapt.js).
  */
 export class OwnSession extends EventTarget {
   #capture = null;
@@ -58,7 +58,7 @@ export class OwnSession extends EventTarget {
     this.#enter(Phase.ON);
   }
 
-  /** Send no pictures ("video"), or silence ("audio"), while `held`. */
+  /** Send no frames ("video"), or silence ("audio"), while `held`. */
   hold(kind, held) {
     this.#capture?.hold(kind, held);
   }
@@ -121,17 +121,17 @@ export class OwnSession extends EventTarget {
         this.#client?.sendAudio(timeMs, samples);
         this.#tell("level", { timeMs, value: loudness(samples) });
       },
-      onJpeg: (timeMs, jpeg) => this.#client?.sendPicture(timeMs, jpeg),
-      onPicture: (timeMs, bitmap) => this.#tell("picture", { timeMs, bitmap }),
-      nextPicture: (nowMs) => this.#nextPicture(nowMs),
+      onJpeg: (timeMs, jpeg) => this.#client?.sendFrame(timeMs, jpeg),
+      onFrame: (timeMs, bitmap) => this.#tell("frame", { timeMs, bitmap }),
+      nextFrame: (nowMs) => this.#nextFrame(nowMs),
       onEnded: (kind) => this.#deviceLost(kind),
     };
   }
 
-  #nextPicture(nowMs) {
-    const { state, picture } = nextPicture(this.#rate, { nowMs, waitingBytes: this.#client?.waitingBytes ?? 0 });
+  #nextFrame(nowMs) {
+    const { state, frame } = nextFrame(this.#rate, { nowMs, waitingBytes: this.#client?.waitingBytes ?? 0 });
     this.#rate = state;
-    return picture;
+    return frame;
   }
 
   #deviceLost(kind) {

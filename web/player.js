@@ -1,4 +1,4 @@
-/** Plays the previews' sound, in step with the picture. */
+/** Plays the previews' sound, in step with the frame. */
 
 import { within } from "./patience.js";
 

@@ -1,5 +1,5 @@
 /**
- * When a picture is shown: late enough that the faces found in it are known, at most a second.
+ * When a frame is shown: late enough that the faces found in it are known, at most a second.
  * Pure: media time and wall clock are arguments, both in milliseconds.
  */
 
@@ -21,7 +21,7 @@ export class PlayoutClock {
     else this.#offset += (offset - this.#offset) * DRIFT;
   }
 
-  /** The faces of the picture of `timeMs` are here: the delay grows at once and shrinks slowly. */
+  /** The faces of the frame of `timeMs` are here: the delay grows at once and shrinks slowly. */
   analyzed(timeMs, wallMs) {
     if (this.#offset === null) return;
     const lag = Math.max(0, Math.min(LONGEST_DELAY_MS, wallMs - timeMs - this.#offset + MARGIN_MS));
@@ -40,14 +40,14 @@ export function lastNotAfter(items, timeMs) {
 }
 
 const HOLD_MS = 600; // how long faces stay when no newer analysis came
-const LATE_MS = 15_000; // and, marked with their age, on a machine that is too slow for its pictures
+const LATE_MS = 15_000; // and, marked with their age, on a machine that is too slow for its frames
 
 const between = (a, b, share) => a.map((value, i) => value + (b[i] - value) * share);
 
 /**
- * Return the faces of the picture of `timeMs`: those found in it, or, for a picture between two analyzed ones, the
+ * Return the faces of the frame of `timeMs`: those found in it, or, for a frame between two analyzed ones, the
  * boxes in between; `analyses` are `faces` events as `{ timeMs, width, height, faces }`, ascending. `lateMs`
- * is how much older the picture is that they were found in, 0 where they fit. Null: unknown.
+ * is how much older the frame is that they were found in, 0 where they fit. Null: unknown.
  */
 export function facesAt(analyses, timeMs) {
   const index = lastNotAfter(analyses, timeMs);

@@ -1,13 +1,13 @@
-/** The session's picture with its faces, or a level meter where there is only sound. */
+/** The session's frame with its faces, or a level meter where there is only sound. */
 
 import { element, percent } from "./dom.js";
 import { emotionClass, likeliest, sign } from "./emotions.js";
 import { PlayoutClock, facesAt, lastNotAfter } from "./playout.js";
 
 const KEPT_MS = 1_300;
-const KEPT_PICTURES = 48;
+const KEPT_FRAMES = 48;
 const KEPT_ANALYSES = 32;
-const STALE_MS = 3_000; // without a picture for so long there is none
+const STALE_MS = 3_000; // without a frame for so long there is none
 const ANNOUNCE_MS = 2_000;
 const LABEL_PX = 28; // what a face's label needs above its box
 
@@ -19,17 +19,17 @@ export class Stage {
   #root;
   #canvas;
   #boxes = new Map(); // elements by face id
-  #pictures = [];
+  #frames = [];
   #analyses = [];
   #clock = new PlayoutClock();
   #shownMs = null;
-  #pictureAt = -Infinity;
+  #frameAt = -Infinity;
   #announcedAt = 0;
   #mirrored = false;
   #title;
   #ticking;
 
-  /** `title` is what screen readers are told the picture is. */
+  /** `title` is what screen readers are told the frame is. */
   constructor(root, { title = "Video" } = {}) {
     this.#root = root;
     this.#title = title;
@@ -49,26 +49,26 @@ export class Stage {
 
   /** Forget what is shown; `mirrored` for one's own camera, as in a looking-glass. */
   clear({ mirrored = false } = {}) {
-    for (const { bitmap } of this.#pictures) bitmap.close();
-    this.#pictures = [];
+    for (const { bitmap } of this.#frames) bitmap.close();
+    this.#frames = [];
     this.#analyses = [];
     this.#clock = new PlayoutClock();
     this.#shownMs = null;
-    this.#pictureAt = -Infinity;
+    this.#frameAt = -Infinity;
     this.#mirrored = mirrored;
     this.#canvas.classList.toggle("mirrored", mirrored);
     this.#drawFaces(null);
     this.level(0);
   }
 
-  /** Take over `bitmap`, the picture of `timeMs`. */
-  addPicture(timeMs, bitmap) {
+  /** Take over `bitmap`, the frame of `timeMs`. */
+  addFrame(timeMs, bitmap) {
     const now = performance.now();
     this.#clock.arrived(timeMs, now);
-    this.#pictureAt = now;
-    this.#pictures.push({ timeMs, bitmap });
-    if (this.#pictures.length > 1 && this.#pictures.at(-2).timeMs > timeMs)
-      this.#pictures.sort((a, b) => a.timeMs - b.timeMs);
+    this.#frameAt = now;
+    this.#frames.push({ timeMs, bitmap });
+    if (this.#frames.length > 1 && this.#frames.at(-2).timeMs > timeMs)
+      this.#frames.sort((a, b) => a.timeMs - b.timeMs);
     this.#evict();
   }
 
@@ -77,7 +77,7 @@ export class Stage {
     this.#clock.analyzed(timeMs, performance.now());
     this.#analyses.push({ timeMs, width, height, faces });
     if (this.#analyses.length > KEPT_ANALYSES) this.#analyses.shift();
-    this.#shownMs = null; // the picture that is shown may be the one they belong to
+    this.#shownMs = null; // the frame that is shown may be the one they belong to
   }
 
   /** Media time of what is to be seen, and heard, now. */
@@ -85,7 +85,7 @@ export class Stage {
     return this.#clock.mediaAt(performance.now());
   }
 
-  /** Sound of `timeMs`, as loud as `value` (0 to 1), has come with the pictures. */
+  /** Sound of `timeMs`, as loud as `value` (0 to 1), has come with the frames. */
   addSound(timeMs, value) {
     this.#clock.arrived(timeMs, performance.now());
     this.level(value);
@@ -97,28 +97,28 @@ export class Stage {
   }
 
   #evict() {
-    const newest = this.#pictures.at(-1).timeMs;
-    while (this.#pictures.length > KEPT_PICTURES || newest - this.#pictures[0].timeMs > KEPT_MS)
-      this.#pictures.shift().bitmap.close();
+    const newest = this.#frames.at(-1).timeMs;
+    while (this.#frames.length > KEPT_FRAMES || newest - this.#frames[0].timeMs > KEPT_MS)
+      this.#frames.shift().bitmap.close();
   }
 
   #tick(now) {
     this.#ticking = requestAnimationFrame((later) => this.#tick(later));
-    const alive = now - this.#pictureAt < STALE_MS;
-    this.#root.classList.toggle("has-picture", alive);
+    const alive = now - this.#frameAt < STALE_MS;
+    this.#root.classList.toggle("has-frame", alive);
     if (!alive) {
       this.#drawFaces(null);
       return;
     }
-    const index = Math.max(0, lastNotAfter(this.#pictures, this.#clock.mediaAt(now)));
-    const { timeMs, bitmap } = this.#pictures[index];
+    const index = Math.max(0, lastNotAfter(this.#frames, this.#clock.mediaAt(now)));
+    const { timeMs, bitmap } = this.#frames[index];
     if (timeMs === this.#shownMs) return;
     this.#shownMs = timeMs;
-    this.#drawPicture(bitmap);
+    this.#drawFrame(bitmap);
     this.#drawFaces(facesAt(this.#analyses, timeMs));
   }
 
-  #drawPicture(bitmap) {
+  #drawFrame(bitmap) {
     if (this.#canvas.width !== bitmap.width || this.#canvas.height !== bitmap.height) {
       this.#canvas.width = bitmap.width;
       this.#canvas.height = bitmap.height;

@@ -1,4 +1,4 @@
-/** Everyone in the room: a tile each, with picture, faces and the emotion of what was said last. */
+/** Everyone in the room: a tile each, with frame, faces and the emotion of what was said last. */
 
 import { element, percent } from "./dom.js";
 import { emotionClass, sign } from "./emotions.js";

@@ -160,7 +160,7 @@ class Runtime:
 
     @property
     def waiting(self) -> dict[Priority, int]:
-        """Return how many requests wait: those of ends of utterances, and those of pictures."""
+        """Return how many requests wait: those of ends of utterances, and those of images."""
         return self._worker.waiting
 
     def text(self, turns: Sequence[Turn], index: int, *, session: str = "") -> "Future[Branch]":
@@ -223,7 +223,7 @@ class Runtime:
         return self._worker.submit(Item("face", {"images": images}, finish, session, "frame", _until(deadline_ms)))
 
     def detection(self, *, session: str = "", deadline_ms: float | None = None) -> DetectionNetworks:
-        """Return the three networks that find faces, each run with what others ask for, as pictures are.
+        """Return the three networks that find faces, each run with what others ask for, as images are.
 
         Calling one waits for its result, and raises DeadlineExceededError where that would come too late.
         """
@@ -241,13 +241,13 @@ class Runtime:
         return {name: partial(run, name) for name in DETECTION}
 
     def scene(
-        self, picture: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
+        self, image: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
     ) -> "Future[Branch | None]":
-        """See a whole picture, ``(height, width, 3)`` RGB; the result is None where the bundle has no scene branch."""
+        """See a whole image, ``(height, width, 3)`` RGB; the result is None where the bundle has no scene branch."""
         if "scene" not in self.modalities:
             return _known(None)
         with torch.inference_mode():
-            images = scene_input(torch.from_numpy(shrink_scene(picture)[None])).numpy()
+            images = scene_input(torch.from_numpy(shrink_scene(image)[None])).numpy()
         temperature = self._config.temperatures.scene
 
         def finish(rows: Outputs) -> Branch:

@@ -3,8 +3,8 @@
 The rules, in their order:
 
 1. A request past its deadline is not computed any more.
-2. Ends of utterances come before pictures (:data:`Priority`), except that a picture that has waited for
-   :data:`FRAME_PATIENCE_MS` counts as urgent, so that no stream of utterances can shut pictures out.
+2. Ends of utterances come before images (:data:`Priority`), except that an image that has waited for
+   :data:`FRAME_PATIENCE_MS` counts as urgent, so that no stream of utterances can shut images out.
 3. Among equally urgent ones the session whose last turn is longest ago comes first, and its oldest request.
    A session that joins, or comes back after nothing of it was waiting, lines up behind those that wait.
 4. What shares a batch with the first (:attr:`Request.group`) and fits beside it goes along, in the same order. It
@@ -63,7 +63,7 @@ class Schedule(Generic[Asked]):
     Args:
         max_rows: of a batch, unless a single request has more.
         window_ms: how long a batch may wait for company; 0 never waits.
-        patience_ms: how long a picture waits before it is as urgent as an utterance.
+        patience_ms: how long an image waits before it is as urgent as an utterance.
     """
 
     def __init__(self, max_rows: int, window_ms: float, patience_ms: float = FRAME_PATIENCE_MS) -> None:

@@ -29,8 +29,8 @@ Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 _log: Final = logging.getLogger(__name__)
 _ROWS: Final[Range] = (1, 1, 16)  # live, nearly everything comes alone
-_CANDIDATES: Final[Range] = (1, 32, 256)  # of faces, in one picture or several
-_PYRAMID: Final[Range] = (12, 96, 1024)  # pixels a side of a shrunk picture
+_CANDIDATES: Final[Range] = (1, 32, 256)  # of faces, in one image or several
+_PYRAMID: Final[Range] = (12, 96, 1024)  # pixels a side of a shrunk image
 _COLUMNS: Final[Mapping[AudioKind, Range]] = {"whisper": (100, 300, 1500), "log-mel": (50, 150, 800)}  # 1, 3, 15 s
 _UTTERANCES: Final[Range] = (1, 16, 64)
 _TYPICAL_TOKENS: Final = 48

@@ -34,13 +34,13 @@ CONTROL_MODELS: Final[tuple[type[BaseModel], ...]] = get_args(get_args(ControlMe
 MEDIA: Final[Mapping[MediaKind, str]] = {
     MediaKind.PCM_S16: "Sound: 16-bit signed integers, little-endian, 16 kHz mono.",
     MediaKind.PCM_F32: "Sound: 32-bit floats in -1…1, little-endian, 16 kHz mono.",
-    MediaKind.JPEG: "A picture.",
+    MediaKind.JPEG: "A frame.",
 }
 HEADER_FIELDS: Final[Mapping[str, str]] = {
     "kind": "what the payload is",
     "version": f"always {MEDIA_VERSION}",
     "number": "from the server: the session's number of session.created; to the server: ignored, send 0",
-    "time": "media time in milliseconds of the first sample, or of the picture",
+    "time": "media time in milliseconds of the first sample, or of the frame",
 }
 NAME: Final[Node] = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 QUERY_FIELDS: Final[Mapping[str, Node]] = {
@@ -52,7 +52,7 @@ QUERY_FIELDS: Final[Mapping[str, Node]] = {
     "media": {
         "type": "string",
         "enum": [*PREVIEWS, "video,audio", "audio,video"],
-        "description": "to be sent pictures, sound, or both",
+        "description": "to be sent frames, sound, or both",
     },
 }
 
@@ -110,7 +110,7 @@ def text() -> str:
 def _info() -> Node:
     version = SessionCreated.model_fields["protocol"].default
     description = (
-        "Sound and pictures in, the emotion of every utterance out. docs/protocol.md tells the same in words. "
+        "Sound and frames in, the emotion of every utterance out. docs/protocol.md tells the same in words. "
         "Receivers of events ignore fields and types that they don't know."
     )
     return {

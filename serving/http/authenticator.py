@@ -36,7 +36,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error
         self.text = text
 
 
-class Door:
+class Authenticator:
     """Asks for the token of the settings, if there is one."""
 
     def __init__(self, settings: ServerSettings) -> None:

@@ -14,14 +14,14 @@ from websockets.http11 import Request, Response
 
 from models.threads import note_broken
 from serving.http.access import Places, is_cross_origin, refusal
-from serving.http.authenticator import Door, Refused
+from serving.http.authenticator import Authenticator, Refused
 from serving.http.exports import EXPORTS, ExportError, FindPast, export_answer
 from serving.http.forwarded import Forwarded, Proxies
 from serving.http.headers import MAY_ASK, METHODS, cross_origin_headers, security_headers
 from stream.protocol import EVENTS, STREAM
 from stream.settings import ServerSettings
 
-WEB: Final = Path(__file__).resolve().parent.parent / "web"
+WEB: Final = Path(__file__).resolve().parents[2] / "web"
 PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -54,7 +54,7 @@ class Pages:
     def __init__(
         self,
         settings: ServerSettings,
-        door: Door,
+        door: Authenticator,
         *,
         public: Mapping[str, Answer],
         answers: Mapping[str, Answer],
@@ -64,7 +64,7 @@ class Pages:
         self._proxies = Proxies(settings.proxies)
         self._prefix = settings.path_prefix
         self._frame_ancestors = settings.frame_ancestors
-        self._door = door
+        self._authenticator = door
         self._public = public
         self._answers = answers
         self._find_past = find_past
@@ -103,14 +103,14 @@ class Pages:
         path = urlsplit(request.path).path
         if path in {STREAM, EVENTS} and is_upgrade(request):
             return None
-        await self._door.admit_request(request, public=self._is_public(path))
+        await self._authenticator.admit_request(request, public=self._is_public(path))
         if path in {STREAM, EVENTS}:
             needs = plain(HTTPStatus.UPGRADE_REQUIRED, f"{path} is a WebSocket; docs/protocol.md tells how to use it")
             needs.headers["Upgrade"] = "websocket"
             return needs
         if path.startswith(EXPORTS):
             return await asyncio.to_thread(exported, request.path, self._find_past)
-        if found := (self._answers if self._door.knows(request) else self._public).get(path):
+        if found := (self._answers if self._authenticator.knows(request) else self._public).get(path):
             return found()
         return await page(path, self._answers, prefix)
 

@@ -23,11 +23,11 @@ KEPT_ENDED_SESSIONS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
+class SubscriptionFilter:
     """What a watcher follows: everything, one room or one session; ``media`` are the previews it wants.
 
     Attributes:
-        own: the session it is itself the participant of, whose pictures it does not want back.
+        own: the session it is itself the participant of, whose frames it does not want back.
         key: that participant's secret, which is told to it.
     """
 
@@ -54,7 +54,7 @@ class Subscription:
     """One watcher's end; its methods may be called from any thread."""
 
     def __init__(
-        self, queue: WatcherQueue, wake: Callable[[], None], interest: Interest, clock: Callable[[], float]
+        self, queue: WatcherQueue, wake: Callable[[], None], interest: SubscriptionFilter, clock: Callable[[], float]
     ) -> None:
         self.interest = interest
         self._queue = queue
@@ -100,7 +100,7 @@ class Subscription:
         self._wake()
 
     def offer_preview(self, number: int, kind: MediaKind, data: bytes) -> None:
-        """Add a picture or sound of a session."""
+        """Add a frame or sound of a session."""
         with self._lock:
             if not self._ended:
                 self._queue.offer_preview(number, kind, data)
@@ -141,7 +141,7 @@ class Channel:
         return bool(self._broadcast.watchers_of(self, kind))
 
     def preview(self, kind: MediaKind, time_ms: float, payload: bytes) -> None:
-        """Give a picture or sound to the watchers that asked for it."""
+        """Give a frame or sound to the watchers that asked for it."""
         watchers = self._broadcast.watchers_of(self, kind)
         if not watchers:
             return
@@ -273,7 +273,7 @@ class Broadcast:
             self._observe(published.event)
 
     def subscribe(
-        self, wake: Callable[[], None], interest: Interest | None = None, resume: Resume | None = None
+        self, wake: Callable[[], None], interest: SubscriptionFilter | None = None, resume: Resume | None = None
     ) -> Subscription:
         """Return a watcher that gets the past of what it follows and then all events of it.
 
@@ -283,7 +283,7 @@ class Broadcast:
             resume: what it had got of the room it follows, which it then gets the rest of.
         """
         queue = WatcherQueue(self._capacity, self._patience_s)
-        watcher = Subscription(queue, wake, interest or Interest(), self._clock)
+        watcher = Subscription(queue, wake, interest or SubscriptionFilter(), self._clock)
         with self._lock:
             watcher.replay(self._past(watcher.interest, resume))
             self._watchers.append(watcher)
@@ -310,7 +310,7 @@ class Broadcast:
     def _topic(self, name: str = "", kept: int = 0) -> Topic:
         return Topic(name, kept, self._clock, self._record(name) if self._record else None)
 
-    def _past(self, interest: Interest, resume: Resume | None) -> list[Published]:
+    def _past(self, interest: SubscriptionFilter, resume: Resume | None) -> list[Published]:
         if interest.room is not None:
             room = self._rooms.get(interest.room)
             return [] if room is None else room.catch_up(resume, interest.own, interest.key)

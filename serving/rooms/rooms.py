@@ -13,7 +13,7 @@ from serving.rooms.clock_offset import ArrivalOffset
 from serving.rooms.requests import JoinRequest
 from serving.rooms.topic import Topic
 from serving.telemetry.figures import RoomFigures
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.events import ClockOffset, ParticipantJoined, ParticipantLeft
 from stream.media import AudioChunk, Media, VideoFrame
@@ -41,9 +41,9 @@ class Member:
         self._told_ms: float | None = None
 
     @property
-    def seat(self) -> Seat:
+    def context(self) -> SessionContext:
         """Its place in the room's conversation."""
-        return Seat(self._room.dialog, self.channel.id, self._offset_ms)
+        return SessionContext(self._room.dialog, self.channel.id, self._offset_ms)
 
     def arrived(self, media: Media) -> None:
         """Note when media has arrived, later, in the session's thread: so the clocks are compared."""

@@ -71,7 +71,7 @@ class WatcherQueue:
             self._full_since = now if self._full_since is None else self._full_since
 
     def offer_preview(self, number: int, kind: MediaKind, data: bytes) -> None:
-        """Add a picture or sound; of one session at most :data:`WAITING_PREVIEWS` of its kind wait, the newest."""
+        """Add a frame or sound; of one session at most :data:`WAITING_PREVIEWS` of its kind wait, the newest."""
         key = (number, kind)
         waiting = [index for index, (other, _) in enumerate(self._previews) if other == key]
         if len(waiting) >= WAITING_PREVIEWS[kind]:

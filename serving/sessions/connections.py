@@ -12,11 +12,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from models.threads import note_broken
-from serving.rooms.broadcast import Channel, Interest, Subscription
+from serving.rooms.broadcast import Channel, Subscription, SubscriptionFilter
 from serving.rooms.requests import JoinRequest, WatchRequest
 from serving.rooms.rooms import Member
 from serving.sessions.limits import IdleWatch, InputLimits
-from serving.sessions.registry import Hub, speaker_of
+from serving.sessions.registry import SessionRegistry, speaker_of
 from serving.sessions.worker import SessionWorker
 from serving.tasks import watched_task
 from stream import events
@@ -32,8 +32,8 @@ from stream.protocol import (
     Configure,
     ErrorCode,
     Finish,
+    Frame,
     MediaKind,
-    Picture,
     ProtocolError,
     Reject,
     parse_auth,
@@ -44,7 +44,7 @@ from stream.sources.tap import TappedSource
 
 FLUSH_S: Final = 2.0
 ROUND_TRIP_EVERY_S: Final = 5.0
-EARLY_ENOUGH: Final = 0.9  # of the interval: pictures that come as often as they may be shown do jitter
+EARLY_ENOUGH: Final = 0.9  # of the interval: frames that come as often as they may be shown do jitter
 CLOSE_CODES: Final = {
     "too_slow": CloseCode.TRY_AGAIN_LATER,
     "too_large": CloseCode.MESSAGE_TOO_BIG,
@@ -106,10 +106,10 @@ class Connection(ABC):
 
     subscription: Subscription
 
-    def __init__(self, hub: Hub, socket: ServerConnection) -> None:
-        self.hub = hub
+    def __init__(self, registry: SessionRegistry, socket: ServerConnection) -> None:
+        self.registry = registry
         self.socket = socket
-        self.outbox = Outbox(socket, hub.settings.server.watcher_patience_s)
+        self.outbox = Outbox(socket, registry.settings.server.watcher_patience_s)
         self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: str) -> None:
@@ -120,7 +120,7 @@ class Connection(ABC):
     def tell(self, event: Event) -> None:
         """Tell the other end alone something of its connection."""
         self.subscription.tell(event)
-        self.hub.observe(event)
+        self.registry.observe(event)
 
     @abstractmethod
     def receive(self, message: str | bytes) -> None:
@@ -145,7 +145,7 @@ class Connection(ABC):
             await asyncio.wait([sender], timeout=FLUSH_S)
             await self.socket.close(CLOSE_CODES.get(reason, CloseCode.NORMAL_CLOSURE), reason)
         finally:
-            self.hub.broadcast.unsubscribe(self.subscription)
+            self.registry.broadcast.unsubscribe(self.subscription)
             sender.cancel()
             reader.cancel()
 
@@ -165,7 +165,7 @@ class Connection(ABC):
         try:
             await self.outbox.drain(self.subscription)
         except TooSlowError:
-            self.hub.slow_closed += 1
+            self.registry.slow_closed += 1
             self.end("too_slow")
         except ConnectionClosed as closed:
             self.end(_why_closed(closed))
@@ -192,28 +192,28 @@ class Client(Connection):
         ProtocolError: the room does not let it in.
     """
 
-    def __init__(self, hub: Hub, socket: ServerConnection, request: JoinRequest) -> None:
-        super().__init__(hub, socket)
-        self._member = hub.rooms.join(request, self.end) if request.room is not None else None
-        self._channel = self._member.channel if self._member else hub.broadcast.open()
+    def __init__(self, registry: SessionRegistry, socket: ServerConnection, request: JoinRequest) -> None:
+        super().__init__(registry, socket)
+        self._member = registry.rooms.join(request, self.end) if request.room is not None else None
+        self._channel = self._member.channel if self._member else registry.broadcast.open()
         with ExitStack() as undo:  # what breaks must not leave a place taken
             undo.callback(self._channel.publish, SessionClosed(reason="failed", totals=Totals()))
             if self._member is not None:
-                undo.callback(hub.rooms.left, self._member, "failed")
-            self.subscription = hub.broadcast.subscribe(self.outbox.wake, self._interest(request), request.resume)
-            undo.callback(hub.broadcast.unsubscribe, self.subscription)
+                undo.callback(registry.rooms.left, self._member, "failed")
+            self.subscription = registry.broadcast.subscribe(self.outbox.wake, self._interest(request), request.resume)
+            undo.callback(registry.broadcast.unsubscribe, self.subscription)
             self._name = self._member.name if self._member else None
-            self._protocol = ClientProtocol(hub.settings, self._name, hub.models.check_language)
-            self._configured = Configure(ClientSettings(speaker=self._name), hub.settings)
+            self._protocol = ClientProtocol(registry.settings, self._name, registry.models.check_language)
+            self._configured = Configure(ClientSettings(speaker=self._name), registry.settings)
             self._source = RemoteSource(speaker_of(self._channel))  # its name is logged: not the participant's
-            self._relay = PictureRelay(self._channel, hub.settings.server.preview_fps)
+            self._relay = FrameRelay(self._channel, registry.settings.server.preview_fps)
             self._worker: SessionWorker | None = None
             self._now = asyncio.get_running_loop().time
-            self._limits = InputLimits(hub.settings.server)
-            self._idle = IdleWatch(hub.settings.server.idle_timeout_s, self._now())
+            self._limits = InputLimits(registry.settings.server)
+            self._idle = IdleWatch(registry.settings.server.idle_timeout_s, self._now())
             if self._member is not None:
-                hub.rooms.announce(self._member)
-            hub.announce(self._channel, self._name)
+                registry.rooms.announce(self._member)
+            registry.announce(self._channel, self._name)
             undo.pop_all()
 
     def receive(self, message: str | bytes) -> None:
@@ -239,7 +239,7 @@ class Client(Connection):
         try:
             self._source.close()
             if self._member is not None:
-                self.hub.rooms.left(self._member, reason)
+                self.registry.rooms.left(self._member, reason)
             if self._worker is not None:
                 totals = (await asyncio.wrap_future(self._worker.done)).totals
         finally:  # or its place would stay taken
@@ -250,10 +250,10 @@ class Client(Connection):
     def _speaker(self) -> str:
         return self._name or speaker_of(self._channel)
 
-    def _interest(self, request: JoinRequest) -> Interest:
+    def _interest(self, request: JoinRequest) -> SubscriptionFilter:
         if self._member is None:
-            return Interest(session=self._channel.id)
-        return Interest(room=request.room, media=request.media, own=self._channel.id, key=self._member.key)
+            return SubscriptionFilter(session=self._channel.id)
+        return SubscriptionFilter(room=request.room, media=request.media, own=self._channel.id, key=self._member.key)
 
     async def _measure(self, member: Member) -> None:
         """Keep the round trip of the connection up to date: by a ping at once, then by those that keep it alive."""
@@ -267,7 +267,7 @@ class Client(Connection):
         """Warn a client that sends no media, and end it when none comes."""
         while (pause_s := self._idle.look_in_s(self._now())) is not None:
             await asyncio.sleep(pause_s)
-            idle_s, timeout_s = self._idle.idle_s(self._now()), self.hub.settings.server.idle_timeout_s
+            idle_s, timeout_s = self._idle.idle_s(self._now()), self.registry.settings.server.idle_timeout_s
             match self._idle.look(self._now()):
                 case "warn":
                     text = f"no media for {idle_s:.0f} s; at {timeout_s:g} s the session is closed. Who stays and "
@@ -284,7 +284,7 @@ class Client(Connection):
         self.tell(event.model_copy(update={"session": self._channel.id}))
 
     def _do(self, action: Action) -> None:
-        if isinstance(action, AudioChunk | Picture):
+        if isinstance(action, AudioChunk | Frame):
             self._idle.media(self._now())
         match action:
             case Configure():
@@ -293,7 +293,7 @@ class Client(Connection):
             case AudioChunk():
                 self._start_session()
                 self._source.push_audio(action.time_ms, action.samples)
-            case Picture():
+            case Frame():
                 self._start_session()
                 self._source.push_jpeg(action.time_ms, action.data)
             case Reject():
@@ -304,13 +304,13 @@ class Client(Connection):
     def _start_session(self) -> None:
         if self._worker is None:
             source = TappedSource(self._source, self._relay.show) if self._member else self._source
-            self._worker = self.hub.start(source, self._channel, self._configured, self._member)
+            self._worker = self.registry.start(source, self._channel, self._configured, self._member)
             # The source ends when the connection does: a session that is done before that has broken.
-            self._worker.done.add_done_callback(lambda _: self.hub.in_loop(partial(self.end, "failed")))
+            self._worker.done.add_done_callback(lambda _: self.registry.in_loop(partial(self.end, "failed")))
 
 
-class PictureRelay:
-    """Shows the others of a room a participant's pictures as they came, at most ``fps`` a second, none at 0.
+class FrameRelay:
+    """Shows the others of a room a participant's frames as they came, at most ``fps`` a second, none at 0.
 
     Undecoded, but looked at (:func:`stream.jpeg.fault_of`): nobody's browser gets what is no whole JPEG, or what the
     server would find too costly to decode.
@@ -322,7 +322,7 @@ class PictureRelay:
         self._last_ms = float("-inf")
 
     def show(self, media: Media) -> None:
-        """Pass on a picture if it is due; called in the session's thread."""
+        """Pass on a frame if it is due; called in the session's thread."""
         if not isinstance(media, JpegFrame) or not self._fps:
             return
         if media.time_ms < self._last_ms + EARLY_ENOUGH * 1000 / self._fps:
@@ -334,10 +334,10 @@ class PictureRelay:
 class Watcher(Connection):
     """A connection to ``/v1/events``, which gets events and sends nothing."""
 
-    def __init__(self, hub: Hub, socket: ServerConnection, request: WatchRequest) -> None:
-        super().__init__(hub, socket)
-        interest = Interest(request.room, request.session, request.media)
-        self.subscription = hub.broadcast.subscribe(self.outbox.wake, interest, request.resume)
+    def __init__(self, registry: SessionRegistry, socket: ServerConnection, request: WatchRequest) -> None:
+        super().__init__(registry, socket)
+        interest = SubscriptionFilter(request.room, request.session, request.media)
+        self.subscription = registry.broadcast.subscribe(self.outbox.wake, interest, request.resume)
         self._unexpected = 0
 
     def receive(self, message: str | bytes) -> None:

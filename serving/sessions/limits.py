@@ -17,7 +17,7 @@ from stream.settings import ServerSettings
 TELL_S: Final = 1.0
 CALM_S: Final = 5.0  # so long without a message too many, and it is forgotten that there were some
 SHORTEST_SOUND_MS: Final = 5.0  # a message costs time whatever it holds
-PICTURES_BURST_S: Final = 10.0  # of pictures only the newest matter: a client should not have held back more
+FRAMES_BURST_S: Final = 10.0  # of frames only the newest matter: a client should not have held back more
 MESSAGES_PER_S: Final = 10.0
 MESSAGES_BURST: Final = 200.0
 
@@ -144,7 +144,7 @@ class InputLimits:
     def __init__(self, settings: ServerSettings) -> None:
         patience_s = settings.rate_patience_s
         rate, burst_s = settings.max_rate, settings.rate_burst_s
-        pictures = settings.max_pictures_per_s
+        frames = settings.max_frames_per_s
         self._closed = False
         self._sound = _Lane(
             RateLimit(TokenBucket(1000 * rate, 1000 * burst_s), patience_s),
@@ -152,11 +152,11 @@ class InputLimits:
             "pieces of sound",
             f"sound may come {rate:g} times as fast as it is spoken, and {burst_s:g} s of it at once",
         )
-        self._pictures = _Lane(
-            RateLimit(TokenBucket(pictures, pictures * PICTURES_BURST_S), patience_s),
-            ErrorCode.PICTURES_TOO_MANY,
-            "pictures",
-            f"send at most {pictures:g} a second (server.max_pictures_per_s)",
+        self._frames = _Lane(
+            RateLimit(TokenBucket(frames, frames * FRAMES_BURST_S), patience_s),
+            ErrorCode.FRAMES_TOO_MANY,
+            "frames",
+            f"send at most {frames:g} a second (server.max_frames_per_s)",
         )
         self._others = _Lane(
             RateLimit(TokenBucket(MESSAGES_PER_S, MESSAGES_BURST), patience_s),
@@ -189,6 +189,6 @@ class InputLimits:
             return self._others, 1
         kind = MediaKind(message[0])
         if kind is MediaKind.JPEG:
-            return self._pictures, 1
+            return self._frames, 1
         samples = (len(message) - HEADER.size) / SAMPLE_TYPES[kind].itemsize
         return self._sound, max(samples / SAMPLES_PER_MS, SHORTEST_SOUND_MS)

@@ -1,4 +1,4 @@
-"""What watchers see and hear of a local source: small JPEG pictures and the sound, made only while somebody asks."""
+"""What watchers see and hear of a local source: small JPEG frames and the sound, made only while somebody asks."""
 
 from concurrent.futures import Executor, Future
 from typing import Final
@@ -15,8 +15,8 @@ MAX_WIDTH: Final = 640
 JPEG_QUALITY: Final = 80
 
 
-def encode_picture(image: Image) -> bytes:
-    """Return an ``(height, width, 3)`` RGB picture as JPEG, at most :data:`MAX_WIDTH` wide."""
+def encode_frame(image: Image) -> bytes:
+    """Return an ``(height, width, 3)`` RGB frame as JPEG, at most :data:`MAX_WIDTH` wide."""
     height, width = image.shape[:2]
     if width > MAX_WIDTH:
         size = (MAX_WIDTH, max(1, round(height * MAX_WIDTH / width)))
@@ -26,9 +26,9 @@ def encode_picture(image: Image) -> bytes:
 
 
 class Previewer:
-    """Takes what a source yields and gives watchers at most ``fps`` pictures a second of it, none at 0.
+    """Takes what a source yields and gives watchers at most ``fps`` frames a second of it, none at 0.
 
-    Pictures are encoded in ``executor``, one at a time: while one is being made, others are passed over, so
+    Frames are encoded in ``executor``, one at a time: while one is being made, others are passed over, so
     the source's thread never waits.
     """
 
@@ -40,7 +40,7 @@ class Previewer:
         self._encoding: Future[None] | None = None
 
     def show(self, media: Media) -> None:
-        """Pass on one chunk or picture, if it is due and somebody wants it."""
+        """Pass on one chunk or frame, if it is due and somebody wants it."""
         match media:
             case AudioChunk() if self._channel.previewed(MediaKind.PCM_S16):
                 self._channel.preview(MediaKind.PCM_S16, media.time_ms, encode_samples(media.samples))
@@ -58,4 +58,4 @@ class Previewer:
         return self._last_ms is None or not self._last_ms <= time_ms < self._last_ms + 1000 / self._fps
 
     def _encode(self, frame: VideoFrame) -> None:
-        self._channel.preview(MediaKind.JPEG, frame.time_ms, encode_picture(frame.image))
+        self._channel.preview(MediaKind.JPEG, frame.time_ms, encode_frame(frame.image))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -16,14 +15,14 @@ from serving.rooms.broadcast import Broadcast, Channel
 from serving.rooms.rooms import Member, Rooms
 from serving.sessions.worker import Emit, SessionWorker
 from serving.telemetry.figures import SessionFigures
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.events import Event, SessionCreated, Totals
 from stream.media import DropCounts
 from stream.pipeline import Drivable, Readable
 from stream.protocol import Configure
 from stream.recording.format import AnalysisSettings, SessionEntry
-from stream.recording.record import Recorder
+from stream.recording.record import Recorder, SessionRecord
 from stream.settings import Settings
 from stream.sources.tap import TappedSource
 from stream.speech.transcriber import AsrFigures
@@ -76,10 +75,11 @@ class Models(Protocol):
         """What speech recognition has done, and what waits for it."""
 
 
-MakeSession = Callable[[Settings, Emit, str, Seat], Drivable]
+MakeSession = Callable[[Settings, Emit, str, SessionContext, SessionRecord | None], Drivable]
+"""Makes the session of a speaker, in a conversation, recorded or not."""
 
 
-class Hub:
+class SessionRegistry:
     """All sessions, and whom their events go to. Made and used in one event loop.
 
     Args:
@@ -131,13 +131,13 @@ class Hub:
     ) -> SessionWorker:
         """Start a session in its thread: that of a room's member, or one of its own."""
         speaker = configured.client.speaker or (member.name if member else speaker_of(channel))
-        seat = member.seat if member else Seat(SharedDialog(configured.settings.dialog.window))
-        seat = self._recorded(seat, channel, configured, speaker)
+        context = member.context if member else SessionContext(SharedDialog(configured.settings.dialog.window))
+        record = self._record(channel, configured, speaker)
         if member is not None:
             source = TappedSource(source, member.arrived)
 
         def make(emit: Emit) -> Drivable:
-            return self._make_session(configured.settings, emit, speaker, seat)
+            return self._make_session(configured.settings, emit, speaker, context, record)
 
         worker = SessionWorker(source, channel, make, configured.client)
         self._workers.add(worker)
@@ -180,11 +180,11 @@ class Hub:
         workers = {worker.session: worker for worker in self._workers}
         return [_figures(channel, workers.get(channel.id)) for channel in self.broadcast.open_channels]
 
-    def _recorded(self, seat: Seat, channel: Channel, configured: Configure, speaker: str) -> Seat:
-        """Return the seat of a session that is recorded, where it is to be."""
+    def _record(self, channel: Channel, configured: Configure, speaker: str) -> SessionRecord | None:
+        """Return where a session is recorded, where it is to be."""
         record = channel.topic.record
         if record is None or not record.running:
-            return seat
+            return None
         entry = SessionEntry(
             id=channel.id,
             number=channel.number,
@@ -194,7 +194,7 @@ class Hub:
             client=configured.client,
             settings=AnalysisSettings.of(configured.settings),
         )
-        return replace(seat, record=record.session(entry, channel.publish))
+        return record.session(entry, channel.publish)
 
     def _retire(self, worker: SessionWorker) -> None:
         self._workers.discard(worker)

@@ -14,7 +14,7 @@ log: Final = logging.getLogger("m2fnet.session")
 PLAIN: Final = frozenset({"camera", "capture", "engine", "file", "microphone", "network", "remote", "source"})
 
 
-class Journal:
+class EventLog:
     """Logs events as they are told; :meth:`observe` may be called from any thread.
 
     Rooms are written as hashes that mean something within one run of the server only: a room's name lets people in.

@@ -44,7 +44,7 @@ class Figures:
         not_ready: why no session is accepted, None where one is.
         backlogs: messages that wait for each connection.
         totals: of all sessions since the start.
-        dropped: by :meth:`serving.sessions.registry.Hub.dropped`, and connections that waited to be let in.
+        dropped: by :meth:`serving.sessions.registry.SessionRegistry.dropped`, and connections that waited to be let in.
         fallbacks: engines that were given up.
         lag: of the event loop.
         broken: threads and tasks that broke, by what they are.

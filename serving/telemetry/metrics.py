@@ -85,8 +85,8 @@ def _sessions(now: Figures) -> Iterator[Metric]:
     yield _counters("sessions_closed", "Ended sessions", ("reason",), _labelled(now.events.closed.items()))
     yield _counter("media_seconds", "Media of all sessions", totals.duration_ms / 1000)
     yield _counter("audio_chunks", "Pieces of sound taken in", totals.audio_chunks)
-    yield _counter("video_frames", "Pictures taken in", totals.video_frames)
-    yield _counter("video_frames_analyzed", "Pictures whose faces were told", totals.analyzed_frames)
+    yield _counter("video_frames", "Frames taken in", totals.video_frames)
+    yield _counter("video_frames_analyzed", "Frames whose faces were told", totals.analyzed_frames)
     yield _counter("video_frames_followed", "Of these, where faces were only followed", totals.followed_frames)
     yield _counter("utterances", "Utterances with an emotion", totals.utterances)
 

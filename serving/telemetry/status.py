@@ -25,7 +25,7 @@ class SessionStatus(BaseModel):
     utterances: int
     video_frames: int
     analyzed_frames: int
-    dropped: int = Field(description="pieces of sound and pictures that were lost")
+    dropped: int = Field(description="pieces of sound and frames that were lost")
 
 
 class RoomStatus(BaseModel):

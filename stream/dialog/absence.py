@@ -1,4 +1,4 @@
-"""What an utterance or a picture lacks because something failed: said to whoever watches, and logged with the reason.
+"""What an utterance or a frame lacks because something failed: said to whoever watches, and logged with the reason.
 
 Nothing that failed ends a session: what it would have given is absent.
 """
@@ -18,7 +18,7 @@ _TOLD: Final[dict[AbsenceCode, str]] = {
     "transcript.failed": "{which} has no transcript, because speech recognition failed; the rest of it counts",
     "text.failed": "the words of {which} could not be read for their emotion; the rest of it counts",
     "voice.failed": "the voice of {which} could not be heard for its emotion; the rest of it counts",
-    "faces.failed": "a picture could not be analyzed; its faces are absent",
+    "faces.failed": "a frame could not be analyzed; its faces are absent",
     "emotion.failed": "the emotion of {which} could not be found, because what computes it failed",
 }
 

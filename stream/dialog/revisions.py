@@ -22,7 +22,7 @@ class _Told:
     probabilities: Probabilities | None = None
 
 
-class Telling:
+class Revisions:
     """The revisions of the utterances of a conversation."""
 
     def __init__(self) -> None:

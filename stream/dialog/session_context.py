@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream.dialog.shared_dialog import SharedDialog
-from stream.recording.record import SessionRecord
 
 
 def _own_time() -> float:
@@ -12,20 +11,18 @@ def _own_time() -> float:
 
 
 @dataclass(frozen=True)
-class Seat:
+class SessionContext:
     """What a session needs to know of the conversation it is part of.
 
     Attributes:
         dialog: shared with all who speak in it.
         session: the session's id, which tells its utterances from others'; empty where it is alone.
         offset_ms: the room's time at media time 0 of the session, in milliseconds, as it is known by now.
-        record: where it is recorded, if it is.
     """
 
     dialog: SharedDialog
     session: str = ""
     offset_ms: Callable[[], float] = field(default=_own_time)
-    record: SessionRecord | None = None
 
     def room_ms(self, media_ms: float) -> float:
         """Return the room's time at a media time of the session.

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 
 from stream.dialog.dialog import Dialog, DialogUtterance, Floats, Reach, Reading
-from stream.dialog.revisions import Telling
+from stream.dialog.revisions import Revisions
 from stream.events import Probabilities, UtteranceKey
 
 
@@ -18,7 +18,7 @@ class SharedDialog:
     def __init__(self, window: int) -> None:
         self._lock = threading.Lock()
         self._dialog = Dialog(window)
-        self._telling = Telling()
+        self._telling = Revisions()
 
     @property
     def now(self) -> Dialog:

@@ -85,8 +85,8 @@ def _report(result: AnalysisResult) -> str:
         f"  {clock(said.start_ms)}  {said.label:<9} {said.confidence:4.0%}  {said.speaker}: {said.text}"
         for said in result.utterances
     ] or ["  no utterances"]
-    seen = {face.id for picture in result.faces for face in picture.faces}
-    lines.append(f"  faces: {len(seen)} in {len(result.faces)} pictures")
+    seen = {face.id for frame in result.faces for face in frame.faces}
+    lines.append(f"  faces: {len(seen)} in {len(result.faces)} frames")
     lines += [f"  warning: {warning.message}" for warning in result.warnings]
     return "\n".join([head, *lines]) + "\n"
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from stream import events
 from stream.events import Event, UtteranceKey
-from stream.exports.results import AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
+from stream.exports.results import AnalysisResult, FaceResult, FrameResult, UtteranceResult, WarningResult
 
 FIRST_FACE: Final = 1  # as the tracker of a single session counts
 
@@ -48,7 +48,7 @@ class _Collected:
     def __init__(self) -> None:
         self._emotions: dict[UtteranceKey, events.Emotion] = {}
         self._faces: dict[UtteranceKey, int] = {}
-        self._pictures: list[PictureResult] = []
+        self._frames: list[FrameResult] = []
         self._warnings: list[WarningResult] = []
         self._names: dict[str, str] = {}
         self._offsets: dict[str, float] = {}
@@ -61,7 +61,7 @@ class _Collected:
             case events.UtteranceDiscarded():
                 self._emotions.pop((event.session, event.utterance), None)
             case events.Faces():
-                self._pictures.append(self._picture(event))
+                self._frames.append(self._frame(event))
             case events.Warning() | events.Error():
                 self._warnings.append(WarningResult(code=event.code, message=event.message))
             case events.ClockOffset():
@@ -79,7 +79,7 @@ class _Collected:
             file=name,
             duration_ms=round(self._reached_ms),
             utterances=[_utterance(number, event) for number, event in enumerate(said)],
-            faces=sorted(self._pictures, key=lambda picture: picture.time_ms),
+            faces=sorted(self._frames, key=lambda frame: frame.time_ms),
             warnings=self._warnings,
         )
 
@@ -90,14 +90,14 @@ class _Collected:
             self._emotions[key] = event
         self._reach(_start_ms(event) + event.end_ms - event.start_ms)
 
-    def _picture(self, event: events.Faces) -> PictureResult:
+    def _frame(self, event: events.Faces) -> FrameResult:
         time_ms = self._placed(event.session, event.time_ms)
         self._reach(time_ms)
         faces = [
             FaceResult(id=self._face(event.session, face.id), box=face.box, expression=face.expression)
             for face in event.faces
         ]
-        return PictureResult(time_ms=round(time_ms), participant=self._names.get(event.session, ""), faces=faces)
+        return FrameResult(time_ms=round(time_ms), participant=self._names.get(event.session, ""), faces=faces)
 
     def _face(self, session: str, face: int) -> int:
         return self._faces.setdefault((session, face), FIRST_FACE + len(self._faces))

@@ -38,11 +38,11 @@ class FaceResult(_Result):
     expression: Probabilities
 
 
-class PictureResult(_Result):
-    """The faces of one analyzed picture."""
+class FrameResult(_Result):
+    """The faces of one analyzed frame."""
 
     time_ms: int
-    participant: str = Field("", description="whose picture it is, where the session has a name")
+    participant: str = Field("", description="whose frame it is, where the session has a name")
     faces: list[FaceResult]
 
 
@@ -59,7 +59,7 @@ class AnalysisResult(_Result):
     file: str = Field(description="its path; of a live dialog the name of the room or session")
     duration_ms: int
     utterances: list[UtteranceResult]
-    faces: list[PictureResult]
+    faces: list[FrameResult]
     warnings: list[WarningResult]
 
 

@@ -1,4 +1,4 @@
-"""A picture and what is known, in; the picture with the overlay, out. Pure."""
+"""A frame and what is known, in; the frame with the overlay, out. Pure."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ from stream.overlay.look import SIZE_RANGE, Look
 from stream.overlay.signs import INK, Colour, tone
 from stream.overlay.view import ShownFace, View
 
-_LINES_OF_TEXT: Final = 20  # text is so high that as many lines would fill the picture
+_LINES_OF_TEXT: Final = 20  # text is so high that as many lines would fill the frame
 _LEAST_SIZE: Final = 12
 _WIDEST: Final = 0.92
 
 
 def draw(image: Image, view: View, look: Look) -> Image:
-    """Return a copy of an ``(height, width, 3)`` RGB picture with the overlay on it; of the same size."""
+    """Return a copy of an ``(height, width, 3)`` RGB frame with the overlay on it; of the same size."""
     drawn = image.copy()
     height, width = drawn.shape[:2]
     size = text_size(height, look)
@@ -31,12 +31,12 @@ def draw(image: Image, view: View, look: Look) -> Image:
 
 
 def text_size(height: int, look: Look) -> int:
-    """Return the height of the text in a picture that is so high, in pixels."""
+    """Return the height of the text in a frame that is so high, in pixels."""
     return look.size or min(SIZE_RANGE[1], max(_LEAST_SIZE, round(height / _LINES_OF_TEXT)))
 
 
 def fitted(image: Image, width: int, height: int) -> Image:
-    """Return a picture brought to a size, whole and undistorted, with black where it has another shape."""
+    """Return a frame brought to a size, whole and undistorted, with black where it has another shape."""
     if image.shape[:2] == (height, width):
         return image
     scale = min(width / image.shape[1], height / image.shape[0])
@@ -52,7 +52,7 @@ def _draw_face(image: Image, face: ShownFace, size: int) -> None:
     height, width = image.shape[:2]
     left, right = sorted(min(max(0, round(x)), width - 1) for x in (face.box[0], face.box[2]))
     top, bottom = sorted(min(max(0, round(y)), height - 1) for y in (face.box[1], face.box[3]))
-    if right - left < 2 or bottom - top < 2:  # noqa: PLR2004 - nothing of it is in the picture
+    if right - left < 2 or bottom - top < 2:  # noqa: PLR2004 - nothing of it is in the frame
         return
     thick = max(2, round(size * 0.14))
     _draw_corners(image, (left, top, right, bottom), INK, thick + 2)
@@ -81,7 +81,7 @@ def _corner(image: Image, card: Image, look: Look, margin: int) -> tuple[int, in
 
 
 def _blend(image: Image, patch: Image, left: int, top: int) -> None:
-    """Lay an RGBA patch over the picture, moved so that it is inside; what is larger than the picture is cut off."""
+    """Lay an RGBA patch over the frame, moved so that it is inside; what is larger than the frame is cut off."""
     height, width = image.shape[:2]
     left, top = max(0, min(left, width - patch.shape[1])), max(0, min(top, height - patch.shape[0]))
     patch = patch[: height - top, : width - left]

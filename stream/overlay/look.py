@@ -17,7 +17,7 @@ class Look:
 
     Attributes:
         show: the elements that are drawn.
-        size: height of the text in pixels; 0: as fits the picture.
+        size: height of the text in pixels; 0: as fits the frame.
         position: of the card with the words.
         fade_s: an utterance is taken away so long after its last change; 0: only by later ones.
     """

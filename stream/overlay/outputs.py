@@ -1,4 +1,4 @@
-"""Where the pictures with the overlay go: a virtual camera, or a file. Used by one thread."""
+"""Where the frames with the overlay go: a virtual camera, or a file. Used by one thread."""
 
 import importlib
 import sys
@@ -39,8 +39,8 @@ ENDINGS: Final = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".avi", ".flv", ".ts
 """Of files that hold H.264 with AAC."""
 _PROBED: Final = (1280, 720)
 _SOUND_PATIENCE_MS: Final = 1_000.0
-_PICTURE_PATIENCE_MS: Final = 10_000.0  # of sound, the last of which is kept
-_LATE_SOUND_MS: Final = 5_000.0  # by so much sources give pictures before the sound of the same time, at most
+_FRAME_PATIENCE_MS: Final = 10_000.0  # of sound, the last of which is kept
+_LATE_SOUND_MS: Final = 5_000.0  # by so much sources give frames before the sound of the same time, at most
 _MILLISECONDS: Final = Fraction(1, 1000)
 
 
@@ -51,29 +51,29 @@ class OverlayError(UserError):
 class Output(Protocol):
     """Takes what is shown.
 
-    ``name`` is for people. ``may_wait``: pictures that may wait for it; more would only come too late.
-    ``left_out``: pieces of sound that waited for the first picture for too long.
+    ``name`` is for people. ``may_wait``: frames that may wait for it; more would only come too late.
+    ``left_out``: pieces of sound that waited for the first frame for too long.
     """
 
     name: str
     may_wait: int
     left_out: int
 
-    def picture(self, frame: VideoFrame) -> None:
-        """Take a picture; raises :class:`OverlayError` when it can't go on."""
+    def video(self, frame: VideoFrame) -> None:
+        """Take a frame; raises :class:`OverlayError` when it can't go on."""
 
     def expect(self, *, sound: bool) -> None:
         """Take that there will be sound, or none; told before any media, where it is known."""
 
     def sound(self, chunk: AudioChunk) -> None:
-        """Take the sound that belongs to the pictures."""
+        """Take the sound that belongs to the frames."""
 
     def close(self) -> None:
         """End it; what it has is complete then."""
 
 
 class VirtualCamera:
-    """A camera that other programs see, as large as the first picture; later ones are fitted into that."""
+    """A camera that other programs see, as large as the first frame; later ones are fitted into that."""
 
     may_wait = 2
     left_out = 0
@@ -83,7 +83,7 @@ class VirtualCamera:
 
         Args:
             device: its name; None: the first there is.
-            fps: pictures a second at most, which other programs are told.
+            fps: frames a second at most, which other programs are told.
 
         Raises:
             OverlayError: there is none, or the package that speaks to it is missing.
@@ -95,14 +95,14 @@ class VirtualCamera:
         self.name = f"the camera {probed.device}"
         probed.close()
 
-    def picture(self, frame: VideoFrame) -> None:
-        """Show a picture."""
+    def video(self, frame: VideoFrame) -> None:
+        """Show a frame."""
         if self._camera is None:
             self._camera = self._open(*_even(frame))
         try:
             self._camera.send(fitted(frame.image, self._camera.width, self._camera.height))
         except (RuntimeError, OSError) as error:
-            message = f"the virtual camera takes no more pictures: {error}"
+            message = f"the virtual camera takes no more frames: {error}"
             raise OverlayError(message) from error
 
     def expect(self, *, sound: bool) -> None:
@@ -128,7 +128,7 @@ def no_camera(reason: str, platform: str) -> str:
     how = HOW_TO_GET_ONE.get(platform, "this system has no virtual camera that is known")
     return (
         f"there is no virtual camera to draw on ({reason.strip()})\nTo get one: {how}.\n"
-        "Without one, --output FILE.mp4 writes the same pictures to a file."
+        "Without one, --output FILE.mp4 writes the same frames to a file."
     )
 
 
@@ -139,15 +139,15 @@ def _library() -> ModuleType:
         message = (
             f"the package pyvirtualcam, which draws on virtual cameras, is not installed: {PACKAGE}\n"
             f"Besides it takes the camera itself: {HOW_TO_GET_ONE.get(sys.platform, _OBS)}.\n"
-            "Without them, --output FILE.mp4 writes the same pictures to a file."
+            "Without them, --output FILE.mp4 writes the same frames to a file."
         )
         raise OverlayError(message) from None
 
 
 class VideoFile:
-    """A file with pictures as large as the first of them, and sound, with silence where there is none.
+    """A file with frames as large as the first of them, and sound, with silence where there is none.
 
-    Whether there is sound must be known when the first picture comes, or there must be some within a second.
+    Whether there is sound must be known when the first frame comes, or there must be some within a second.
     """
 
     may_wait = 100
@@ -175,8 +175,8 @@ class VideoFile:
         """Take that there will be sound, or none, which decides how the file is laid out."""
         self._expected = sound
 
-    def picture(self, frame: VideoFrame) -> None:
-        """Write a picture."""
+    def video(self, frame: VideoFrame) -> None:
+        """Write a frame."""
         self._first = self._first or frame
         self._take(frame)
 
@@ -185,7 +185,7 @@ class VideoFile:
         self._take(chunk)
 
     def close(self) -> None:
-        """Write what is left, and the file's index; without a picture, or after an error, there is no file."""
+        """Write what is left, and the file's index; without a frame, or after an error, there is no file."""
         with suppress(_NotWhole), self._told(), self._file:
             if not self._broken:
                 self._begin()
@@ -201,7 +201,7 @@ class VideoFile:
         with self._told():
             if self._video is None:
                 self._waiting.append(media)
-                while self._first is None and self._waited_ms > _PICTURE_PATIENCE_MS:
+                while self._first is None and self._waited_ms > _FRAME_PATIENCE_MS:
                     self._waiting.popleft()
                     self.left_out += 1
                 known = self._expected is not None or self._has_sound
@@ -237,8 +237,8 @@ class VideoFile:
 
     def _write(self, media: AudioChunk | VideoFrame) -> None:
         if isinstance(media, VideoFrame):
-            self._write_picture(media)
-            # Not later than that, so that a player need not look for it far from its pictures.
+            self._write_frame(media)
+            # Not later than that, so that a player need not look for it far from its frames.
             self._write_silence(_position(media.time_ms - _LATE_SOUND_MS))
         elif self._audio is None:
             self.left_out += 1
@@ -262,15 +262,15 @@ class VideoFile:
         self._heard += len(samples)
         self._container.mux(self._audio.encode(sound))
 
-    def _write_picture(self, frame: VideoFrame) -> None:
+    def _write_frame(self, frame: VideoFrame) -> None:
         time_ms = round(frame.time_ms)
         if time_ms <= self._last_ms:
             return
         self._last_ms = time_ms
         image = fitted(frame.image, self._video.width, self._video.height)
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        picture.pts, picture.time_base = time_ms, _MILLISECONDS
-        self._container.mux(self._video.encode(picture))
+        coded = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        coded.pts, coded.time_base = time_ms, _MILLISECONDS
+        self._container.mux(self._video.encode(coded))
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A source analyzed live, and its pictures passed on with what is known of them."""
+"""A source analyzed live, and its frames passed on with what is known of them."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ from stream.sources.media_queue import Bounds, MediaQueue
 from stream.sources.relay import RelayedSource
 
 _NO_CAMERA: Final = frozenset(("camera.lost", "camera.not_found", "camera.error"))
-_END: Final = SourceStatus("ended", "overlay.ended", "no more pictures come")
+_END: Final = SourceStatus("ended", "overlay.ended", "no more frames come")
 
 log = logging.getLogger("m2fnet.overlay")
 
@@ -30,14 +30,14 @@ class Shown:
     """What came of it: the session's totals, and what was drawn or left out for want of time."""
 
     totals: Totals
-    pictures: int
+    frames: int
     dropped: DropCounts
 
 
 class OverlayScreen:
-    """Draws what a session tells onto its pictures in a thread of its own, so that the session never waits.
+    """Draws what a session tells onto its frames in a thread of its own, so that the session never waits.
 
-    Pictures that are not drawn in time are dropped, the oldest first.
+    Frames that are not drawn in time are dropped, the oldest first.
 
     Args:
         failed: called in that thread when the output can't go on; :attr:`error` says why.
@@ -45,7 +45,7 @@ class OverlayScreen:
 
     def __init__(self, output: Output, look: Look, failed: Callable[[], None]) -> None:
         self.error: OverlayError | None = None
-        self.pictures = 0
+        self.frames = 0
         self._output, self._look, self._failed = output, look, failed
         self._state, self._lock = OverlayState(look.fade_s), threading.Lock()
         self._now_ms = 0.0
@@ -54,7 +54,7 @@ class OverlayScreen:
         self._thread.start()
 
     def show(self, media: Media) -> None:
-        """Take the next sound or picture."""
+        """Take the next sound or frame."""
         if not isinstance(media, SourceStatus):
             self._now_ms = max(self._now_ms, media.time_ms)
             self._queue.put(media)
@@ -97,8 +97,8 @@ class OverlayScreen:
             return
         with self._lock:
             view = self._state.view(media.time_ms)
-        self._output.picture(VideoFrame(media.time_ms, draw(media.image, view, self._look)))
-        self.pictures += 1
+        self._output.video(VideoFrame(media.time_ms, draw(media.image, view, self._look)))
+        self.frames += 1
 
     def _broke(self, error: BaseException) -> None:
         self._fail(OverlayError(f"drawing the overlay broke ({type(error).__name__}); --verbose shows where"))
@@ -116,12 +116,12 @@ def show_overlay(
     look: Look,
     stop: threading.Event,
 ) -> Shown:
-    """Analyze ``source`` until it ends or ``stop`` is set, and pass its pictures on with the overlay.
+    """Analyze ``source`` until it ends or ``stop`` is set, and pass its frames on with the overlay.
 
     Warnings are logged.
 
     Raises:
-        OverlayError: the source or the output can't go on, or there was not one picture.
+        OverlayError: the source or the output can't go on, or there was not one frame.
     """
     screen = OverlayScreen(output, look, stop.set)
     lost: list[str] = []
@@ -145,7 +145,7 @@ def show_overlay(
         raise OverlayError(outcome.failure.message)
     if lost:
         raise OverlayError(lost[0])
-    if not screen.pictures and not stop.is_set():
-        message = f"{source.name} has no pictures to draw on"
+    if not screen.frames and not stop.is_set():
+        message = f"{source.name} has no frames to draw on"
         raise OverlayError(message)
-    return Shown(outcome.totals, screen.pictures, screen.dropped)
+    return Shown(outcome.totals, screen.frames, screen.dropped)

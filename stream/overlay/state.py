@@ -10,7 +10,7 @@ from stream.overlay.view import Row, ShownFace, View
 ROWS: Final = 2
 _KEPT: Final = 8
 _OPEN_MS: Final = 20_000.0  # an utterance of which nothing is heard for so long is no longer shown as going on
-_FACES_MS: Final = 1_500.0  # faces of an older picture are where they were, not where they are
+_FACES_MS: Final = 1_500.0  # faces of an older frame are where they were, not where they are
 _GLIDE_MS: Final = 150.0  # a box moves to its new place in so long
 
 _Place = tuple[float, float, float, float]

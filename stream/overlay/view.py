@@ -1,4 +1,4 @@
-"""What is to be drawn on one picture."""
+"""What is to be drawn on one frame."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ShownFace:
-    """One face: left, top, right, bottom in pixels of the picture, and the likeliest expression, if any."""
+    """One face: left, top, right, bottom in pixels of the frame, and the likeliest expression, if any."""
 
     box: tuple[float, float, float, float]
     label: str | None = None

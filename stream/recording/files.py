@@ -18,7 +18,7 @@ _OWN_FOLDER: Final = 0o700
 
 @dataclass(slots=True)
 class Batch:
-    """What came in a while: of each session its blocks and, once known, the size of its pictures; lines without ends.
+    """What came in a while: of each session its blocks and, once known, the size of its frames; lines without ends.
 
     Of the sessions that ended in it no media comes any more. What a session's media led to is never in an earlier batch
     than the media.
@@ -123,7 +123,7 @@ class RecordingFiles:
             file, writer = self._media[session]
             file.append(header + writer.clusters(blocks))  # a header alone is no file that players open
             if session in sizes:
-                file.replace([writer.picture_size(*sizes[session])])
+                file.replace([writer.frame_size(*sizes[session])])
             file.sync()
             if is_new:
                 _sync_folder(self.folder)

@@ -22,7 +22,7 @@ from stream.speech.transcript import Transcript, Word
 
 Line = TypeVar("Line")
 
-VERSION: Final = 1
+VERSION: Final = 2
 ABOUT: Final = "recording.json"
 EVENTS: Final = "events.jsonl"
 STEPS: Final = "steps.jsonl"
@@ -33,7 +33,7 @@ class RecordingError(UserError):
 
 
 def media_name(session: str) -> str:
-    """Return the name of the file with a session's sound and pictures."""
+    """Return the name of the file with a session's sound and frames."""
     return f"{session}.mkv"
 
 
@@ -75,7 +75,7 @@ class SessionEntry(_Part):
 class About(_Part):
     """recording.json."""
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     room: str = Field(description="empty for a session in no room")
     began: str = Field(description="UTC, ISO 8601")
     ended: str | None = Field(None, description="none: it goes on, or was cut off")
@@ -99,12 +99,12 @@ class SoundStep(_Step):
     offset_ms: float | None = None
 
 
-class PictureStep(_Step):
-    """The next picture was taken; the session's pictures are counted from 0."""
+class FrameStep(_Step):
+    """The next frame was taken; the session's frames are counted from 0."""
 
-    do: Literal["picture"] = "picture"
+    do: Literal["frame"] = "frame"
     time_ms: float
-    picture: int
+    frame: int
     offset_ms: float | None = None
 
 
@@ -120,14 +120,14 @@ class EndStep(_Step):
     do: Literal["end"] = "end"
 
 
-class HeardStep(_Step):
+class TranscriptStep(_Step):
     """What was heard of the session's ``asked``-th stretch, from 0, was delivered to it.
 
     ``words`` are text, start, end and probability; ``failed`` says why there are none, ``dropped`` that there was no
     time for it.
     """
 
-    do: Literal["heard"] = "heard"
+    do: Literal["transcript"] = "transcript"
     asked: int
     start_ms: float
     text: str = ""
@@ -139,7 +139,7 @@ class HeardStep(_Step):
     dropped: bool = False
 
     @classmethod
-    def of(cls, session: str, asked: int, start_ms: float, transcript: Transcript) -> "HeardStep":
+    def of(cls, session: str, asked: int, start_ms: float, transcript: Transcript) -> "TranscriptStep":
         """Return the step that delivers a transcript."""
         words = [(word.text, word.start_ms, word.end_ms, word.probability) for word in transcript.words]
         return cls(
@@ -160,24 +160,25 @@ class HeardStep(_Step):
         return Transcript(self.text, words, self.language, self.rejected, self.doubted)
 
 
-class SeenStep(_Step):
-    """A picture had been analyzed, and counts from now on; pictures were looked at ``interval_ms`` apart."""
+class AnalyzedFrameStep(_Step):
+    """A frame had been analyzed, and counts from now on; frames were looked at ``interval_ms`` apart."""
 
-    do: Literal["seen"] = "seen"
-    picture: int
+    do: Literal["analyzed"] = "analyzed"
+    frame: int
     interval_ms: int
 
 
-class UnseenStep(_Step):
-    """A picture was taken up but not analyzed: it was late, or analysis ``failed``."""
+class SkippedFrameStep(_Step):
+    """A frame was taken up but not analyzed: it was late, or analysis ``failed``."""
 
-    do: Literal["unseen"] = "unseen"
-    picture: int
+    do: Literal["skipped"] = "skipped"
+    frame: int
     failed: str | None = None
 
 
 Step = Annotated[
-    SoundStep | PictureStep | PollStep | EndStep | HeardStep | SeenStep | UnseenStep, Field(discriminator="do")
+    SoundStep | FrameStep | PollStep | EndStep | TranscriptStep | AnalyzedFrameStep | SkippedFrameStep,
+    Field(discriminator="do"),
 ]
 STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)

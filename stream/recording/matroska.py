@@ -1,7 +1,7 @@
-"""A Matroska file of one session, as bytes: sound as 16-bit PCM, pictures as the JPEG files they are. Pure.
+"""A Matroska file of one session, as bytes: sound as 16-bit PCM, frames as the JPEG files they are. Pure.
 
 Written here and not by a library, because what a session records is not known when its file begins: whether there will
-be pictures, and of what size; and because each second must reach the disk whole. FFmpeg's muxer wants all tracks first
+be frames, and of what size; and because each second must reach the disk whole. FFmpeg's muxer wants all tracks first
 and keeps what belongs to one track back until the other has something too. Of Matroska (RFC 9559) this takes little:
 a header, then clusters of blocks, each complete in itself, so that a file that is cut anywhere opens up to there. What
 is only known at the end (duration, index) has its place kept free in the header and is filled in then.
@@ -17,7 +17,7 @@ from stream.media import SAMPLE_RATE
 
 APPLICATION: Final = "m2fnet"
 NOMINAL_SIZE: Final = (640, 360)
-"""Width and height told of pictures before there are any; each JPEG says its own."""
+"""Width and height told of frames before there are any; each JPEG says its own."""
 
 _EBML: Final = 0x1A45DFA3
 _SEGMENT: Final = 0x18538067
@@ -38,12 +38,12 @@ class Track(IntEnum):
     """The tracks of a file, by their Matroska number."""
 
     SOUND = 1
-    PICTURES = 2
+    FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of sound, little-endian 16-bit samples, or one JPEG picture; ``time_ms`` is rounded to milliseconds."""
+    """A piece of sound, little-endian 16-bit samples, or one JPEG frame; ``time_ms`` is rounded to milliseconds."""
 
     track: Track
     time_ms: float
@@ -99,22 +99,22 @@ class MatroskaWriter:
             _text(0x5741, APPLICATION),
             _void(len(_float(0x4489, 0.0))),
         )
-        entries = {Track.SOUND: _sound_track(), Track.PICTURES: _picture_track()}
+        entries = {Track.SOUND: _sound_track(), Track.FRAMES: _frame_track()}
         tracks = _element(_TRACKS, *entries.values())
         self._info = self._seek + _SEEK_ROOM
         self._duration = self._info + len(info) - len(_float(0x4489, 0.0))
         self._tracks = self._info + len(info)
         self._entries = {track: (self._tracks + tracks.index(entry), len(entry)) for track, entry in entries.items()}
-        self._size = self._tracks + tracks.index(_size_of_pictures(*NOMINAL_SIZE))
+        self._size = self._tracks + tracks.index(_size_of_frames(*NOMINAL_SIZE))
         return self._add(opening + _void(_SEEK_ROOM) + info + tracks)
 
     def clusters(self, blocks: Iterable[Block]) -> bytes:
         """Return blocks, in the order given, as one cluster, or several where their times are far apart."""
         return b"".join(self._add(self._cluster(run)) for run in _close_in_time(blocks))
 
-    def picture_size(self, width: int, height: int) -> Patch:
-        """Return what tells players the size of the pictures, once it is known."""
-        return Patch(self._size, _size_of_pictures(width, height))
+    def frame_size(self, width: int, height: int) -> Patch:
+        """Return what tells players the size of the frames, once it is known."""
+        return Patch(self._size, _size_of_frames(width, height))
 
     def end(self) -> tuple[bytes, list[Patch]]:
         """Return the index to append, and what to replace then: a file that ended is quick to seek in."""
@@ -176,8 +176,8 @@ def _sound_track() -> bytes:
     return _track(Track.SOUND, 2, "A_PCM/INT/LIT", sound)
 
 
-def _picture_track() -> bytes:
-    return _track(Track.PICTURES, 1, "V_MJPEG", _element(0xE0, _size_of_pictures(*NOMINAL_SIZE)))
+def _frame_track() -> bytes:
+    return _track(Track.FRAMES, 1, "V_MJPEG", _element(0xE0, _size_of_frames(*NOMINAL_SIZE)))
 
 
 def _track(number: Track, kind: int, codec: str, about: bytes) -> bytes:
@@ -192,7 +192,7 @@ def _track(number: Track, kind: int, codec: str, about: bytes) -> bytes:
     )
 
 
-def _size_of_pictures(width: int, height: int) -> bytes:
+def _size_of_frames(width: int, height: int) -> bytes:
     return b"".join(
         _element(what, struct.pack(">H", min(size, 0xFFFF))) for what, size in ((0xB0, width), (0xBA, height))
     )

@@ -14,7 +14,7 @@ _FULL_SCALE: Final = 32_768
 
 
 class NumberedFrame(JpegFrame):
-    """A picture of a recording, and which one of its session it is, from 0."""
+    """A frame of a recording, and which one of its session it is, from 0."""
 
     def __init__(self, time_ms: float, jpeg: bytes, number: int) -> None:
         super().__init__(time_ms, jpeg)
@@ -34,7 +34,7 @@ def from_pcm(data: bytes) -> Samples:
 
 
 def as_jpeg(frame: VideoFrame) -> bytes:
-    """Return a picture as JPEG: as it came, or encoded once."""
+    """Return a frame as JPEG: as it came, or encoded once."""
     if isinstance(frame, JpegFrame):
         return frame.jpeg
     file = io.BytesIO()

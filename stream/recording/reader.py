@@ -15,10 +15,10 @@ from stream.recording.format import (
     STEP,
     STEPS,
     About,
+    AnalyzedFrameStep,
     EndStep,
-    PictureStep,
+    FrameStep,
     RecordingError,
-    SeenStep,
     SoundStep,
     Step,
     media_name,
@@ -34,7 +34,7 @@ Piece = tuple[Track, bytes]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """A step, and the media it took: PCM, or the picture's JPEG where it was analyzed later, else nothing."""
+    """A step, and the media it took: PCM, or the frame's JPEG where it was analyzed later, else nothing."""
 
     step: Step
     data: bytes = b""
@@ -70,20 +70,20 @@ class Recording:
         Raises:
             RecordingError: a line can't be understood, or the media are not those of the steps.
         """
-        analyzed = {(step.session, step.picture) for step in self._steps() if isinstance(step, SeenStep)}
+        analyzed = {(step.session, step.frame) for step in self._steps() if isinstance(step, AnalyzedFrameStep)}
         media = {entry.id: read_media(self.folder / media_name(entry.id)) for entry in self.about.sessions}
         for step in self._steps():
             if step.session not in media:
                 message = f"{self.folder / STEPS} has a session {step.session} that recording.json does not know"
                 raise RecordingError(message)
             data = b""
-            if isinstance(step, PictureStep) or (isinstance(step, SoundStep) and step.samples):
+            if isinstance(step, FrameStep) or (isinstance(step, SoundStep) and step.samples):
                 piece = next(media[step.session], None)
                 if piece is None:
                     log.warning("the media of session %s end before its steps: the rest is left out", step.session)
                     return
                 data = self._matching(step, piece)
-            passed_over = isinstance(step, PictureStep) and (step.session, step.picture) not in analyzed
+            passed_over = isinstance(step, FrameStep) and (step.session, step.frame) not in analyzed
             yield Taken(step, b"" if passed_over else data)
             if isinstance(step, EndStep):
                 media[step.session].close()
@@ -91,9 +91,9 @@ class Recording:
     def _steps(self) -> Iterator[Step]:
         return read_lines(self.folder / STEPS, STEP)
 
-    def _matching(self, step: SoundStep | PictureStep, piece: Piece) -> bytes:
+    def _matching(self, step: SoundStep | FrameStep, piece: Piece) -> bytes:
         track, data = piece
-        expected = Track.SOUND if isinstance(step, SoundStep) else Track.PICTURES
+        expected = Track.SOUND if isinstance(step, SoundStep) else Track.FRAMES
         if track is not expected or (isinstance(step, SoundStep) and len(data) != 2 * step.samples):
             message = f"the media of session {step.session} are not those of its steps at {step.time_ms:.0f} ms"
             raise RecordingError(message)
@@ -108,6 +108,6 @@ def read_media(path: Path) -> Generator[Piece]:
                 if packet.is_corrupt:
                     return
                 if packet.size:  # none at the end of a track
-                    yield Track.SOUND if packet.stream.type == "audio" else Track.PICTURES, bytes(packet)
+                    yield Track.SOUND if packet.stream.type == "audio" else Track.FRAMES, bytes(packet)
     except (av.FFmpegError, FileNotFoundError):
         return

@@ -48,7 +48,7 @@ class Record:
     """What a room, or a session in none, leaves behind; made by :meth:`Recorder.begin`.
 
     ``order`` is held by whoever takes a step of the conversation, from noting it to its last effect: so the steps of
-    all sessions and what their pictures show are noted in the order in which they had their effects.
+    all sessions and what their frames show are noted in the order in which they had their effects.
 
     Args:
         name: the room's; empty for a session in none.
@@ -118,7 +118,7 @@ class Record:
                 self._batch.steps.append(line)
 
     def add(self, session: str, block: Block, step: Step, size: tuple[int, int] | None = None) -> None:
-        """Note media and the step that takes it; ``size`` is the width and height of a session's first picture."""
+        """Note media and the step that takes it; ``size`` is the width and height of a session's first frame."""
         line = line_of(step)
         with self._guard:
             if self._noting(len(block.data) + len(line)):

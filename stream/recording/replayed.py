@@ -6,35 +6,35 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.runtime.runtime import Runtime
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.events import Event, Faces
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
 from stream.recording.format import (
+    AnalyzedFrameStep,
     EndStep,
-    HeardStep,
-    PictureStep,
+    FrameStep,
     PollStep,
-    SeenStep,
     SessionEntry,
+    SkippedFrameStep,
     SoundStep,
-    UnseenStep,
+    TranscriptStep,
 )
 from stream.recording.media import NumberedFrame, from_pcm
 from stream.recording.reader import Taken
-from stream.recording.session import UnheardError, hand_on
+from stream.recording.session import NoTranscriptError, hand_on
 from stream.session import Session
 from stream.settings import Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import FaceAnalyzer, Seen, VisionCounts
 
-_PATIENCE_MS: Final = 600_000  # no picture that was analyzed then is too late now
+_PATIENCE_MS: Final = 600_000  # no frame that was analyzed then is too late now
 
 
-class UnseenError(Exception):
-    """A picture could not be analyzed; the message is the one of whatever went wrong."""
+class NoFrameError(Exception):
+    """A frame could not be analyzed; the message is the one of whatever went wrong."""
 
 
 class RecordedTranscripts:
@@ -65,7 +65,7 @@ class RecordedTranscripts:
         self._asked.append((start_ms, future))
         return future
 
-    def deliver(self, step: HeardStep) -> None:
+    def deliver(self, step: TranscriptStep) -> None:
         """Hand on what was heard; of a stretch that is another now, or that nobody asked for, it is counted."""
         start_ms, future = self._asked[step.asked] if step.asked < len(self._asked) else (None, None)
         if future is None or future.done() or start_ms != step.start_ms:
@@ -77,16 +77,16 @@ class RecordedTranscripts:
         """Let nobody wait for words that the record does not have."""
         for _, future in self._asked:
             if not future.done():
-                future.set_exception(UnheardError("the recording has no words for it"))
+                future.set_exception(NoTranscriptError("the recording has no words for it"))
 
 
-class RecordedSight:
-    """Stands in for :class:`~stream.vision.video_analyzer.Vision`: analyzes the pictures that were, when they were."""
+class RecordedVideoAnalyzer:
+    """Stands in for :class:`~stream.vision.video_analyzer.Vision`: analyzes the frames that were, when they were."""
 
     def __init__(
         self,
         analyzer: FaceAnalyzer,
-        settings: VisionSettings,  # noqa: ARG002 - decided which pictures to analyze
+        settings: VisionSettings,  # noqa: ARG002 - decided which frames to analyze
         emit: Callable[[Faces], None],
         failed: Callable[[Exception], None],
         *,
@@ -97,7 +97,7 @@ class RecordedSight:
         self.counts = VisionCounts()
 
     def push(self, frame: VideoFrame) -> None:
-        """Keep a picture until it is analyzed."""
+        """Keep a frame until it is analyzed."""
         if isinstance(frame, NumberedFrame):
             self._waiting[frame.number] = frame
 
@@ -111,17 +111,17 @@ class RecordedSight:
     def stop(self) -> None:
         """Wait for nothing."""
 
-    def seen(self, step: SeenStep) -> None:
-        """Analyze a picture."""
-        analyzed = self._analyzer.analyze(self._waiting.pop(step.picture))
+    def seen(self, step: AnalyzedFrameStep) -> None:
+        """Analyze a frame."""
+        analyzed = self._analyzer.analyze(self._waiting.pop(step.frame))
         self._analyzer.keep(analyzed)
         self._emit(analyzed.faces.model_copy(update={"interval_ms": step.interval_ms}))
 
-    def unseen(self, step: UnseenStep) -> None:
-        """Pass over a picture, as it was."""
+    def unseen(self, step: SkippedFrameStep) -> None:
+        """Pass over a frame, as it was."""
         self._analyzer.forget()
         if step.failed is not None:
-            self._failed(UnseenError(step.failed))
+            self._failed(NoFrameError(step.failed))
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class _Offset:
 class _Eyes:
     """Keeps the eyes that are made for a session within reach."""
 
-    made: list[RecordedSight] = field(default_factory=list)
+    made: list[RecordedVideoAnalyzer] = field(default_factory=list)
 
     def __call__(
         self,
@@ -148,8 +148,8 @@ class _Eyes:
         failed: Callable[[Exception], None],
         *,
         live: bool,
-    ) -> RecordedSight:
-        self.made.append(RecordedSight(analyzer, settings, emit, failed, live=live))
+    ) -> RecordedVideoAnalyzer:
+        self.made.append(RecordedVideoAnalyzer(analyzer, settings, emit, failed, live=live))
         return self.made[-1]
 
 
@@ -174,10 +174,10 @@ class ReplayedSession:
             emit,
             speaker=entry.speaker,
             live=True,
-            seat=Seat(dialog) if entry.alone else Seat(dialog, entry.id, self._offset.now),
+            context=SessionContext(dialog) if entry.alone else SessionContext(dialog, entry.id, self._offset.now),
             see=eyes,
         )
-        self._sight = eyes.made[0]
+        self._video = eyes.made[0]
 
     @property
     def strayed(self) -> int:
@@ -191,29 +191,29 @@ class ReplayedSession:
             case SoundStep():
                 self._move(step.offset_ms)
                 self._session.push(AudioChunk(step.time_ms, from_pcm(taken.data)))
-            case PictureStep():
+            case FrameStep():
                 self._move(step.offset_ms)
-                self._take_picture(step, taken.data)
+                self._take_frame(step, taken.data)
             case PollStep():
                 self._session.poll()
             case EndStep():
                 self._session.end()
                 self._session.poll()
-            case HeardStep():
+            case TranscriptStep():
                 self._transcripts.deliver(step)
-            case SeenStep():
-                self._sight.seen(step)
-            case UnseenStep():
-                self._sight.unseen(step)
+            case AnalyzedFrameStep():
+                self._video.seen(step)
+            case SkippedFrameStep():
+                self._video.unseen(step)
 
     def close(self) -> None:
         """Let go of what still waits."""
         self._transcripts.close()
         self._session.close()
 
-    def _take_picture(self, step: PictureStep, data: bytes) -> None:
+    def _take_frame(self, step: FrameStep, data: bytes) -> None:
         if data:
-            self._session.push(NumberedFrame(step.time_ms, data, step.picture))
+            self._session.push(NumberedFrame(step.time_ms, data, step.frame))
         else:  # never analyzed: all it did was to let the session go on
             self._session.poll()
 

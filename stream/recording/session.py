@@ -1,7 +1,7 @@
 """A live session that is recorded: what it analyzes is what is recorded, and in which order is noted.
 
-What a live session tells depends on when transcripts come and which pictures have been analyzed by then. So both take
-effect only at moments that are noted: transcripts when the session takes its next step, pictures between two steps. In
+What a live session tells depends on when transcripts come and which frames have been analyzed by then. So both take
+effect only at moments that are noted: transcripts when the session takes its next step, frames between two steps. In
 a room one lock orders the steps of all its sessions, because they share its dialog.
 """
 
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.events import Event, Totals
 from stream.jpeg import jpeg_size
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
 from stream.recording.format import (
+    AnalyzedFrameStep,
     EndStep,
-    HeardStep,
-    PictureStep,
+    FrameStep,
     PollStep,
-    SeenStep,
+    SkippedFrameStep,
     SoundStep,
-    UnseenStep,
+    TranscriptStep,
 )
 from stream.recording.matroska import Block, Track
 from stream.recording.media import NumberedFrame, as_jpeg, from_pcm, to_pcm
@@ -52,7 +52,7 @@ class DeferredTranscriber:
         note: is told of each delivery, just before it.
     """
 
-    def __init__(self, transcriber: SpeechToText, session: str, note: Callable[[HeardStep], None]) -> None:
+    def __init__(self, transcriber: SpeechToText, session: str, note: Callable[[TranscriptStep], None]) -> None:
         self._transcriber, self._session, self._note = transcriber, session, note
         self._asked: list[_Asked] = []
         self._count = 0
@@ -113,25 +113,25 @@ class DeferredTranscriber:
     def close(self) -> None:
         """Leave the shared transcriber to whoever made it."""
 
-    def _step(self, asked: _Asked) -> HeardStep:
+    def _step(self, asked: _Asked) -> TranscriptStep:
         if asked.inner.cancelled():
-            return HeardStep(session=self._session, asked=asked.number, start_ms=asked.start_ms, dropped=True)
+            return TranscriptStep(session=self._session, asked=asked.number, start_ms=asked.start_ms, dropped=True)
         error = asked.inner.exception()
         if error is not None:
-            return HeardStep(session=self._session, asked=asked.number, start_ms=asked.start_ms, failed=str(error))
-        return HeardStep.of(self._session, asked.number, asked.start_ms, asked.inner.result())
+            return TranscriptStep(session=self._session, asked=asked.number, start_ms=asked.start_ms, failed=str(error))
+        return TranscriptStep.of(self._session, asked.number, asked.start_ms, asked.inner.result())
 
 
-class UnheardError(Exception):
+class NoTranscriptError(Exception):
     """A stretch could not be transcribed; the message is the one of whatever went wrong."""
 
 
-def hand_on(step: HeardStep, future: Future[Transcript]) -> None:
+def hand_on(step: TranscriptStep, future: Future[Transcript]) -> None:
     """Let a session know what was heard."""
     if step.dropped:
         future.cancel()
     elif step.failed is not None:
-        future.set_exception(UnheardError(step.failed))
+        future.set_exception(NoTranscriptError(step.failed))
     else:
         future.set_result(step.transcript)
 
@@ -146,14 +146,14 @@ class RecordedSession:
         emit: Callable[[Event], None],
         *,
         speaker: str,
-        seat: Seat,
+        context: SessionContext,
         record: SessionRecord,
     ) -> None:
         self.emit = emit
         self._id, self._record = record.id, record.record
-        self._seat = seat
+        self._context = context
         self._offset_ms: float | None = None
-        self._pictures = 0
+        self._frames = 0
         self._transcriber = DeferredTranscriber(models.transcriber, self._id, self._record.note)
         self._session = Session(
             replace(models, transcriber=self._transcriber),
@@ -161,7 +161,7 @@ class RecordedSession:
             emit,
             speaker=speaker,
             live=True,
-            seat=seat,
+            context=context,
             see=partial(Vision, witness=self),
         )
 
@@ -171,9 +171,9 @@ class RecordedSession:
         return self._session.totals
 
     def push(self, media: AudioChunk | VideoFrame) -> None:
-        """Take the next sound or picture, as it is recorded."""
+        """Take the next sound or frame, as it is recorded."""
         if isinstance(media, VideoFrame):
-            self._push_picture(media)
+            self._push_frame(media)
         else:
             self._push_sound(media)
 
@@ -201,9 +201,9 @@ class RecordedSession:
 
     @contextmanager
     def seen(self, frame: VideoFrame, interval_ms: int) -> Iterator[None]:
-        """Note that a picture was analyzed, as the session's :class:`~stream.vision.video_analyzer.Witness`."""
+        """Note that a frame was analyzed, as the session's :class:`~stream.vision.video_analyzer.AnalysisObserver`."""
         with self._record.order:
-            self._record.note(SeenStep(session=self._id, picture=_number(frame), interval_ms=interval_ms))
+            self._record.note(AnalyzedFrameStep(session=self._id, frame=_number(frame), interval_ms=interval_ms))
             yield
 
     @contextmanager
@@ -211,7 +211,7 @@ class RecordedSession:
         """Note that one was not."""
         failed = None if error is None else str(error)
         with self._record.order:
-            self._record.note(UnseenStep(session=self._id, picture=_number(frame), failed=failed))
+            self._record.note(SkippedFrameStep(session=self._id, frame=_number(frame), failed=failed))
             yield
 
     def _push_sound(self, chunk: AudioChunk) -> None:
@@ -225,20 +225,20 @@ class RecordedSession:
             self._record.add(self._id, Block(Track.SOUND, chunk.time_ms, data), step)
             self._session.push(AudioChunk(chunk.time_ms, samples))
 
-    def _push_picture(self, frame: VideoFrame) -> None:
+    def _push_frame(self, frame: VideoFrame) -> None:
         data = as_jpeg(frame)
         with self._record.order:
             self._transcriber.deliver()
-            number, self._pictures = self._pictures, self._pictures + 1
-            step = PictureStep(session=self._id, time_ms=frame.time_ms, picture=number, offset_ms=self._moved_offset())
+            number, self._frames = self._frames, self._frames + 1
+            step = FrameStep(session=self._id, time_ms=frame.time_ms, frame=number, offset_ms=self._moved_offset())
             size = jpeg_size(data) if number == 0 else None
-            self._record.add(self._id, Block(Track.PICTURES, frame.time_ms, data), step, size)
+            self._record.add(self._id, Block(Track.FRAMES, frame.time_ms, data), step, size)
             self._session.push(NumberedFrame(frame.time_ms, data, number))
 
     def _moved_offset(self) -> float | None:
         """Return the offset to the room's time where it is not the one noted last; it changes only with media."""
-        offset = self._seat.offset_ms()
-        if not self._seat.session or offset == self._offset_ms:
+        offset = self._context.offset_ms()
+        if not self._context.session or offset == self._offset_ms:
             return None
         self._offset_ms = offset
         return offset
@@ -246,6 +246,6 @@ class RecordedSession:
 
 def _number(frame: VideoFrame) -> int:
     if not isinstance(frame, NumberedFrame):
-        message = "a picture that was not recorded"
+        message = "a frame that was not recorded"
         raise TypeError(message)
     return frame.number

@@ -18,9 +18,9 @@ CAMERA_BACKOFF: Final = Backoff(first_s=0.5, factor=2.0, longest_s=4.0, tries=5)
 
 
 class CameraSource(Source):
-    """The pictures of a camera, by index (``0``) or device path (``/dev/video0``), at most ``max_fps`` a second.
+    """The frames of a camera, by index (``0``) or device path (``/dev/video0``), at most ``max_fps`` a second.
 
-    A camera that stops giving pictures is opened again a few times, then given up (``camera.lost``). ``clock`` is
+    A camera that stops giving frames is opened again a few times, then given up (``camera.lost``). ``clock`` is
     shared with the microphone that belongs to it.
     """
 
@@ -48,12 +48,12 @@ class CameraSource(Source):
             yield from self._connection()
             failures = 1 if self._given > before else failures + 1
             delay_s = self._delay_s(failures)
-            yield self._status("reconnecting", "reconnecting", f"{self.name} gives no pictures; opening it again")
+            yield self._status("reconnecting", "reconnecting", f"{self.name} gives no frames; opening it again")
             if self._stopping.wait(delay_s):
                 return
 
     def _connection(self) -> Generator[Media]:
-        """Yield pictures until there are no more; nothing when the camera can't be opened or gives none."""
+        """Yield frames until there are no more; nothing when the camera can't be opened or gives none."""
         limiter = FrameLimiter(self._max_fps)
         with _opened(self._device) as capture:
             while not self._stopping.is_set() and capture.grab():
@@ -63,9 +63,9 @@ class CameraSource(Source):
                     good, image = capture.retrieve()
                     if not good or not image.size:
                         return
-                    yield from self._picture(time_ms, image)
+                    yield from self._frame(time_ms, image)
 
-    def _picture(self, time_ms: float, image: cv2.typing.MatLike) -> Generator[Media]:
+    def _frame(self, time_ms: float, image: cv2.typing.MatLike) -> Generator[Media]:
         if not self._given:
             yield self._opened(f"{self.name}: {image.shape[1]}x{image.shape[0]}", has_sound=False)
         self._given += 1
@@ -80,17 +80,17 @@ class CameraSource(Source):
         return delay_s
 
     def _lost(self) -> str:
-        return f"{self.name} gives no more pictures; check its plug, and whether another program has taken it"
+        return f"{self.name} gives no more frames; check its plug, and whether another program has taken it"
 
     def _not_found(self) -> str:
         advice = "check that it is plugged in, that no other program uses it, and its number or path"
         rights = " and that you may read /dev/video* (group video)" if sys.platform == "linux" else ""
-        return f"{self.name} can't be opened or gives no pictures; {advice}{rights}"
+        return f"{self.name} can't be opened or gives no frames; {advice}{rights}"
 
 
 @contextmanager
 def _opened(device: int | str) -> Generator[cv2.VideoCapture]:
-    """Open ``device``, keeping as few old pictures in the driver as it allows; check ``grab`` for success."""
+    """Open ``device``, keeping as few old frames in the driver as it allows; check ``grab`` for success."""
     # OpenCV writes to standard error about a camera that isn't there; the status says it.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(device)

@@ -14,7 +14,7 @@ POLL_SECONDS: Final = 0.01
 
 
 class CaptureSource(Source):
-    """The pictures of a camera and the sound of a microphone, timed by one clock.
+    """The frames of a camera and the sound of a microphone, timed by one clock.
 
     When one of them fails, the other goes on, with a warning of the same code; when both have, the capture fails.
     """

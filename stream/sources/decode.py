@@ -1,4 +1,4 @@
-"""The sound and pictures of an open PyAV container as media."""
+"""The sound and frames of an open PyAV container as media."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -24,7 +24,7 @@ SHORT_BY_MS: Final = 500.0
 
 
 class VideoDecoder:
-    """The pictures of one stream, at most ``max_fps`` a second; the others are not converted."""
+    """The frames of one stream, at most ``max_fps`` a second; the others are not converted."""
 
     def __init__(self, stream: av.VideoStream, timeline: Timeline, max_fps: float) -> None:
         self.stream = stream
@@ -36,7 +36,7 @@ class VideoDecoder:
 
     @property
     def position_ms(self) -> float:
-        """Return the media time decoded up to, that of the dropped pictures included."""
+        """Return the media time decoded up to, that of the dropped frames included."""
         return self._track.position_ms or 0.0
 
     def decode(self, packet: "av.Packet[Any] | None") -> Iterator[VideoFrame]:
@@ -61,10 +61,10 @@ class VideoDecoder:
 
 
 class Decoder:
-    """The best stream of sound and the best of pictures of ``container``, decoded in the order they are stored.
+    """The best stream of sound and the best of frames of ``container``, decoded in the order they are stored.
 
     Args:
-        max_fps: pictures a second at most.
+        max_fps: frames a second at most.
         code: begins the status codes.
         sound: which sound is taken.
         start_ms: the media time of the container's first media.
@@ -85,12 +85,12 @@ class Decoder:
         now_ms: Callable[[], float] | None = None,
     ) -> None:
         self._container = container
-        heard, pictures = tracks_of(container, sound), video_stream(container)
-        origin_ms = self._origin_ms = _origin_ms([*heard[:1], *([] if pictures is None else [pictures])])
+        heard, frames = tracks_of(container, sound), video_stream(container)
+        origin_ms = self._origin_ms = _origin_ms([*heard[:1], *([] if frames is None else [frames])])
         jumps = now_ms is not None or Flags.ts_discont in Flags(container.format.flags)
         timeline = Timeline(origin_ms, start_ms, trust=BROADCAST if jumps else RECORDING, now_ms=now_ms)
         self.audio = SoundDecoder(heard, sound, timeline, code) if heard else None
-        self.video = None if pictures is None else VideoDecoder(pictures, timeline, max_fps)
+        self.video = None if frames is None else VideoDecoder(frames, timeline, max_fps)
         self._start_ms = start_ms
         self._timeline, self._strays = timeline, StrayTimes(timeline, code)
         self._damaged = Tally(f"{code}.damaged", "skipped {count} damaged part(s) so far; the rest is decoded")

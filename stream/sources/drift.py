@@ -6,7 +6,7 @@ import numpy as np
 
 from stream.media import SAMPLES_PER_MS, Samples
 
-DEAD_ZONE_MS: Final = 50.0  # jitter; nobody hears sound so far from its picture
+DEAD_ZONE_MS: Final = 50.0  # jitter; nobody hears sound so far from its frame
 STRONGEST: Final = 1 / 8  # of the sound's length: a clock that is further off is broken
 
 

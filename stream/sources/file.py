@@ -21,9 +21,9 @@ DEFAULT_MAX_FPS: Final = 10.0
 
 
 class FileSource(Source):
-    """The sound and pictures of a file, in the order of their times; never drops, waits for its reader.
+    """The sound and frames of a file, in the order of their times; never drops, waits for its reader.
 
-    ``realtime``: at its own speed instead of as fast as it is read. ``max_fps``: pictures a second at most. ``sound``:
+    ``realtime``: at its own speed instead of as fast as it is read. ``max_fps``: frames a second at most. ``sound``:
     which of its sound is taken.
     """
 
@@ -48,7 +48,7 @@ class FileSource(Source):
         with self._open() as container:
             decoder = self._decoder(container)
             if not decoder.has_streams:
-                self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
+                self._fail("no_streams", f"{self.name} holds neither sound nor frames that can be decoded")
             yield self._opened(f"{self.name}: {describe(decoder)}", has_sound=decoder.audio is not None)
             media = interleave(self._read(decoder))
             yield from paced(media, self._stopping) if self._realtime else media
@@ -102,10 +102,10 @@ class FileSource(Source):
 
     def _shortcomings(self, decoder: Decoder) -> Iterable[SourceStatus]:
         if not decoder.position_ms:
-            message = f"{self.name} holds not one picture or sample that can be decoded"
+            message = f"{self.name} holds not one frame or sample that can be decoded"
             self._fail("no_media", message)
         if decoder.video and not decoder.video.position_ms:
-            yield self._status("warning", "no_frames", f"{self.name} has a video stream without pictures")
+            yield self._status("warning", "no_frames", f"{self.name} has a video stream without frames")
         if decoder.audio and not decoder.audio.position_ms:
             yield self._status("warning", "no_sound", f"{self.name} has a sound stream without samples")
         if not decoder.complete or riff_shortage(self.path):

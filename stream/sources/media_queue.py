@@ -14,22 +14,22 @@ MAX_CHUNKS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedPicture:
-    """One picture still compressed."""
+class EncodedFrame:
+    """One frame still compressed."""
 
     time_ms: float
     data: bytes
     arrived_s: float
 
 
-Queued = Media | EncodedPicture
+Queued = Media | EncodedFrame
 Item = TypeVar("Item", Media, Queued)
 Kind = Literal["audio", "video", "status"]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may wait: milliseconds of sound, pictures, and bytes of pictures.
+    """How much may wait: milliseconds of sound, frames, and bytes of frames.
 
     A single item above its bound is still taken when nothing of its kind waits.
     """
@@ -40,12 +40,12 @@ class Bounds:
 
 
 def weigh(item: Queued) -> tuple[Kind, int]:
-    """Return the kind of ``item`` and its weight: samples for sound, bytes for pictures."""
+    """Return the kind of ``item`` and its weight: samples for sound, bytes for frames."""
     if isinstance(item, AudioChunk):
         return "audio", len(item.samples)
     if isinstance(item, VideoFrame):
         return "video", item.weight
-    if isinstance(item, EncodedPicture):
+    if isinstance(item, EncodedFrame):
         return "video", len(item.data)
     return "status", 0
 

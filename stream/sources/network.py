@@ -48,7 +48,7 @@ class AddressError(UserError, ValueError):
 
 
 class NetworkSource(Source):
-    """The sound and pictures at ``url``; a lost connection is made again with growing waits, then given up.
+    """The sound and frames at ``url``; a lost connection is made again with growing waits, then given up.
 
     A recording behind HTTP goes on where it was, at its own speed if ``realtime``, else as fast as it is read and
     without drops. Everything else is live: its time goes on while the connection is away. User, password and query
@@ -126,7 +126,7 @@ class NetworkSource(Source):
         start_ms = 0.0 if recorded else max(self._position_ms, self._clock.stamp())
         decoder = self._decoder(container, start_ms, None if recorded else self._clock.stamp)
         if not decoder.has_streams:
-            self._fail("no_streams", f"{self.name} holds neither sound nor pictures that can be decoded")
+            self._fail("no_streams", f"{self.name} holds neither sound nor frames that can be decoded")
         yield self._opened(f"{self.name}: {describe(decoder)}", has_sound=decoder.audio is not None)
         for item in self._recording(decoder) if recorded else decoder.media():
             self._note(item)

@@ -50,7 +50,7 @@ def open_local(
 ) -> list[Source]:
     """Return the sources of this machine, not started; raise :class:`AddressError` for what can't be one.
 
-    ``max_fps``: pictures a second at most; None: as many as are analyzed or shown as previews.
+    ``max_fps``: frames a second at most; None: as many as are analyzed or shown as previews.
     """
     max_fps = max_fps or max(settings.vision.max_fps, settings.server.preview_fps)
     sound = SoundChoice(settings.sources.audio_track, settings.sources.audio_channel)

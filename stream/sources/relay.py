@@ -1,4 +1,4 @@
-"""A source whose pictures are seen the moment they come, whatever the session that reads it is busy with."""
+"""A source whose frames are seen the moment they come, whatever the session that reads it is busy with."""
 
 from collections.abc import Callable
 from typing import Final

@@ -9,7 +9,7 @@ import numpy as np
 from stream.jpeg import JpegFrame, fault_of
 from stream.media import AudioChunk, DropCounts, Media, Samples, SourceStatus
 from stream.sources.base import LiveClock, Source
-from stream.sources.media_queue import Bounds, EncodedPicture, MediaQueue, Queued
+from stream.sources.media_queue import Bounds, EncodedFrame, MediaQueue, Queued
 from stream.sources.tally import StrayTimes, Tally
 from stream.sources.timeline import PEER, Timeline
 from stream.sources.tracks import AudioTrack, VideoTrack
@@ -35,10 +35,10 @@ class RemoteSource(Source):
         self._video: VideoTrack[bytes] = VideoTrack(timeline, USUAL_INTERVAL_MS)
         self._arrived_s = 0.0
         self._strays = StrayTimes(timeline, self.kind)
-        self._bad = Tally(f"{self.kind}.bad_picture", "{count} picture(s) were no JPEG that can be decoded; skipped")
+        self._bad = Tally(f"{self.kind}.bad_frame", "{count} frame(s) were no JPEG that can be decoded; skipped")
         self._costly = Tally(
-            f"{self.kind}.costly_picture",
-            "{count} picture(s) have more than 16 million pixels, or too many scans of fewer; skipped",
+            f"{self.kind}.costly_frame",
+            "{count} frame(s) have more than 16 million pixels, or too many scans of fewer; skipped",
         )
 
     def push_audio(self, time_ms: float, samples: Samples) -> None:
@@ -55,13 +55,13 @@ class RemoteSource(Source):
             self._inbox.put(AudioChunk(time_ms, np.clip(samples, -1, 1), time.monotonic()))
 
     def push_jpeg(self, time_ms: float, data: bytes) -> None:
-        """Add a picture; one that is no whole JPEG, or takes too much to decode, becomes a warning status.
+        """Add a frame; one that is no whole JPEG, or takes too much to decode, becomes a warning status.
 
         Raises:
             ValueError: ``time_ms`` is not a finite number.
         """
         _check_time(time_ms)
-        self._inbox.put(EncodedPicture(time_ms, data, time.monotonic()))
+        self._inbox.put(EncodedFrame(time_ms, data, time.monotonic()))
 
     def close(self) -> None:
         """Say that nothing more comes; what was pushed is still processed, then the source ends."""
@@ -100,26 +100,26 @@ class RemoteSource(Source):
 
     def _kept(self) -> Iterator[Media]:
         yield from self._sounds(self._audio.flush())
-        yield from self._pictures(self._video.flush())
+        yield from self._frames(self._video.flush())
         yield from self._strays.told()
 
     def _processed(self, item: Queued) -> Iterator[Media]:
         if isinstance(item, AudioChunk):
             self._arrived_s = item.arrived_s or self._arrived_s
             yield from self._sounds(self._audio.place(item.time_ms, item.samples))
-            yield from self._pictures(self._video.settle())
-        elif isinstance(item, EncodedPicture):
+            yield from self._frames(self._video.settle())
+        elif isinstance(item, EncodedFrame):
             self._arrived_s = item.arrived_s
-            yield from self._picture(item)
+            yield from self._frame(item)
             yield from self._sounds(self._audio.settle())
         else:
             yield item
         yield from self._strays.told()
 
-    def _picture(self, picture: EncodedPicture) -> Iterator[Media]:
-        fault = fault_of(picture.data)
+    def _frame(self, frame: EncodedFrame) -> Iterator[Media]:
+        fault = fault_of(frame.data)
         if fault is None:
-            yield from self._pictures(self._video.place(picture.time_ms, picture.data))
+            yield from self._frames(self._video.place(frame.time_ms, frame.data))
         elif warning := (self._costly if fault == "costly" else self._bad).add():
             yield warning
 
@@ -128,7 +128,7 @@ class RemoteSource(Source):
         for time_ms, samples in placed:
             yield AudioChunk(time_ms, samples, self._arrived_s)
 
-    def _pictures(self, placed: Iterable[tuple[float, bytes]]) -> Iterator[JpegFrame]:
+    def _frames(self, placed: Iterable[tuple[float, bytes]]) -> Iterator[JpegFrame]:
         for time_ms, data in placed:
             yield JpegFrame(time_ms, data, self._arrived_s)
 

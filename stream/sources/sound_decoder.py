@@ -47,7 +47,7 @@ class SoundDecoder:
     Args:
         streams: from :func:`tracks_of`, one at least.
         sound: what was asked for.
-        timeline: shared with the pictures.
+        timeline: shared with the frames.
         code: begins the status codes.
     """
 
@@ -84,7 +84,7 @@ class SoundDecoder:
             yield from self._chooser.flush()
 
     def settle(self) -> Iterator[AudioChunk]:
-        """Yield what was kept, if meanwhile the pictures have shown what to think of its times."""
+        """Yield what was kept, if meanwhile the frames have shown what to think of its times."""
         for place, track in enumerate(self._tracks):
             if self._chooser.chosen in {None, place}:
                 for chunk in track.settle():
@@ -155,7 +155,7 @@ class _Track:
             yield from itertools.starmap(AudioChunk, self._track.flush())
 
     def settle(self) -> Iterator[AudioChunk]:
-        """Yield what was kept, if meanwhile the pictures have shown what to think of its times."""
+        """Yield what was kept, if meanwhile the frames have shown what to think of its times."""
         return itertools.starmap(AudioChunk, self._track.settle())
 
     def _placed(self, raw_ms: float | None, samples: Samples) -> Iterator[AudioChunk]:

@@ -13,8 +13,8 @@ from stream.sources.drift import correction_ms, stretched
 from stream.sources.timeline import PAUSE_MS, REJOIN_MS, Timeline
 
 TOLERANCE_MS: Final = 100.0
-LATE_PICTURES: Final = 2.5  # intervals after which the next picture is not just late
-STORED_AHEAD_MS: Final = 2000.0  # by so much the pictures of a file can be ahead of the sound of the same time
+LATE_FRAMES: Final = 2.5  # intervals after which the next frame is not just late
+STORED_AHEAD_MS: Final = 2000.0  # by so much the frames of a file can be ahead of the sound of the same time
 
 Piece = TypeVar("Piece")
 Placed = tuple[float, Piece]
@@ -244,21 +244,21 @@ class AudioTrack(Track[Samples]):
 
 
 class VideoTrack(Track[Piece]):
-    """Media time of successive pictures, in any form; ``interval_ms`` stands in for a stamp that is missing."""
+    """Media time of successive frames, in any form; ``interval_ms`` stands in for a stamp that is missing."""
 
     def __init__(self, timeline: Timeline, interval_ms: float) -> None:
         super().__init__(
-            timeline, tolerance_ms=max(TOLERANCE_MS, LATE_PICTURES * interval_ms), confirm_ms=0.0, lead_ms=0.0
+            timeline, tolerance_ms=max(TOLERANCE_MS, LATE_FRAMES * interval_ms), confirm_ms=0.0, lead_ms=0.0
         )
         self._interval_ms = interval_ms
         self._latest_ms = 0.0
 
-    def _length_ms(self, piece: Piece) -> float:  # noqa: ARG002 - a picture lasts until the next
+    def _length_ms(self, piece: Piece) -> float:  # noqa: ARG002 - a frame lasts until the next
         return self._interval_ms
 
     @property
     def _ended_ms(self) -> float:
-        """Return when the last picture was; how long it was meant to be seen is not known."""
+        """Return when the last frame was; how long it was meant to be seen is not known."""
         return self._timeline.start_ms if self.position_ms is None else self._latest_ms
 
     def _agrees(self, raw_ms: float, next_raw_ms: float) -> bool:

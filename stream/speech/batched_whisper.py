@@ -29,7 +29,7 @@ Tried = tuple[ctranslate2.models.WhisperGenerationResult, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hearing:
+class TranscriptionResult:
     """What was heard in one sound, in how many tokens; ``complete``: the model says that no speech is left after it."""
 
     stretches: list[Stretch]
@@ -64,7 +64,7 @@ class _Aligned:
         return [self._alignment]
 
 
-class FirstHearingModel(WhisperModel):  # type: ignore[misc]  # faster-whisper has no types
+class BatchedWhisper(WhisperModel):  # type: ignore[misc]  # faster-whisper has no types
     """A Whisper model that can also hear several short sounds at once.
 
     Written for the CPU and CUDA alike; it has run on the CPU only.
@@ -72,7 +72,7 @@ class FirstHearingModel(WhisperModel):  # type: ignore[misc]  # faster-whisper h
 
     def hear(
         self, sounds: Sequence[Samples], frames: int, *, language: str, beam_size: int, max_tokens: int
-    ) -> list[Hearing]:
+    ) -> list[TranscriptionResult]:
         """Hear sounds ``(n,)`` at 16 kHz in a window of ``frames`` hundredths of a second, which holds the longest.
 
         Times are seconds from the start of each sound. Nothing is tried again at a higher temperature.
@@ -145,7 +145,7 @@ class FirstHearingModel(WhisperModel):  # type: ignore[misc]  # faster-whisper h
         log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)  # the end counts too
         return _Draft(parts, result, log_probability, complete)
 
-    def _hearing(self, draft: _Draft, alignment: list[dict[str, Any]], tokenizer: Tokenizer) -> Hearing:
+    def _hearing(self, draft: _Draft, alignment: list[dict[str, Any]], tokenizer: Tokenizer) -> TranscriptionResult:
         aligned = _Aligned(alignment, self.frames_per_second)
         WhisperModel.add_word_timestamps(aligned, [draft.parts], tokenizer, None, 0, _OPENING, _CLOSING, 0.0)
         ratio = get_compression_ratio(tokenizer.decode(draft.result.sequences_ids[0]).strip())
@@ -155,7 +155,7 @@ class FirstHearingModel(WhisperModel):  # type: ignore[misc]  # faster-whisper h
             for number, (part, text) in enumerate(zip(draft.parts, texts, strict=True), 1)
             if text.strip() and part["start"] != part["end"]
         ]
-        return Hearing(stretches, len(draft.result.sequences_ids[0]), draft.complete)
+        return TranscriptionResult(stretches, len(draft.result.sequences_ids[0]), draft.complete)
 
 
 def _is_plain(tried: Tried, options: TranscriptionOptions) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from stream import events
-from stream.speech.repetition import Refrain
+from stream.speech.repetition import RepetitionGuard
 from stream.speech.transcript import Transcript
 
 _ADVICE: Final = (
@@ -18,7 +18,7 @@ class Belief:
     """Counts the utterances whose words are not believed, and says so once."""
 
     def __init__(self) -> None:
-        self._refrain = Refrain()
+        self._refrain = RepetitionGuard()
         self.doubted = 0
 
     def of(self, transcript: Transcript) -> Transcript:

@@ -1,4 +1,4 @@
-"""Telling words said again from a recogniser's loops: Whisper repeats what it is unsure of. Pure."""
+"""Revisions words said again from a recogniser's loops: Whisper repeats what it is unsure of. Pure."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def _had_time(words: Sequence[Word], texts: Sequence[str], first: int, after: in
     return next_ms - words[first].start_ms >= _MS_PER_LETTER * sum(map(len, texts[first:after]))
 
 
-class Refrain:
+class RepetitionGuard:
     """Finds the same short words in utterance after utterance, of which the recogniser is not sure."""
 
     def __init__(self) -> None:

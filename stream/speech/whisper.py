@@ -18,7 +18,7 @@ from faster_whisper.transcribe import Segment as Stretch
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
 from stream.settings import TranscriberSettings
 from stream.speech.asr_model import OFFLINE_MODEL, AsrModelError, find_model
-from stream.speech.batched_whisper import FirstHearingModel
+from stream.speech.batched_whisper import BatchedWhisper
 from stream.speech.guards import Passage, doubt, in_doubt, is_silence, rejection
 from stream.speech.repetition import without_loops
 from stream.speech.transcript import Transcript, Word
@@ -175,7 +175,7 @@ def _with_lead(sound: Sound) -> Samples:
     return np.pad(sound.samples, (_LEAD_MS * SAMPLES_PER_MS, 0))
 
 
-def _load(folder: str, settings: TranscriberSettings) -> tuple[FirstHearingModel, str]:
+def _load(folder: str, settings: TranscriberSettings) -> tuple[BatchedWhisper, str]:
     """Load onto the GPU if there is one it can use, else onto the CPU, with a warning that says why."""
     if settings.device == "cpu" or (settings.device == "auto" and not ctranslate2.get_cuda_device_count()):
         return _load_on(folder, "cpu", settings), "cpu"
@@ -188,11 +188,11 @@ def _load(folder: str, settings: TranscriberSettings) -> tuple[FirstHearingModel
         return _load_on(folder, "cpu", settings), "cpu"
 
 
-def _load_on(folder: str, device: str, settings: TranscriberSettings) -> FirstHearingModel:
+def _load_on(folder: str, device: str, settings: TranscriberSettings) -> BatchedWhisper:
     default = "int8" if device == "cpu" else "float16"
     compute_type = default if settings.compute_type == "default" else settings.compute_type
     try:
-        model = FirstHearingModel(
+        model = BatchedWhisper(
             folder, device, compute_type=compute_type, cpu_threads=settings.threads or _half_the_cores()
         )
         _try_out(model)
@@ -202,7 +202,7 @@ def _load_on(folder: str, device: str, settings: TranscriberSettings) -> FirstHe
     return model
 
 
-def _try_out(model: FirstHearingModel) -> None:
+def _try_out(model: BatchedWhisper) -> None:
     """Run once: CUDA libraries that are missing show only then, and the first run is slow."""
     stretches, _ = model.transcribe(np.zeros(SAMPLE_RATE, np.float32), language="en", max_new_tokens=1, temperature=0.0)
     list(stretches)

@@ -1,4 +1,4 @@
-"""The faces of one participant's pictures in a row: searched for now and then, followed in between."""
+"""The faces of one participant's frames in a row: searched for now and then, followed in between."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from models.geometry import Box
 from stream.media import Image
 from stream.vision.optical_flow import follow
 
-_WIDTH: Final = 480  # of the pictures in which faces are followed
+_WIDTH: Final = 480  # of the frames in which faces are followed
 
 
 Grey = npt.NDArray[np.uint8]
 
 THUMBNAIL: Final = (32, 18)
-CUT: Final = 20.0  # grey levels of 255 by which two pictures differ on average: a head that moves stays below
+CUT: Final = 20.0  # grey levels of 255 by which two frames differ on average: a head that moves stays below
 
 
 def difference(one: Grey, other: Grey) -> float:
-    """Return by how many grey levels two ``(height, width)`` pictures of any size differ on average, made tiny."""
-    tiny = [cv2.resize(picture, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.int16) for picture in (one, other)]
+    """Return by how many grey levels two ``(height, width)`` frames of any size differ on average, made tiny."""
+    tiny = [cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.int16) for frame in (one, other)]
     return float(np.abs(tiny[0] - tiny[1]).mean())
 
 
 class DetectionPlan:
-    """Counts the pictures since the last search.
+    """Counts the frames since the last search.
 
     Args:
-        every: search in one of so many pictures at least; 1 searches in each.
+        every: search in one of so many frames at least; 1 searches in each.
     """
 
     def __init__(self, every: int) -> None:
@@ -40,7 +40,7 @@ class DetectionPlan:
         self._followed = 0
 
     def searches(self, before: Grey, now: Grey, faces: int) -> bool:
-        """Return whether to search the picture, given the one before it and how many faces that had."""
+        """Return whether to search the frame, given the one before it and how many faces that had."""
         return (
             faces == 0
             or self._followed + 1 >= self._every
@@ -49,7 +49,7 @@ class DetectionPlan:
         )
 
     def searched(self) -> None:
-        """Note that the whole picture was searched."""
+        """Note that the whole frame was searched."""
         self._followed = 0
 
     def followed(self) -> None:
@@ -61,12 +61,12 @@ class Detector(Protocol):
     """What finds faces: :class:`models.faces.FaceDetector`."""
 
     def detect(self, image: Image) -> list[Detection]:
-        """Return the faces of an RGB picture."""
+        """Return the faces of an RGB frame."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The faces of a picture, in its pixels; ``followed`` if the picture was not searched for others."""
+    """The faces of a frame, in its pixels; ``followed`` if the frame was not searched for others."""
 
     boxes: list[Box]
     followed: bool
@@ -74,17 +74,17 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """The picture before, small and grey, and its faces in the pixels of the whole picture."""
+    """The frame before, small and grey, and its faces in the pixels of the whole frame."""
 
     grey: Grey
     boxes: list[Box]
 
 
 class FaceFinder:
-    """Finds the faces of each picture, given in order of time.
+    """Finds the faces of each frame, given in order of time.
 
     Args:
-        every: search in one of so many pictures at least; 1 searches in each.
+        every: search in one of so many frames at least; 1 searches in each.
     """
 
     def __init__(self, detector: Detector, every: int) -> None:
@@ -94,7 +94,7 @@ class FaceFinder:
         self._before: _Seen | None = None
 
     def find(self, image: Image) -> Found:
-        """Return the faces of an RGB picture ``(height, width, 3)``."""
+        """Return the faces of an RGB frame ``(height, width, 3)``."""
         if not self._follows:
             return Found(self._search(image), followed=False)
         grey = small_grey(image)
@@ -105,7 +105,7 @@ class FaceFinder:
         return found
 
     def forget(self) -> None:
-        """Follow nothing into the next picture, which will be searched: what became of this one is not kept."""
+        """Follow nothing into the next frame, which will be searched: what became of this one is not kept."""
         self._before = None
 
     def _search(self, image: Image) -> list[Box]:
@@ -114,7 +114,7 @@ class FaceFinder:
         return boxes
 
     def _follow(self, before: _Seen, now: Grey, scale: float) -> list[Box] | None:
-        """Return where the faces went, None if the picture must be searched."""
+        """Return where the faces went, None if the frame must be searched."""
         if self._plan.searches(before.grey, now, len(before.boxes)):
             return None
         followed = [follow(before.grey, now, box) for box in _scaled(before.boxes, scale)]
@@ -126,7 +126,7 @@ class FaceFinder:
 
 
 def small_grey(image: Image) -> Grey:
-    """Return an RGB picture ``(height, width, 3)`` in grey, at most 480 wide."""
+    """Return an RGB frame ``(height, width, 3)`` in grey, at most 480 wide."""
     scale = min(1.0, _WIDTH / image.shape[1])
     small = image if scale == 1.0 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""How often pictures are analyzed: pure, times in, yes or no out."""
+"""How often frames are analyzed: pure, times in, yes or no out."""
 
 from typing import Final
 
@@ -7,10 +7,10 @@ _TOLERANCE_MS: Final = 0.5  # times are rounded to milliseconds on the way
 
 
 class FrameRate:
-    """Lets a picture through when the last is long enough ago for the machine to keep up.
+    """Lets a frame through when the last is long enough ago for the machine to keep up.
 
     Args:
-        max_fps: never more pictures a second of media time.
+        max_fps: never more frames a second of media time.
         processor_share: live, the share of the time that analysis may take; None analyzes at ``max_fps``
             whatever it costs, which makes offline results independent of the machine.
     """
@@ -25,16 +25,16 @@ class FrameRate:
 
     @property
     def interval_ms(self) -> float:
-        """Return the time between two analyzed pictures, as things stand."""
+        """Return the time between two analyzed frames, as things stand."""
         return self._interval_ms(self._cost_ms)
 
     def admits(self, time_ms: float, running_ms: float = 0.0) -> bool:
-        """Return whether the picture of this media time is to be analyzed, and count it as done if so.
+        """Return whether the frame of this media time is to be analyzed, and count it as done if so.
 
         One that ``max_fps`` alone would have let through is otherwise counted in ``passed_over``.
 
         Args:
-            time_ms: the picture's media time.
+            time_ms: the frame's media time.
             running_ms: what the analysis that is going on has taken so far: a machine that has become slow is known
                 by it before the first result is there.
         """

@@ -1,4 +1,4 @@
-"""What was seen when: one vector for each analyzed picture, of its faces or its scene, kept until it is not needed."""
+"""What was seen when: one vector for each analyzed frame, of its faces or its scene, kept until it is not needed."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ def nearest(times: Sequence[float], wanted: float) -> int:
     return after if times[after] - wanted < wanted - times[after - 1] else after - 1
 
 
-class PictureTimeline:
-    """Vectors by time; a picture without a face is kept too, so that it is not mistaken for a gap."""
+class FrameTimeline:
+    """Vectors by time; a frame without a face is kept too, so that it is not mistaken for a gap."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._vectors: list[Floats | None] = []
 
     def add(self, time_ms: float, vector: Floats | None) -> None:
-        """Note the vector of a picture, None if it had no face; old ones are forgotten."""
+        """Note the vector of a frame, None if it had no face; old ones are forgotten."""
         if self._times and time_ms <= self._times[-1]:
             return
         self._times.append(time_ms)
@@ -41,7 +41,7 @@ class PictureTimeline:
         del self._times[:old], self._vectors[:old]
 
     def utterance(self, start_ms: float, end_ms: float) -> Floats | None:
-        """Return the maximum over the pictures nearest to 15 even times of an utterance; None without a face."""
+        """Return the maximum over the frames nearest to 15 even times of an utterance; None without a face."""
         first, last = bisect_left(self._times, start_ms), bisect_left(self._times, end_ms)
         times = self._times[first:last]
         if not times:

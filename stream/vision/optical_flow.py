@@ -1,4 +1,4 @@
-"""Where faces went from one picture to the next: pure, by the optical flow of a grid of points in each box.
+"""Where faces went from one frame to the next: pure, by the optical flow of a grid of points in each box.
 
 Each point is followed there and back; one that does not return to where it began is not believed. A face of which
 too few points return, or which does not look like itself at its new place, is not followed but given up.
@@ -27,7 +27,7 @@ _MIN_LIKENESS: Final = 0.6  # correlation of the face with itself a moment befor
 
 
 def follow(before: Grey, now: Grey, box: Box) -> Box | None:
-    """Return where the face in ``box`` of one picture is in the next, None if that is not sure.
+    """Return where the face in ``box`` of one frame is in the next, None if that is not sure.
 
     Shape:
         before, now: ``(height, width)``, of one size; the boxes are in their pixels.
@@ -69,9 +69,9 @@ def _moved(box: Box, start: Points, end: Points) -> Box:
     return Box(x - width, y - height, x + width, y + height)
 
 
-def _inside(box: Box, picture: Grey) -> bool:
-    """Return whether the middle of a box is in the picture."""
-    height, width = picture.shape
+def _inside(box: Box, frame: Grey) -> bool:
+    """Return whether the middle of a box is in the frame."""
+    height, width = frame.shape
     x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
     return bool(0 <= x < width and 0 <= y < height)
 
@@ -81,8 +81,8 @@ def _likeness(before: Grey, box: Box, now: Grey, moved: Box) -> float:
     return float(cv2.matchTemplate(_patch(before, box), _patch(now, moved), cv2.TM_CCOEFF_NORMED)[0, 0])
 
 
-def _patch(picture: Grey, box: Box) -> Grey:
+def _patch(frame: Grey, box: Box) -> Grey:
     size = (max(2, round(box.width)), max(2, round(box.height)))
     middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
-    cut = cv2.getRectSubPix(picture, size, middle)
+    cut = cv2.getRectSubPix(frame, size, middle)
     return cv2.resize(cut, _PATCH, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -7,7 +7,7 @@ from typing import Final
 from models.geometry import Box
 
 _MIN_IOU: Final = 0.2
-_MAX_SHIFT: Final = 0.8  # of the face's width: at 5 pictures a second a head can leave its box
+_MAX_SHIFT: Final = 0.8  # of the face's width: at 5 frames a second a head can leave its box
 _FORGET_MS: Final = 2_000.0
 
 
@@ -34,7 +34,7 @@ def similarity(old: Box, new: Box) -> float:
 
 
 class FaceTracker:
-    """Matches the boxes of each picture with those before it, the likeliest pairs first."""
+    """Matches the boxes of each frame with those before it, the likeliest pairs first."""
 
     def __init__(self) -> None:
         self._tracks: list[Track] = []

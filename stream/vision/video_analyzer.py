@@ -1,4 +1,4 @@
-"""Faces in the pictures of one participant: found, followed, and named by expression as frames arrive."""
+"""Faces in the frames of one participant: found, followed, and named by expression as frames arrive."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from stream.media import Image, VideoFrame
 from stream.settings import VisionSettings
 from stream.vision.face_finder import Detector, FaceFinder
 from stream.vision.frame_rate import FrameRate
-from stream.vision.frame_timeline import PictureTimeline
+from stream.vision.frame_timeline import FrameTimeline
 from stream.vision.tracker import FaceTracker
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ _IN_LINE: Final = 4
 
 @dataclass(frozen=True)
 class VisionCounts:
-    """What became of the pictures.
+    """What became of the frames.
 
     Attributes:
         analyzed: all those whose faces were told.
@@ -60,7 +60,7 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Analyzed:
-    """What one picture shows, and whether its faces were followed instead of searched for."""
+    """What one frame shows, and whether its faces were followed instead of searched for."""
 
     time_ms: float
     faces: Faces
@@ -68,11 +68,11 @@ class Analyzed:
     followed: bool
 
 
-class Witness(Protocol):
-    """Is there when a picture has been dealt with: what comes of it happens within the context it gives."""
+class AnalysisObserver(Protocol):
+    """Is there when a frame has been dealt with: what comes of it happens within the context it gives."""
 
     def seen(self, frame: VideoFrame, interval_ms: int) -> AbstractContextManager[object]:
-        """Return the context in which an analyzed picture is kept and told."""
+        """Return the context in which an analyzed frame is kept and told."""
 
     def unseen(self, frame: VideoFrame, error: Exception | None) -> AbstractContextManager[object]:
         """Return the context in which it is told that one could not be analyzed; None: it was late."""
@@ -91,12 +91,12 @@ class Nobody:
 
 
 class FaceAnalyzer:
-    """Turns a picture into a ``faces`` event, and remembers what is kept of it for the utterance it belongs to.
+    """Turns a frame into a ``faces`` event, and remembers what is kept of it for the utterance it belongs to.
 
     Args:
-        detect_every: search for faces in one of so many pictures at least.
+        detect_every: search for faces in one of so many frames at least.
         session: whose requests these are, for the runtime.
-        deadline_ms: how long a picture may wait, in line or for a network; None: for ever.
+        deadline_ms: how long a frame may wait, in line or for a network; None: for ever.
     """
 
     def __init__(
@@ -112,13 +112,13 @@ class FaceAnalyzer:
         self._runtime, self._session = runtime, session
         self._finder = FaceFinder(detector, detect_every)
         self._tracker = FaceTracker()
-        self._faces, self._scenes = PictureTimeline(), PictureTimeline()
+        self._faces, self._scenes = FrameTimeline(), FrameTimeline()
         self._lock = threading.Lock()
 
     def analyze(self, frame: VideoFrame) -> Analyzed:
-        """Find, follow and embed the faces of one picture; :meth:`keep` then remembers it.
+        """Find, follow and embed the faces of one frame; :meth:`keep` then remembers it.
 
-        Whatever goes wrong, nothing of the picture is left, and the next one is searched.
+        Whatever goes wrong, nothing of the frame is left, and the next one is searched.
 
         Raises:
             DeadlineExceededError: it had to wait for a network for too long.
@@ -130,11 +130,11 @@ class FaceAnalyzer:
             raise
 
     def forget(self) -> None:
-        """Search the next picture, whatever was known of this one."""
+        """Search the next frame, whatever was known of this one."""
         self._finder.forget()
 
     def keep(self, analyzed: Analyzed) -> None:
-        """Remember what a picture shows, for the utterance it belongs to."""
+        """Remember what a frame shows, for the utterance it belongs to."""
         with self._lock:
             self._faces.add(analyzed.time_ms, analyzed.seen.face)
             self._scenes.add(analyzed.time_ms, analyzed.seen.scene)
@@ -168,11 +168,11 @@ class FaceAnalyzer:
             return Seen(self._faces.utterance(start_ms, end_ms), self._scenes.utterance(start_ms, end_ms))
 
 
-class Sight(Protocol):
+class VideoAnalyzer(Protocol):
     """What a session needs of its eyes: :class:`Vision`."""
 
     def push(self, frame: VideoFrame) -> None:
-        """Offer the next picture."""
+        """Offer the next frame."""
 
     def between(self, start_ms: float, end_ms: float) -> Seen:
         """Return what was seen of an utterance."""
@@ -188,7 +188,7 @@ class Sight(Protocol):
         """Stop without what waits; what is closed already stays so."""
 
 
-class MakeSight(Protocol):
+class MakeVideoAnalyzer(Protocol):
     """Gives a session its eyes."""
 
     def __call__(
@@ -199,24 +199,24 @@ class MakeSight(Protocol):
         failed: Callable[[Exception], None],
         *,
         live: bool,
-    ) -> Sight:
-        """Return what analyzes a session's pictures."""
+    ) -> VideoAnalyzer:
+        """Return what analyzes a session's frames."""
 
 
 class Vision:
-    """One thread analyzes a session's pictures; sound never waits for it.
+    """One thread analyzes a session's frames; sound never waits for it.
 
     Where that thread breaks, :meth:`push` and :meth:`between` raise what broke it.
 
-    Live, the newest picture replaces one that still waits, and one that waits for longer than its deadline is
-    dropped; both are counted. What the analysis itself takes is no waiting: a slow machine sees fewer pictures,
-    not none. Otherwise every admitted picture is analyzed, and whoever pushes waits while a few are in line, so
+    Live, the newest frame replaces one that still waits, and one that waits for longer than its deadline is
+    dropped; both are counted. What the analysis itself takes is no waiting: a slow machine sees fewer frames,
+    not none. Otherwise every admitted frame is analyzed, and whoever pushes waits while a few are in line, so
     that results repeat exactly.
 
     Args:
-        failed: told, in the vision thread, why a picture could not be analyzed.
+        failed: told, in the vision thread, why a frame could not be analyzed.
         clock: tells the time, in seconds.
-        witness: is told what becomes of each picture that was taken up.
+        witness: is told what becomes of each frame that was taken up.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class Vision:
         *,
         live: bool,
         clock: Callable[[], float] = time.perf_counter,
-        witness: Witness | None = None,
+        witness: AnalysisObserver | None = None,
     ) -> None:
         self._analyzer, self._emit, self._failed, self._live, self._clock = analyzer, emit, failed, live, clock
         self._witness = witness or Nobody()
@@ -243,7 +243,7 @@ class Vision:
         self._thread.start()
 
     def push(self, frame: VideoFrame) -> None:
-        """Offer the next picture; whether it is looked at depends on how long ago the last was."""
+        """Offer the next frame; whether it is looked at depends on how long ago the last was."""
         self._require_unbroken()
         with self._changed:
             running_ms = (self._clock() - self._began) * 1000 if self._busy else 0.0
@@ -258,7 +258,7 @@ class Vision:
             self._changed.notify_all()
 
     def between(self, start_ms: float, end_ms: float) -> Seen:
-        """Return what was seen of an utterance; not live, pictures in line come first."""
+        """Return what was seen of an utterance; not live, frames in line come first."""
         if not self._live:
             with self._changed:
                 self._changed.wait_for(lambda: not self._waiting and not self._busy)
@@ -279,7 +279,7 @@ class Vision:
         self._thread.join(_STOP_TIMEOUT_S)
 
     def stop(self) -> None:
-        """Stop without what waits; the picture under way is waited for, a few seconds at most."""
+        """Stop without what waits; the frame under way is waited for, a few seconds at most."""
         with self._changed:
             self._count(skipped=len(self._waiting))
             self._waiting.clear()
@@ -298,7 +298,7 @@ class Vision:
             except DeadlineExceededError:
                 with self._witness.unseen(frame, None):
                     self._count(late=1)
-            except Exception as error:  # noqa: BLE001 - one bad picture must not end the session's vision
+            except Exception as error:  # noqa: BLE001 - one bad frame must not end the session's vision
                 with self._witness.unseen(frame, error):
                     self._failed(error)
             self._done((self._clock() - start) * 1000)
@@ -320,7 +320,7 @@ class Vision:
         return deadline_ms is not None and waited_ms > deadline_ms
 
     def _tell(self, frame: VideoFrame) -> None:
-        """Analyze a picture and tell its faces.
+        """Analyze a frame and tell its faces.
 
         Raises:
             DeadlineExceededError: it has waited for a network for too long.
@@ -350,7 +350,7 @@ class Vision:
             return self._waiting.popleft() if self._waiting else None
 
     def _done(self, cost_ms: float | None) -> None:
-        """Note that the picture is dealt with, and what its analysis took, None if there was none."""
+        """Note that the frame is dealt with, and what its analysis took, None if there was none."""
         with self._changed:
             self._busy = False
             if cost_ms is not None:

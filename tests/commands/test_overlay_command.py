@@ -66,7 +66,7 @@ def shown(source: Path, output: Path) -> subprocess.Popen[str]:
 
 
 def frames(path: Path, until_ms: int) -> dict[int, np.ndarray]:
-    """The pictures of a file by their time in milliseconds."""
+    """The frames of a file by their time in milliseconds."""
     found = {}
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -129,6 +129,6 @@ def test_interrupt_ends_it_with_a_file_that_plays(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert "pictures" in errors
+    assert "frames" in errors
     assert "Traceback" not in errors
     assert frames(path, 10_000)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from running_server import EverySound, Running, picture, running
+from running_server import EverySound, Running, frame, running
 from websockets.asyncio.server import ServerConnection, serve
 
 from m2fnet_client import (
@@ -170,8 +170,8 @@ class TestParticipants:
             connect(url(run), room="R", name="Ana") as ana,
             connect(url(run), room="R", name="Bo", media=["video"]) as bo,
         ):
-            jpeg = decode_media(picture()).payload
-            await ana.send_picture(0, jpeg)
+            jpeg = decode_media(frame()).payload
+            await ana.send_frame(0, jpeg)
             seen = (await until(bo, lambda item: isinstance(item, MediaMessage)))[-1]
             assert isinstance(seen, MediaMessage)
             assert (seen.kind, seen.payload) == (MediaKind.JPEG, jpeg)

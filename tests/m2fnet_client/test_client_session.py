@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running_server import EverySound, Running, picture, running, tone
+from running_server import EverySound, Running, frame, running, tone
 from websockets.asyncio.server import ServerConnection, serve
 
 from m2fnet_client import ClientError, ClosedError, Gap, RefusedError, UnknownEvent, UnreachableError, connect
@@ -47,7 +47,7 @@ class TestSession:
             assert session.id
             await session.send_audio(0, np.full(1_600, 0.1, np.float32))
             await session.send_audio(100, bytes(3_200))
-            await session.send_picture(150, decode_media(picture()).payload)
+            await session.send_frame(150, decode_media(frame()).payload)
             closed = await session.finish()
             told = [event async for event in session]
         assert (closed.reason, closed.totals.utterances, closed.totals.video_frames) == ("client", 2, 1)

@@ -353,7 +353,7 @@ def patient(engine: GatedEngine, clock: Clock) -> Iterator[Worker]:
     started.close()
 
 
-def test_what_ends_an_utterance_is_run_before_pictures(worker: Worker, engine: GatedEngine) -> None:
+def test_what_ends_an_utterance_is_run_before_images(worker: Worker, engine: GatedEngine) -> None:
     first = worker.submit(face(1))
     engine.wait_until_running()
     others = [worker.submit(face(2)), worker.submit(audio(1, 3.0))]
@@ -374,7 +374,7 @@ def test_a_batch_waits_for_the_other_session_but_a_session_alone_for_nobody(
     assert engine.batches == [[1], [2], [3, 4]]
 
 
-def test_a_picture_past_its_deadline_is_not_run_told_and_counted(
+def test_a_image_past_its_deadline_is_not_run_told_and_counted(
     patient: Worker, engine: GatedEngine, clock: Clock
 ) -> None:
     running = patient.submit(face(1, deadline_ms=100))

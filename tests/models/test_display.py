@@ -10,7 +10,7 @@ from models.containers import open_media
 from models.display import Display, square_size, upright
 
 ORIENTATION = 0x0112
-# How EXIF names the eight ways a picture can lie, as (degrees counterclockwise, then mirrored).
+# How EXIF names the eight ways an image can lie, as (degrees counterclockwise, then mirrored).
 LIES = {1: (0, False), 2: (0, True), 3: (180, False), 4: (180, True), 6: (-90, False), 8: (90, False)}
 LIES |= {5: (-90, True), 7: (90, True)}
 
@@ -51,11 +51,11 @@ def shown(path: Path) -> list[np.ndarray]:
 
 
 def transposed(lies: int) -> np.ndarray:
-    """Return what Pillow makes of a picture that lies so."""
-    picture = Image.fromarray(four_corners())
-    exif = picture.getexif()
+    """Return what Pillow makes of an image that lies so."""
+    image = Image.fromarray(four_corners())
+    exif = image.getexif()
     exif[ORIENTATION] = lies
-    return np.asarray(ImageOps.exif_transpose(picture))
+    return np.asarray(ImageOps.exif_transpose(image))
 
 
 @pytest.mark.parametrize("lies", range(1, 9))
@@ -71,10 +71,10 @@ def test_a_video_may_lie_in_any_of_eight_ways(tmp_path: Path, lies: int) -> None
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("lies", range(1, 9))
 def test_a_photograph_too(tmp_path: Path, ending: str, lies: int) -> None:
-    picture = Image.fromarray(four_corners())
-    exif = picture.getexif()
+    image = Image.fromarray(four_corners())
+    exif = image.getexif()
     exif[ORIENTATION] = lies
-    picture.save(tmp_path / f"photo.{ending}", exif=exif)
+    image.save(tmp_path / f"photo.{ending}", exif=exif)
     (image,) = shown(tmp_path / f"photo.{ending}")
     assert corners(image) == corners(transposed(lies))
 
@@ -98,7 +98,7 @@ def test_pixels_become_square(
         assert corners(image) == corners(four_corners())
 
 
-def test_oblong_pixels_are_stretched_before_the_picture_is_turned(tmp_path: Path) -> None:
+def test_oblong_pixels_are_stretched_before_the_image_is_turned(tmp_path: Path) -> None:
     for image in shown(write_video(tmp_path / "video.mp4", (32, 48), Fraction(2), lies=6)):
         assert image.shape == (64, 48, 3)
         assert corners(image) == corners(transposed(6))
@@ -121,7 +121,7 @@ def test_what_cannot_be_an_aspect_is_passed_over(aspect: Fraction | None, size: 
 
 
 @pytest.mark.parametrize("degrees", [-10, 0, 10, 80, 100, 179, 181, 260])
-def test_a_slanting_picture_is_turned_by_the_nearest_quarters(degrees: int) -> None:
+def test_a_slanting_image_is_turned_by_the_nearest_quarters(degrees: int) -> None:
     angle = np.deg2rad(degrees)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     clockwise = round(degrees / 90) % 4

@@ -28,16 +28,16 @@ def detector(networks: DetectionNetworks | None = None) -> FaceDetector:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[Image]:
+def images() -> list[Image]:
     with av.open(str(CLIP)) as container:
         frames = [frame for index, frame in enumerate(container.decode(video=0)) if index % EVERY == 0]
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
 
 
 @pytest.fixture(scope="module")
-def expected(pictures: list[Image]) -> list[list[Detection]]:
-    found = [detector().detect(picture) for picture in pictures]
-    assert sum(map(len, found)) > len(pictures) / 2
+def expected(images: list[Image]) -> list[list[Detection]]:
+    found = [detector().detect(image) for image in images]
+    assert sum(map(len, found)) > len(images) / 2
     return found
 
 
@@ -56,22 +56,20 @@ def assert_same(found: list[Detection], expected: list[Detection]) -> None:
         assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
 
 
-def test_an_engine_finds_the_same_faces(
-    runtime: Runtime, pictures: list[Image], expected: list[list[Detection]]
-) -> None:
+def test_an_engine_finds_the_same_faces(runtime: Runtime, images: list[Image], expected: list[list[Detection]]) -> None:
     served = detector(runtime.detection(session="ann"))
-    for picture, faces in zip(pictures, expected, strict=True):
-        assert_same(served.detect(picture), faces)
+    for image, faces in zip(images, expected, strict=True):
+        assert_same(served.detect(image), faces)
 
 
-def test_sessions_search_at_once(runtime: Runtime, pictures: list[Image], expected: list[list[Detection]]) -> None:
+def test_sessions_search_at_once(runtime: Runtime, images: list[Image], expected: list[list[Detection]]) -> None:
     served = [detector(runtime.detection(session=str(index))) for index in range(3)]
     with ThreadPoolExecutor(len(served)) as pool:
-        for found in pool.map(lambda each: [each.detect(picture) for picture in pictures[:3]], served):
+        for found in pool.map(lambda each: [each.detect(image) for image in images[:3]], served):
             for one, other in zip(found, expected, strict=False):
                 assert_same(one, other)
 
 
-def test_a_search_that_would_be_too_late_is_given_up(runtime: Runtime, pictures: list[Image]) -> None:
+def test_a_search_that_would_be_too_late_is_given_up(runtime: Runtime, images: list[Image]) -> None:
     with pytest.raises(DeadlineExceededError):
-        detector(runtime.detection(deadline_ms=-1.0)).detect(pictures[0])
+        detector(runtime.detection(deadline_ms=-1.0)).detect(images[0])

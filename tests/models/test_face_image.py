@@ -9,21 +9,21 @@ from models.face_image import crop_face, face_input, resized
 from models.geometry import Box
 
 
-def picture(height: int = 120, width: int = 160) -> np.ndarray:
+def image(height: int = 120, width: int = 160) -> np.ndarray:
     """Return brightness rising to the right, so that a crop shows where it was taken."""
     ramp = np.linspace(0, 255, width).astype(np.uint8)
     return np.repeat(np.broadcast_to(ramp, (height, width))[..., None], 3, axis=2).copy()
 
 
 def test_a_face_is_cut_square_around_its_centre_with_a_margin() -> None:
-    crop = crop_face(picture(), Box(60, 20, 100, 60))
+    crop = crop_face(image(), Box(60, 20, 100, 60))
     assert crop.shape == (48, 48)
     assert crop.dtype == np.uint8
-    centre = picture()[0, 79:81, 0].mean()
+    centre = image()[0, 79:81, 0].mean()
     assert crop.mean() == pytest.approx(centre, abs=2)
     # A margin of 5 % on each side: from 58 to 102 of 160.
-    assert crop[:, 0].mean() == pytest.approx(picture()[0, 58, 0], abs=3)
-    assert crop[:, -1].mean() == pytest.approx(picture()[0, 101, 0], abs=3)
+    assert crop[:, 0].mean() == pytest.approx(image()[0, 58, 0], abs=3)
+    assert crop[:, -1].mean() == pytest.approx(image()[0, 101, 0], abs=3)
 
 
 def test_a_tall_box_is_not_squeezed() -> None:
@@ -34,7 +34,7 @@ def test_a_tall_box_is_not_squeezed() -> None:
 
 
 def test_beyond_the_edge_the_edge_is_repeated() -> None:
-    crop = crop_face(picture(), Box(-40, 20, 40, 100))
+    crop = crop_face(image(), Box(-40, 20, 40, 100))
     assert (crop[:, :20] == 0).all()
     assert crop[:, -1].mean() > 40
 
@@ -52,11 +52,11 @@ def test_red_green_and_blue_weigh_as_brightness_does() -> None:
     st.floats(0, 300),
 )
 @settings(deadline=None)
-def test_any_box_that_touches_the_picture_gives_a_crop(left: float, top: float, width: float, height: float) -> None:
+def test_any_box_that_touches_the_image_gives_a_crop(left: float, top: float, width: float, height: float) -> None:
     box = Box(left, top, left + width, top + height)
     centre = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
     if 1 <= centre[0] <= 198 and 1 <= centre[1] <= 148:
-        assert crop_face(picture(150, 200), box).shape == (48, 48)
+        assert crop_face(image(150, 200), box).shape == (48, 48)
 
 
 def test_faces_become_standardised_images_of_three_equal_channels() -> None:

@@ -40,12 +40,12 @@ def drained(schedule: Schedule[Ask], now_ms: float = 0) -> list[Ask]:
     return order
 
 
-def test_what_ends_an_utterance_goes_before_pictures_and_the_oldest_first() -> None:
+def test_what_ends_an_utterance_goes_before_images_and_the_oldest_first() -> None:
     asked = [frame("ann"), Ask("ann"), frame("ann"), Ask("ann", group="audio")]
     assert drained(lined_up(*asked)) == [asked[1], asked[3], asked[0], asked[2]]
 
 
-def test_a_picture_that_has_waited_for_long_is_as_urgent_as_an_utterance() -> None:
+def test_a_image_that_has_waited_for_long_is_as_urgent_as_an_utterance() -> None:
     schedule = lined_up(frame("ann"))
     schedule.add(Ask("ann"), FRAME_PATIENCE_MS)
     assert [each.priority for each in drained(schedule, FRAME_PATIENCE_MS)] == ["frame", "utterance"]
@@ -75,7 +75,7 @@ def test_a_session_alone_does_not_wait() -> None:
 
 def test_a_batch_waits_for_likely_company_until_the_window_ends() -> None:
     schedule = lined_up(frame("ann"), frame("ben"), max_rows=4, window_ms=WINDOW_MS)
-    assert len(schedule.take_batch(0)) == 2, "all who send pictures are there"
+    assert len(schedule.take_batch(0)) == 2, "all who send images are there"
     schedule.add(frame("ben"), 100)
     assert schedule.take_batch(100) == []
     assert schedule.wait_ms(101) == WINDOW_MS - 1

@@ -1,6 +1,6 @@
 """Nothing that takes long is done in the event loop's thread, where it would delay every connection at once.
 
-What takes long is known by its name, not by a clock: pictures are decoded and networks computed elsewhere.
+What takes long is known by its name, not by a clock: frames are decoded and networks computed elsewhere.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from serving.sessions.registry import MakeSession
 from serving.sessions.worker import Emit
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.jpeg import decode_jpeg
 from stream.live_models import LiveModels
 from stream.media import AudioChunk
 from stream.protocol import MediaKind, MediaMessage, encode_media
+from stream.recording.record import SessionRecord
 from stream.session import Session
 from stream.settings import Settings
 from stream.speech.transcriber import Transcriber
@@ -61,8 +62,10 @@ def make_session(bundle: Bundle) -> Iterator[MakeSession]:
     settings = Settings()
     models = LiveModels(Runtime(bundle, TorchEngine(bundle)), Transcriber(settings.transcriber), settings.vision)
 
-    def make(settings: Settings, emit: Emit, speaker: str, seat: Seat) -> Session:
-        return Session(models, settings, emit, speaker=speaker, live=True, seat=seat)
+    def make(
+        settings: Settings, emit: Emit, speaker: str, context: SessionContext, _: SessionRecord | None = None
+    ) -> Session:
+        return Session(models, settings, emit, speaker=speaker, live=True, context=context)
 
     yield make
     models.close()
@@ -77,7 +80,7 @@ def large_jpeg(seed: int) -> bytes:
 
 async def test_sessions_do_their_work_outside_the_loop(make_session: MakeSession) -> None:
     speech = np.random.default_rng(0).integers(-20_000, 20_000, 16_000).astype("<i2").tobytes()
-    pictures = {
+    frames = {
         time_ms: encode_media(MediaMessage(MediaKind.JPEG, time_ms, large_jpeg(time_ms)))
         for time_ms in range(0, SECONDS * 1000, 200)
     }
@@ -88,7 +91,7 @@ async def test_sessions_do_their_work_outside_the_loop(make_session: MakeSession
                 for connection in connections:
                     await connection.send(sound(second * 1000, speech))
                     for time_ms in range(second * 1000, (second + 1) * 1000, 200):
-                        await connection.send(pictures[time_ms])
+                        await connection.send(frames[time_ms])
             for connection in connections:
                 await connection.send(control("session.close"))
                 ended = await until(connection, "session.closed")
@@ -98,13 +101,13 @@ async def test_sessions_do_their_work_outside_the_loop(make_session: MakeSession
 
 
 async def test_what_blocks_the_loop_would_be_seen(make_session: MakeSession) -> None:
-    picture = large_jpeg(0)
+    frame = large_jpeg(0)
 
     def decode_and_compute() -> None:
-        session = make_session(Settings(), [].append, "Ann", Seat(SharedDialog(16)))
+        session = make_session(Settings(), [].append, "Ann", SessionContext(SharedDialog(16)))
         session.push(AudioChunk(0.0, np.zeros(1_600, np.float32)))
         session.finish()
-        decode_jpeg(picture)
+        decode_jpeg(frame)
 
     with heavy_calls() as called:
         asyncio.get_running_loop().call_soon(decode_and_compute)

@@ -19,7 +19,7 @@ from serving.rooms.broadcast import Broadcast
 from serving.rooms.rooms import Rooms
 from serving.sessions.connections import Client, Outbox, Watcher
 from serving.sessions.limits import IdleWatch
-from serving.sessions.registry import Hub
+from serving.sessions.registry import SessionRegistry
 from serving.telemetry.loop_lag import LagCounts
 from stream.sources.file import FileSource
 
@@ -170,12 +170,12 @@ async def test_a_source_of_this_machine_that_breaks_is_over_and_the_others_go_on
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: Callable[[], list[str]]
 ) -> None:
     sources = [FileSource(tone(tmp_path / f"{number}.wav"), realtime=False) for number in range(2)]
-    start = Hub.start
+    start = SessionRegistry.start
 
-    def start_but_the_first(self: Hub, source: Any, *rest: Any) -> Any:  # noqa: ANN401 - passed on
+    def start_but_the_first(self: SessionRegistry, source: Any, *rest: Any) -> Any:  # noqa: ANN401 - passed on
         return start(self, source, *rest) if source.name == sources[1].name else boom()
 
-    monkeypatch.setattr(Hub, "start", start_but_the_first)
+    monkeypatch.setattr(SessionRegistry, "start", start_but_the_first)
     async with running(plan=Plan(sources, exit_when_done=True, wait_for_watcher=True)) as run:
         watcher = await run.open(WATCHER)
         got, code, _ = await closing(watcher)

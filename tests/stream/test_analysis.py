@@ -46,13 +46,13 @@ def write_wav(path: Path, samples: Samples, rate: int = 16_000, channels: int = 
 
 
 def write_video(path: Path, frames: int) -> Path:
-    """Write grey pictures without sound."""
+    """Write grey frames without sound."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for index in range(frames):
-            picture = np.full((240, 320, 3), 60 + index, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = np.full((240, 320, 3), 60 + index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
     return path
 
@@ -96,11 +96,11 @@ def test_telephone_sound_in_stereo_is_heard(models: LiveModels, tmp_path: Path) 
     assert len(result.utterances) == 1
 
 
-def test_video_without_sound_and_faces_gives_pictures_without_faces(models: LiveModels, tmp_path: Path) -> None:
+def test_video_without_sound_and_faces_gives_frames_without_faces(models: LiveModels, tmp_path: Path) -> None:
     result = analyze_file(write_video(tmp_path / "grey.mp4", 20), models=models)
     assert result.utterances == []
     assert len(result.faces) >= 8
-    assert all(picture.faces == [] for picture in result.faces)
+    assert all(frame.faces == [] for frame in result.faces)
 
 
 def test_what_is_no_media_is_told_in_a_line(models: LiveModels, tmp_path: Path) -> None:

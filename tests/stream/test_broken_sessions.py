@@ -64,7 +64,7 @@ def speech() -> list[AudioChunk]:
     return [AudioChunk(at / 16, samples[at : at + 1_600]) for at in range(0, len(samples), 1_600)]
 
 
-def picture(time_ms: float) -> VideoFrame:
+def frame(time_ms: float) -> VideoFrame:
     return VideoFrame(time_ms, np.zeros((48, 64, 3), np.uint8))
 
 
@@ -124,7 +124,7 @@ def test_a_session_that_breaks_leaves_no_thread_and_no_work(
     session = Session(
         LiveModels(runtime, ScriptedSpeech(), SETTINGS.vision), SETTINGS, lambda _: None, speaker="Ann", live=live
     )
-    source = Given(picture(0), *speech(), END)
+    source = Given(frame(0), *speech(), END)
     getattr(Breaks(monkeypatch), place)(session)
     with pytest.raises(RuntimeError, match=_SECRET):
         run_session(source, session, threading.Event())
@@ -155,7 +155,7 @@ def test_what_a_broken_session_had_asked_for_is_taken_back(runtime: Runtime) -> 
 
 
 def test_the_session_breaks_when_its_vision_thread_does(runtime: Runtime) -> None:
-    """What is told of pictures is told in that thread; nobody waits for pictures that it does not see any more."""
+    """What is told of frames is told in that thread; nobody waits for frames that it does not see any more."""
     broken = threading.Event()
 
     def emit(event: Event) -> None:
@@ -166,7 +166,7 @@ def test_the_session_breaks_when_its_vision_thread_does(runtime: Runtime) -> Non
     models = LiveModels(runtime, ScriptedSpeech(), SETTINGS.vision)
     session = Session(models, SETTINGS, emit, speaker="Ann", live=False)
     with pytest.raises(RuntimeError, match=_SECRET):
-        run_session(Given(picture(0), lambda: assert_set(broken), *speech(), END), session, threading.Event())
+        run_session(Given(frame(0), lambda: assert_set(broken), *speech(), END), session, threading.Event())
     assert no_vision_is_left()
 
 
@@ -185,7 +185,7 @@ def test_a_broken_session_is_logged_with_its_place_and_told_in_plain_words(
         return Session(models, SETTINGS, emit, speaker="Ann", live=True)
 
     with caplog.at_level(logging.ERROR, "m2fnet.session"):
-        worker = SessionWorker(Given(picture(0), *speech(), boom), broadcast.open(), make, ClientSettings())
+        worker = SessionWorker(Given(frame(0), *speech(), boom), broadcast.open(), make, ClientSettings())
         worker.start()
         outcome = worker.done.result(WAIT_S)
     assert outcome.reason == "failed"

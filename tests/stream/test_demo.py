@@ -24,6 +24,6 @@ def test_the_demo_has_utterances_of_several_emotions_with_words_voice_and_face()
     assert len(result.utterances) >= 4
     assert len({said.label for said in result.utterances}) > 1
     assert any(said.modalities == ["text", "audio", "face"] for said in result.utterances)
-    assert any(said.modalities == ["text", "audio"] for said in result.utterances), "the telephone call has no picture"
-    assert any(len(picture.faces) == 1 for picture in result.faces)
+    assert any(said.modalities == ["text", "audio"] for said in result.utterances), "the telephone call has no frame"
+    assert any(len(frame.faces) == 1 for frame in result.faces)
     assert result.warnings == []

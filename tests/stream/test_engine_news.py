@@ -3,7 +3,7 @@
 from models.runtime.fallback import Fallback
 from models.runtime.switching import EngineState
 from stream import events
-from stream.engine_news import EngineNews
+from stream.engine_news import EngineWarnings
 
 TORCH, READY = EngineState("torch-cpu"), EngineState("openvino-cpu")
 WAITING = EngineState("torch-cpu", "openvino")
@@ -15,12 +15,12 @@ def codes(told: list[events.Warning]) -> list[str]:
 
 
 def test_nothing_is_told_of_an_engine_that_just_works() -> None:
-    news = EngineNews()
+    news = EngineWarnings()
     assert news.of(READY, []) == news.of(READY, []) == []
 
 
 def test_who_starts_meanwhile_is_told_once_and_told_of_the_switch() -> None:
-    news = EngineNews()
+    news = EngineWarnings()
     (building,) = news.of(WAITING, [])
     assert (building.code, building.message) == (
         "engine.building",
@@ -33,11 +33,11 @@ def test_who_starts_meanwhile_is_told_once_and_told_of_the_switch() -> None:
 
 
 def test_who_starts_later_is_told_nothing_of_it() -> None:
-    assert EngineNews().of(READY, []) == []
+    assert EngineWarnings().of(READY, []) == []
 
 
 def test_an_engine_that_could_not_be_built_is_replaced_and_never_ready() -> None:
-    news = EngineNews()
+    news = EngineWarnings()
     news.of(WAITING, [])
     (replaced,) = news.of(TORCH, [FAILED])
     assert replaced.code == "engine.replaced"
@@ -46,14 +46,14 @@ def test_an_engine_that_could_not_be_built_is_replaced_and_never_ready() -> None
 
 
 def test_that_it_failed_may_be_seen_before_it_is_no_longer_built() -> None:
-    news = EngineNews()
+    news = EngineWarnings()
     news.of(WAITING, [])
     assert codes(news.of(WAITING, [FAILED])) == ["engine.replaced"]
     assert news.of(TORCH, [FAILED]) == []
 
 
 def test_the_next_that_is_built_is_told_too() -> None:
-    news = EngineNews()
+    news = EngineWarnings()
     news.of(WAITING, [])
     told = news.of(EngineState("torch-cpu", "onnxruntime"), [FAILED])
     assert codes(told) == ["engine.replaced", "engine.building"]
@@ -61,4 +61,4 @@ def test_the_next_that_is_built_is_told_too() -> None:
 
 
 def test_engines_given_up_before_a_session_are_told_to_it() -> None:
-    assert codes(EngineNews().of(TORCH, [FAILED, Fallback("onnxruntime", "no package")])) == ["engine.replaced"] * 2
+    assert codes(EngineWarnings().of(TORCH, [FAILED, Fallback("onnxruntime", "no package")])) == ["engine.replaced"] * 2

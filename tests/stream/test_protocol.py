@@ -19,9 +19,9 @@ from stream.protocol import (
     Configure,
     ErrorCode,
     Finish,
+    Frame,
     MediaKind,
     MediaMessage,
-    Picture,
     ProtocolError,
     Reject,
     SessionUpdate,
@@ -39,7 +39,7 @@ from stream.settings import ClientSettings, SegmenterSettings, Settings
 Data = TypeVar("Data")
 Result = TypeVar("Result")
 
-JPEG = b"\xff\xd8\xff\xe0 the rest of a picture"
+JPEG = b"\xff\xd8\xff\xe0 the rest of a frame"
 
 
 def sound(time_ms: int = 0, samples: int = 160) -> bytes:
@@ -89,7 +89,7 @@ def test_any_bytes_are_media_or_a_protocol_error(data: bytes) -> None:
         case AudioChunk():
             assert media.samples.dtype == np.float32
             assert np.abs(media.samples).max() <= 1
-        case Picture():
+        case Frame():
             assert media.data.startswith(b"\xff\xd8\xff")
         case code:
             assert code.startswith("media.")
@@ -264,7 +264,7 @@ class TestClientProtocol:
             states.append(protocol.state)
         actions += protocol.receive('{"type": "session.close"}')
         protocol.closed()
-        assert [type(action) for action in actions] == [Configure, AudioChunk, Picture, Finish]
+        assert [type(action) for action in actions] == [Configure, AudioChunk, Frame, Finish]
         assert states == [State.CREATED, State.CONFIGURED, State.STREAMING, State.STREAMING]
         assert protocol.state is State.CLOSED
 
@@ -342,7 +342,7 @@ class TestClientProtocol:
         protocol = ClientProtocol(Settings())
         actions = [action for message in messages for action in protocol.receive(message)]
         kinds = [type(action) for action in actions]
-        media = [index for index, kind in enumerate(kinds) if kind in {AudioChunk, Picture}]
+        media = [index for index, kind in enumerate(kinds) if kind in {AudioChunk, Frame}]
         configured = [index for index, kind in enumerate(kinds) if kind is Configure]
         finished = [index for index, kind in enumerate(kinds) if kind is Finish]
         if media:

@@ -22,8 +22,8 @@ from stream.protocol import (
     Configure,
     ErrorCode,
     Finish,
+    Frame,
     MediaKind,
-    Picture,
     ProtocolError,
     Reject,
     State,
@@ -156,9 +156,9 @@ class Conversation(RuleBasedStateMachine):
         assert self.is_over or isinstance(actions[-1], AudioChunk)
 
     @rule(time_ms=st.integers(0, 0xFFFF_FFFF))
-    def picture(self, time_ms: int) -> None:
+    def frame(self, time_ms: int) -> None:
         actions = self.send(HEADER.pack(MediaKind.JPEG, 1, 0, time_ms) + b"\xff\xd8\xff")
-        assert self.is_over or isinstance(actions[-1], Picture)
+        assert self.is_over or isinstance(actions[-1], Frame)
 
     @rule(name=st.text(min_size=1, max_size=64).filter(lambda text: text.isprintable()))
     def update(self, name: str) -> None:
@@ -197,7 +197,7 @@ class Conversation(RuleBasedStateMachine):
         finishes = [action for action in self.actions if isinstance(action, Finish)]
         assert len(finishes) <= 1
         assert self.is_over == bool(finishes)
-        media = [index for index, action in enumerate(self.actions) if isinstance(action, AudioChunk | Picture)]
+        media = [index for index, action in enumerate(self.actions) if isinstance(action, AudioChunk | Frame)]
         configured = [index for index, action in enumerate(self.actions) if isinstance(action, Configure)]
         if media:
             assert configured

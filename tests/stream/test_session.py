@@ -182,7 +182,7 @@ def test_finishing_tells_what_is_still_being_said(talk: Talk, sentence: Samples)
     assert talk.session.finish() == totals, "a second call changes nothing"
 
 
-def test_noise_is_no_utterance_and_pictures_without_faces_are_told(talk: Talk) -> None:
+def test_noise_is_no_utterance_and_frames_without_faces_are_told(talk: Talk) -> None:
     talk.session.push(VideoFrame(0.0, np.zeros((240, 320, 3), np.uint8)))
     talk.hear(noise(2, 0.05))
     totals = talk.session.finish()

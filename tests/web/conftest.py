@@ -183,7 +183,7 @@ def check_accessible(page: Page) -> None:
 
 
 def jpeg(page: Page) -> bytes:
-    """Return a 640 x 360 picture, drawn by the browser itself."""
+    """Return a 640 x 360 frame, drawn by the browser itself."""
     code = """async () => {
         const canvas = new OffscreenCanvas(640, 360);
         canvas.getContext("2d").fillRect(0, 0, 640, 360);

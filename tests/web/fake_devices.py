@@ -38,7 +38,7 @@ def write_microphone(path: Path, part: Part, *, times: int = 1) -> None:
 
 
 def write_camera(path: Path, part: Part) -> None:
-    """Write the pictures as motion JPEG, which Chromium plays over and over."""
+    """Write the frames as motion JPEG, which Chromium plays over and over."""
     with av.open(str(CLIP)) as clip, path.open("wb") as file:
         for frame in clip.decode(video=0):
             if part[0] <= (frame.time or 0) < part[1]:

@@ -225,9 +225,9 @@ def test_timeline_has_a_lane_for_each_speaker_and_keys_go_between_them(joined: R
     expect(joined.page.locator("#dialog li:focus .text")).to_have_text("a1")
 
 
-def test_others_pictures_and_faces_are_on_their_tile(joined: Room) -> None:
-    picture = jpeg(joined.page)
-    joined.socket.send(encode_media(MediaMessage(MediaKind.JPEG, 1_000, picture, number=2)))
+def test_others_frames_and_faces_are_on_their_tile(joined: Room) -> None:
+    frame = jpeg(joined.page)
+    joined.socket.send(encode_media(MediaMessage(MediaKind.JPEG, 1_000, frame, number=2)))
     box = events.FaceBox(id=4, box=(160, 90, 260, 270), expression={"joy": 0.8, "fear": 0.2})
     joined.tell(events.Faces(time_ms=1_000, width=640, height=360, faces=[box]))
     tile = joined.page.locator(".tile[data-name=Ben]")
@@ -406,8 +406,8 @@ def test_names_and_words_from_the_wire_are_never_html(room: Room) -> None:
 
 def crowd(room: Room) -> None:
     """Fill the room with what a page in use has."""
-    picture = jpeg(room.page)
-    room.socket.send(encode_media(MediaMessage(MediaKind.JPEG, 1_000, picture, number=2)))
+    frame = jpeg(room.page)
+    room.socket.send(encode_media(MediaMessage(MediaKind.JPEG, 1_000, frame, number=2)))
     for utterance, label in enumerate(LABELS):
         room.say(utterance, utterance * 3_000, "ben" if utterance % 2 else "own", label=label)
     room.say(7, 21_000, final=False)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, WebSocketRoute, expect
 from models.labels import LABELS
 from stream import events
 from stream.media import AudioChunk, Image, Samples
-from stream.protocol import Picture, SessionClose, SessionUpdate, parse_message
+from stream.protocol import Frame, SessionClose, SessionUpdate, parse_message
 
 pytestmark = pytest.mark.browser
 
@@ -54,11 +54,11 @@ def stream_end(scripted: ScriptedServer) -> StreamEnd:
 
 def wait_for_media(scripted: ScriptedServer, seconds: float) -> None:
     """Wait until the page says that it has sent about so much more; it says so once a second."""
-    waiting = """async (pictures) => {
+    waiting = """async (frames) => {
         const counts = document.querySelector("#counts");
-        const sent = () => Number((/sent (\\d+) pictures/.exec(counts.textContent) ?? [0, 0])[1]);
+        const sent = () => Number((/sent (\\d+) frames/.exec(counts.textContent) ?? [0, 0])[1]);
         const before = sent();
-        while (sent() < before + pictures) await new Promise(requestAnimationFrame);
+        while (sent() < before + frames) await new Promise(requestAnimationFrame);
     }"""
     scripted.page.evaluate(waiting, seconds * 8 * 0.6)
 
@@ -80,8 +80,8 @@ def similarity(heard: Samples) -> float:
     return float(np.dot(found, said) / (np.linalg.norm(found) * np.linalg.norm(said)))
 
 
-def decode(picture: Picture) -> Image:
-    return np.asarray(cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+def decode(frame: Frame) -> Image:
+    return np.asarray(cv2.imdecode(np.frombuffer(frame.data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, stream_end: StreamEnd) -> None:
@@ -104,19 +104,19 @@ def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, 
     # One follows the other; a starved browser's device may pause, and times say so.
     assert abs(np.median(steps) - 100) <= 1
     assert similarity(sound_of(chunks)) > 0.5
-    pictures = [decode(media) for media in parsed if isinstance(media, Picture)]
-    assert {picture.shape for picture in pictures} == {(360, 640, 3)}
-    assert min(picture.std() for picture in pictures) > 10
-    times = [media.time_ms for media in parsed if isinstance(media, Picture)]
+    frames = [decode(media) for media in parsed if isinstance(media, Frame)]
+    assert {frame.shape for frame in frames} == {(360, 640, 3)}
+    assert min(frame.std() for frame in frames) > 10
+    times = [media.time_ms for media in parsed if isinstance(media, Frame)]
     assert times == sorted(times)
     assert max(times[-1], chunks[-1].time_ms) < HOUR_MS / 2  # both are counted from the session's beginning
 
 
-def test_own_picture_is_mirrored_with_its_boxes(scripted: ScriptedServer, stream_end: StreamEnd) -> None:
+def test_own_frame_is_mirrored_with_its_boxes(scripted: ScriptedServer, stream_end: StreamEnd) -> None:
     page = scripted.page
     page.get_by_role("button", name="Start").click()
     wait_for_media(scripted, 1)
-    time_ms = max(int(m.time_ms) for m in map(parse_message, stream_end.messages) if isinstance(m, Picture))
+    time_ms = max(int(m.time_ms) for m in map(parse_message, stream_end.messages) if isinstance(m, Frame))
     box = events.FaceBox(id=1, box=(64, 36, 192, 180), expression={"joy": 1.0})
     stream_end.tell(events.Faces(time_ms=time_ms, width=640, height=360, faces=[box]))
     expect(page.locator("#stage canvas")).to_have_class("mirrored")

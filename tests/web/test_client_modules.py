@@ -1,4 +1,4 @@
-"""The pure parts of the client and the call page, run in the browser: rooms, resuming, pictures that adapt."""
+"""The pure parts of the client and the call page, run in the browser: rooms, resuming, frames that adapt."""
 
 from typing import Any
 
@@ -69,44 +69,44 @@ def test_addresses_hold_any_name(scripted: ScriptedServer, server: str, expected
     assert run_module(scripted, "client.js", body, server) == expected
 
 
-PICTURES = """
+FRAMES = """
     let state = m.START;
     return x.map(([nowMs, waitingBytes]) => {
-        const { state: next, picture } = m.nextPicture(state, { nowMs, waitingBytes });
+        const { state: next, frame } = m.nextFrame(state, { nowMs, waitingBytes });
         state = next;
-        return [state.level, picture && picture.width];
+        return [state.level, frame && frame.width];
     });
 """
 
 
-def pictures(scripted: ScriptedServer, waiting: list[int], step_ms: int = 62) -> list[list[int | None]]:
+def frames(scripted: ScriptedServer, waiting: list[int], step_ms: int = 62) -> list[list[int | None]]:
     steps = [[step_ms * (n + 1), bytes_] for n, bytes_ in enumerate(waiting)]
-    found: list[list[int | None]] = run_module(scripted, "adapt.js", PICTURES, steps)
+    found: list[list[int | None]] = run_module(scripted, "adapt.js", FRAMES, steps)
     return found
 
 
-def test_good_network_gets_eight_good_pictures_a_second(scripted: ScriptedServer) -> None:
-    shown = pictures(scripted, [0] * 32)
+def test_good_network_gets_eight_good_frames_a_second(scripted: ScriptedServer) -> None:
+    shown = frames(scripted, [0] * 32)
     assert {level for level, _ in shown} == {0}
     assert sum(width is not None for _, width in shown) == 16
 
 
-def test_no_picture_while_another_is_on_its_way(scripted: ScriptedServer) -> None:
-    assert all(width is None for _, width in pictures(scripted, [50_000] * 100))
+def test_no_frame_while_another_is_on_its_way(scripted: ScriptedServer) -> None:
+    assert all(width is None for _, width in frames(scripted, [50_000] * 100))
 
 
 def test_slow_network_gets_less_until_it_gets_the_least(scripted: ScriptedServer) -> None:
-    levels = [level for level, _ in pictures(scripted, [50_000] * 400)]
+    levels = [level for level, _ in frames(scripted, [50_000] * 400)]
     assert levels == sorted(levels)
     assert levels[-1] == 5
 
 
-def test_one_slow_picture_changes_nothing(scripted: ScriptedServer) -> None:
-    assert {level for level, _ in pictures(scripted, ([50_000] + [0] * 9) * 40)} == {0}
+def test_one_slow_frame_changes_nothing(scripted: ScriptedServer) -> None:
+    assert {level for level, _ in frames(scripted, ([50_000] + [0] * 9) * 40)} == {0}
 
 
 def test_network_that_gets_better_gets_more_again(scripted: ScriptedServer) -> None:
-    levels = [level for level, _ in pictures(scripted, [50_000] * 8 + [0] * 1000)]
+    levels = [level for level, _ in frames(scripted, [50_000] * 8 + [0] * 1000)]
     assert max(level or 0 for level in levels) >= 1
     assert levels[-1] == 0
 
@@ -118,7 +118,7 @@ def test_level_tried_in_vain_is_tried_less_often(scripted: ScriptedServer) -> No
         const rises = [];
         for (let nowMs = 0; nowMs < 300_000; nowMs += 62) {
             const before = state.level;
-            state = m.nextPicture(state, { nowMs, waitingBytes: before === 0 ? 50_000 : 0 }).state;
+            state = m.nextFrame(state, { nowMs, waitingBytes: before === 0 ? 50_000 : 0 }).state;
             if (state.level < before) rises.push(nowMs);
         }
         return rises.map((at, i) => at - (rises[i - 1] ?? 0));

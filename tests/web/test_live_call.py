@@ -88,7 +88,7 @@ def test_call_is_one_dialog_on_every_page_and_a_killed_page_misses_nothing(
         finished_of(watcher, name, 1)
     for page in (watcher, ana, ben):
         expect(page.locator(".tile-name")).to_have_count(2)
-        expect(page.locator(".tile .stage.has-picture")).to_have_count(2, timeout=PATIENCE_MS)
+        expect(page.locator(".tile .stage.has-frame")).to_have_count(2, timeout=PATIENCE_MS)
 
     before = rows_of(watcher, "Ana").count()
     ben = killed_and_opened_again(ben, address)

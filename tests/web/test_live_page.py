@@ -40,7 +40,7 @@ def test_own_camera_and_microphone_become_faces_and_emotions(serve: Serve, launc
     expect(page.get_by_role("button", name="Start")).to_be_enabled(timeout=PATIENCE_MS)
 
     assert row.locator(".emotion b").inner_text() in LABELS
-    # Whether the face is among them depends on how many pictures this machine has time for.
+    # Whether the face is among them depends on how many frames this machine has time for.
     assert {"words", "voice"} <= set(row.locator(".tag:not(.absent)").all_inner_texts())
     expect(row.locator(".heading b")).to_have_text(HOSTILE_NAME)
     assert page.evaluate("window.hacked") is None
@@ -51,7 +51,7 @@ def test_own_camera_and_microphone_become_faces_and_emotions(serve: Serve, launc
 def test_file_is_watched_also_by_who_comes_late_and_its_end_is_seen(serve: Serve, launch: Launch) -> None:
     server = serve("--source", str(CLIP), "--wait-for-watcher")
     page = open_page(launch, server.address)
-    expect(page.locator("#stage")).to_have_class(re.compile("has-picture"), timeout=PATIENCE_MS)
+    expect(page.locator("#stage")).to_have_class(re.compile("has-frame"), timeout=PATIENCE_MS)
     expect(page.locator(".face").first).to_be_visible(timeout=PATIENCE_MS)
     expect(finished_rows(page).nth(1)).to_be_visible(timeout=PATIENCE_MS)
     first = finished_rows(page).first.locator(".text").inner_text()

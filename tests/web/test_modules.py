@@ -146,13 +146,13 @@ FACES = [
 
 
 @pytest.mark.parametrize(("time_ms", "left"), [(0, 0), (50, 25), (200, 100), (500, 100)])
-def test_boxes_belong_to_the_time_of_the_picture(scripted: ScriptedServer, time_ms: int, left: float) -> None:
+def test_boxes_belong_to_the_time_of_the_frame(scripted: ScriptedServer, time_ms: int, left: float) -> None:
     body = "return m.facesAt(x.faces, x.time).faces[0].box[0]"
     assert run_module(scripted, "playout.js", body, {"faces": FACES, "time": time_ms}) == left
 
 
 @pytest.mark.parametrize(("time_ms", "late_ms"), [(200, 0), (800, 0), (900, 700), (15_200, 15_000)])
-def test_boxes_of_an_older_picture_tell_their_age(scripted: ScriptedServer, time_ms: int, late_ms: int) -> None:
+def test_boxes_of_an_older_frame_tell_their_age(scripted: ScriptedServer, time_ms: int, late_ms: int) -> None:
     body = "return m.facesAt(x.faces, x.time).lateMs"
     assert run_module(scripted, "playout.js", body, {"faces": FACES, "time": time_ms}) == late_ms
 
@@ -165,7 +165,7 @@ def test_no_boxes_where_nothing_is_known(scripted: ScriptedServer, time_ms: int)
     )
 
 
-def test_picture_waits_for_its_faces_a_second_at_most(scripted: ScriptedServer) -> None:
+def test_frame_waits_for_its_faces_a_second_at_most(scripted: ScriptedServer) -> None:
     body = """
         const clock = new m.PlayoutClock();
         clock.arrived(0, 1000);

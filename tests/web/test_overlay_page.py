@@ -50,7 +50,7 @@ class Overlay(ScriptedServer):
         return self.page.locator("#message")
 
     def pixels(self) -> np.ndarray:
-        """What the page paints: RGBA, as a program that lays it over a picture gets it."""
+        """What the page paints: RGBA, as a program that lays it over a frame gets it."""
         return np.asarray(Image.open(io.BytesIO(self.page.screenshot(omit_background=True))).convert("RGBA"))
 
     def speak(self, text: str = "I got the job!", label: str = "joy", **changes: object) -> None:
@@ -393,7 +393,7 @@ def test_connection_that_is_lost_is_made_again_and_the_page_says_nothing_of_it(o
     expect(overlay.card).to_contain_text("back again")
 
 
-def test_faces_are_where_they_are_in_a_picture_that_fills_the_page(overlay: Overlay) -> None:
+def test_faces_are_where_they_are_in_a_frame_that_fills_the_page(overlay: Overlay) -> None:
     overlay.page.emulate_media(reduced_motion="reduce")
     overlay.page.set_viewport_size({"width": 1280, "height": 720})
     overlay.show("?show=faces&name=Ada")

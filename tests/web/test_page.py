@@ -139,14 +139,14 @@ def test_selector_switches_between_sessions(scripted: ScriptedServer) -> None:
     expect(text).to_have_text(["from Grace"])
     scripted.tell(events.SessionClosed(reason="file ended", totals=events.Totals(dropped_video_frames=7)), session="s2")
     expect(scripted.page.locator("#status")).to_have_text("ended: file ended")
-    expect(scripted.page.locator("#counts")).to_contain_text("server dropped 7 pictures")
+    expect(scripted.page.locator("#counts")).to_contain_text("server dropped 7 frames")
 
 
 def face(number: int, expression: dict[str, float], left: float = 100) -> events.FaceBox:
     return events.FaceBox(id=number, box=(left, 90, left + 100, 270), expression=expression)
 
 
-def test_faces_are_drawn_on_the_picture(scripted: ScriptedServer) -> None:
+def test_faces_are_drawn_on_the_frame(scripted: ScriptedServer) -> None:
     scripted.session()
     scripted.preview(3, 1000, jpeg(scripted.page))
     scripted.tell(
@@ -156,7 +156,7 @@ def test_faces_are_drawn_on_the_picture(scripted: ScriptedServer) -> None:
     expect(box).to_have_text("4 joy 80%")
     style = box.evaluate("box => [box.style.left, box.style.top, box.style.width, box.style.height]")
     assert style == ["25%", "25%", "15.625%", "50%"]
-    expect(scripted.page.locator("#stage")).to_have_class(re.compile("has-picture"))
+    expect(scripted.page.locator("#stage")).to_have_class(re.compile("has-frame"))
 
 
 def test_sound_alone_shows_a_level(scripted: ScriptedServer) -> None:

@@ -38,11 +38,11 @@ class Clip:
     """Where an utterance can be seen and heard.
 
     Attributes:
-        video: a file with pictures, and with the sound unless ``sound`` names another; None: no pictures.
+        video: a file with images, and with the sound unless ``sound`` names another; None: no images.
         sound: a file with sound of its own; None: the video's.
         start_ms: where the utterance starts in ``video``, in milliseconds; None: the file is the utterance.
         end_ms: where it ends, likewise.
-        half: which half of the picture shows the speaker (IEMOCAP's two people share one); None: all of it.
+        half: which half of the image shows the speaker (IEMOCAP's two people share one); None: all of it.
         sound_is_cut: ``sound`` holds the utterance alone, so that ``start_ms`` and ``end_ms`` count for the video only.
     """
 

@@ -3,7 +3,7 @@
 Each of the five sessions has a woman and a man. A dialog's name says whose face carries the markers for motion
 capture, as in ``Ses01F_impro01``; an utterance's says who speaks, as in ``Ses01F_impro01_M000``.
 
-Who is on which side of the picture is not in the release's README. Read here: **the actor with the markers is on the
+Who is on which side of the image is not in the release's README. Read here: **the actor with the markers is on the
 left**, so an utterance is on the left where both letters are the same. Two public codebases that cut the release's
 videos do it so, independently of each other as it seems: ``use_left`` in ``src/datasets.py`` of
 wenliangdai/Multimodal-End2end-Sparse (Dai et al., NAACL 2021), and a script that cuts the release anew after EmoBox
@@ -104,7 +104,7 @@ def find_release(root: Path) -> Path:
 
 
 def half_of(dialog: str, speaker: str) -> Half:
-    """Return the half of the picture where the speaker is: see the module for where this is from.
+    """Return the half of the image where the speaker is: see the module for where this is from.
 
     Args:
         dialog: its name, whose sixth letter says who wears the markers.
@@ -209,10 +209,10 @@ def _clip(file: Path, rated: _Rated) -> tuple[Clip | None, str | None]:
     The release comes with and without videos, so that a folder that is not there at all is nothing odd.
     """
     dialog, session = file.stem, file.parent.parent.parent
-    sounds, pictures = session / "sentences" / "wav", session / "dialog" / "avi" / "DivX"
-    sound, video = sounds / dialog / f"{rated.name}.wav", pictures / f"{dialog}.avi"
+    sounds, images = session / "sentences" / "wav", session / "dialog" / "avi" / "DivX"
+    sound, video = sounds / dialog / f"{rated.name}.wav", images / f"{dialog}.avi"
     odd = ["no sound: its .wav is not there"] if _lost(sound, sounds) else []
-    odd += ["no pictures: the dialog's .avi is not there"] if _lost(video, pictures) else []
+    odd += ["no images: the dialog's .avi is not there"] if _lost(video, images) else []
     length = odd_length(rated.start_ms, rated.end_ms)
     heard = sound if sound.is_file() else None
     seen = video if video.is_file() and length is None else None

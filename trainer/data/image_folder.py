@@ -11,7 +11,7 @@ from models.face_image import FACE_SIZE
 from trainer.data.conversation import DatasetError, Skipped
 from trainer.data.emotion_names import classes_of
 from trainer.data.faces import FaceSet
-from trainer.data.label_folders import PICTURE, labelled_files
+from trainer.data.label_folders import IMAGE, labelled_files
 
 Face = npt.NDArray[np.uint8]
 
@@ -29,7 +29,7 @@ def load_image_folder(root: Path, split: str) -> FaceSet:
     Raises:
         DatasetError: there is no such split, or no image in folders of labels can be read.
     """
-    found = labelled_files("imagefolder", root, split, PICTURE)
+    found = labelled_files("imagefolder", root, split, IMAGE)
     classes, index = classes_of(found.labels)
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(read_face, (file.path for file in found.files)))

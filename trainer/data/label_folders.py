@@ -14,7 +14,7 @@ _DEV_ONE_IN: Final = 10
 
 
 SOUND: Final = frozenset({".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"})
-PICTURE: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+IMAGE: Final = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 
 
 def files_under(folder: Path, suffixes: Collection[str]) -> list[Path]:

@@ -25,7 +25,7 @@ def load_conversations(
         dataset: ``meld``, ``iemocap`` or ``csv``.
         root: where it is (docs/datasets.md).
         split: ``train``, ``dev`` or ``test``; for ``csv`` and ``meld`` also the path of a table.
-        media: whether to look for sound and pictures.
+        media: whether to look for sound and images.
         labels: for ``csv`` the label set in its order; by default that of its train split.
 
     Raises:

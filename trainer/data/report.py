@@ -51,7 +51,7 @@ class SplitReport:
         dialogs: None where there are none.
         speakers: None where they are not known.
         heard: utterances with a file for the sound; None where that is no question.
-        seen: utterances with a file for the pictures; likewise.
+        seen: utterances with a file for the images; likewise.
         skipped: what is left out, and why.
         noted: what stays, without its clip or with odd times, and why.
     """

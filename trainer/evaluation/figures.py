@@ -1,4 +1,4 @@
-"""A report's main row as pictures: confusion (the paper's Figure 5), reliability before and after, F1 by emotion."""
+"""A report's main row as images: confusion (the paper's Figure 5), reliability before and after, F1 by emotion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +42,7 @@ def confusion_figure(report: Report) -> Figure:
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.add_subplot()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         color = "white" if share > _DARK else "black"
         text = f"{100 * share:.0f}%\n{counts[row, column]}"
@@ -51,7 +51,7 @@ def confusion_figure(report: Report) -> Figure:
     axes.set_xticks(places, scores.labels, rotation=40, ha="right")
     axes.set_yticks(places, scores.labels)
     axes.set(xlabel="predicted", ylabel="true", title=_titled(report))
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true emotion")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true emotion")
     return figure
 
 

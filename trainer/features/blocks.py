@@ -21,7 +21,7 @@ BLOCK: Final = 64  # utterances: what an interruption costs at most, a minute of
 
 @dataclass(frozen=True, eq=False)
 class Reader(Generic[Value]):
-    """How something is made of each utterance's sound or pictures, and kept.
+    """How something is made of each utterance's sound or images, and kept.
 
     Attributes:
         name: of the folder it is kept in.
@@ -43,7 +43,7 @@ class Reader(Generic[Value]):
 
     def path(self, folder: Path, utterances: Sequence[Utterance], limits: Limits) -> Path:
         """Return where a block is kept; its name changes with anything it depends on."""
-        frames = limits.frames if self.part == "pictures" else None
+        frames = limits.frames if self.part == "images" else None
         media = [media_identity(utterance, self.part) for utterance in utterances]
         key = digest(CODE_VERSION, self.name, self.depends_on, frames, limits.max_seconds, media)
         return folder / self.name / f"{key}{self.suffix}"

@@ -106,7 +106,7 @@ def network_digest(network: nn.Module) -> str:
 
 
 def media_identity(utterance: Utterance, part: Part) -> list[object]:
-    """Return what says which sound or pictures an utterance has; a corpus that was moved stays the same."""
+    """Return what says which sound or images an utterance has; a corpus that was moved stays the same."""
     clip = utterance.clip or Clip()
     stretch = [clip.start_ms, clip.end_ms, clip.half, clip.sound_is_cut]
     return [utterance.name, stretch, _file_identity(media_file(clip, part))]

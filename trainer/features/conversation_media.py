@@ -1,4 +1,4 @@
-"""What the extractors learn from in conversations: the sound of every utterance, and some of its pictures."""
+"""What the extractors learn from in conversations: the sound of every utterance, and some of its images."""
 
 import json
 import logging
@@ -56,11 +56,11 @@ def conversation_sounds(conversations: Conversations, cache: Path, settings: Fea
 
 
 def conversation_scenes(conversations: Conversations, frames: int, cache: Path, settings: FeatureSettings) -> Scenes:
-    """Return some whole pictures of every utterance that has any, each with the emotion of what is said.
+    """Return some whole images of every utterance that has any, each with the emotion of what is said.
 
     Args:
-        conversations: one split; its labels are those of the pictures.
-        frames: pictures of each utterance, evenly spaced.
+        conversations: one split; its labels are those of the images.
+        frames: images of each utterance, evenly spaced.
         cache: a folder; what was decoded before is read from it.
         settings: ``max_seconds`` and ``workers`` count.
 
@@ -71,7 +71,7 @@ def conversation_scenes(conversations: Conversations, frames: int, cache: Path, 
     def read(media: Media) -> Kept | None:
         return np.stack([shrink_scene(frame) for frame in media.frames]) if media.frames else None
 
-    reader = Reader("scenes", "pictures", SCENE_SIZE, read, _save, _load)
+    reader = Reader("scenes", "images", SCENE_SIZE, read, _save, _load)
     rows, values = _present(conversations, reader, cache, Limits(frames, settings.max_seconds), settings.workers)
     pixels = np.concatenate([np.empty((0, SCENE_SIZE, SCENE_SIZE, 3), np.uint8), *values])
     labels = [conversations.utterances[row].label for row, value in zip(rows, values, strict=True) for _ in value]

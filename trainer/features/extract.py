@@ -36,7 +36,7 @@ class FeatureSettings:
     """What of the media the features are made from.
 
     Attributes:
-        frames: pictures of an utterance, evenly spaced (the paper has 15).
+        frames: images of an utterance, evenly spaced (the paper has 15).
         max_seconds: the media of a longer utterance are left out, and named.
         faces: which faces are found.
         workers: threads that decode; 0 for as many as there are cores. It changes nothing but the time.
@@ -149,14 +149,14 @@ def _face_reader(network: EmotionExtractor, faces: FaceSettings) -> Reader[Row]:
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces, str(device_of(network)))
     depends_on = [network_digest(network), network_digest(detector.network), asdict(faces)]
     return Reader(
-        "face", "pictures", depends_on, lambda media: face_row(media.frames, detector, network), save_rows, load_rows
+        "face", "images", depends_on, lambda media: face_row(media.frames, detector, network), save_rows, load_rows
     )
 
 
 def _scene_reader(network: nn.Module) -> Reader[Row]:
     return Reader(
         "scene",
-        "pictures",
+        "images",
         network_digest(network),
         lambda media: scene_row(media.frames, network),
         save_rows,

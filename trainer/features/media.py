@@ -1,4 +1,4 @@
-"""An utterance's clip, decoded: its sound at 16 kHz and some pictures evenly spaced over it (paper, section 3.2.3)."""
+"""An utterance's clip, decoded: its sound at 16 kHz and some images evenly spaced over it (paper, section 3.2.3)."""
 
 import math
 from collections import Counter, deque
@@ -18,13 +18,13 @@ from models.sound import NoSoundError, Samples, read_voice
 from models.spectrogram import SAMPLE_RATE
 from trainer.data.conversation import Clip, Half, Utterance
 
-FaultKind = Literal["unreadable", "no sound", "no pictures", "empty", "too long"]
-Part = Literal["sound", "pictures"]
+FaultKind = Literal["unreadable", "no sound", "no images", "empty", "too long"]
+Part = Literal["sound", "images"]
 Found = TypeVar("Found")
 
 _LEAST_SHARE: Final = 0.5  # of a stretch of sound; a file with less of it is cut off
-_LEAD_MS: Final = 200.0  # AVI is sought by when pictures are decoded, which is before they are shown
-_STALE_MS: Final = 1000.0  # a picture is on screen for so long at most
+_LEAD_MS: Final = 200.0  # AVI is sought by when images are decoded, which is before they are shown
+_STALE_MS: Final = 1000.0  # an image is on screen for so long at most
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Limits:
     """How much of a clip is read.
 
     Attributes:
-        frames: pictures of an utterance, evenly spaced.
+        frames: images of an utterance, evenly spaced.
         max_seconds: the media of a longer utterance are left out.
     """
 
@@ -70,10 +70,10 @@ class _UnusableError(Exception):
         self.kind: FaultKind = kind
 
 
-def decode(utterance: Utterance, limits: Limits, parts: Collection[Part] = ("sound", "pictures")) -> Media:
+def decode(utterance: Utterance, limits: Limits, parts: Collection[Part] = ("sound", "images")) -> Media:
     """Return the parts asked for of an utterance's clip; whatever is wrong with it is named, never raised.
 
-    A clip that is not said to have sound, or pictures, lacks them without a fault.
+    A clip that is not said to have sound, or images, lacks them without a fault.
     """
     clip = utterance.clip or Clip()
     faults: dict[Part, MediaFault] = {}
@@ -85,12 +85,12 @@ def decode(utterance: Utterance, limits: Limits, parts: Collection[Part] = ("sou
             faults[part] = MediaFault(utterance.name, str(error), error.kind)
             return None
 
-    return Media(attempt("sound", _sound), attempt("pictures", _frames) or (), faults)
+    return Media(attempt("sound", _sound), attempt("images", _frames) or (), faults)
 
 
 def media_file(clip: Clip, part: Part) -> Path | None:
     """Return the file an utterance is heard or seen in."""
-    return clip.video if part == "pictures" else clip.sound or clip.video
+    return clip.video if part == "images" else clip.sound or clip.video
 
 
 def tally(faults: Iterable[MediaFault]) -> str:
@@ -124,15 +124,15 @@ def _frames(clip: Clip, limits: Limits) -> tuple[Image, ...]:
     with _opened(clip.video) as container:
         stream = video_stream(container)
         if stream is None:
-            why = f"{clip.video} has no pictures"
-            raise _UnusableError(why, kind="no pictures")
+            why = f"{clip.video} has no images"
+            raise _UnusableError(why, kind="no images")
         stream.codec_context.thread_count = 1  # other clips keep the other cores busy
         display = Display(stream)
         seek(container, times[0] - _LEAD_MS)
         frames = tuple(_half(display.rgb(frame), clip.half) for frame in _on_screen(_timed(container, stream), times))
     if not frames:
-        why = f"{clip.video} has no pictures at {times[0] / 1000:.1f} to {times[-1] / 1000:.1f} s"
-        raise _UnusableError(why, kind="no pictures")
+        why = f"{clip.video} has no images at {times[0] / 1000:.1f} to {times[-1] / 1000:.1f} s"
+        raise _UnusableError(why, kind="no images")
     return frames
 
 

@@ -9,13 +9,13 @@ from typing import Final, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD: Final = 2  # results for each thread that may wait: decoded pictures are large
+_AHEAD: Final = 2  # results for each thread that may wait: decoded images are large
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Generator[Result]:
     """Yield ``function`` of each item, in order, some of them computed ahead.
 
-    Threads, not processes: PyAV and OpenCV work without Python's lock, and 15 pictures (40 MB at 1280 x 720) need not
+    Threads, not processes: PyAV and OpenCV work without Python's lock, and 15 images (40 MB at 1280 x 720) need not
     be copied from one process to another.
 
     Args:

@@ -1,4 +1,4 @@
-"""Faces and scene of an utterance's pictures (paper, section 3.2.3), as the live pipeline has them."""
+"""Faces and scene of an utterance's images (paper, section 3.2.3), as the live pipeline has them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,9 +21,9 @@ _BATCH: Final = 128
 
 
 def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionExtractor) -> Row | None:
-    """Return the maximum over the pictures of each one's faces, weighted by their share of the area.
+    """Return the maximum over the images of each one's faces, weighted by their share of the area.
 
-    The logits are the mean over the pictures, weighted alike within them. A picture without a face adds nothing;
+    The logits are the mean over the images, weighted alike within them. An image without a face adds nothing;
     without any face the result is None.
     """
     boxes = [[face.box for face in found] for found in detector.detect_all(frames)]
@@ -36,7 +36,7 @@ def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionEx
 
 
 def scene_row(frames: Sequence[Image], network: nn.Module) -> Row | None:
-    """Return the maximum over the whole pictures, and the mean of their logits; None without pictures."""
+    """Return the maximum over the whole images, and the mean of their logits; None without images."""
     if not frames:
         return None
     seen = run_network(network, scene_input(torch.from_numpy(np.stack([shrink_scene(frame) for frame in frames]))))
@@ -44,7 +44,7 @@ def scene_row(frames: Sequence[Image], network: nn.Module) -> Row | None:
 
 
 def _weighted(values: Floats, boxes: Sequence[Sequence[Box]]) -> list[Floats]:
-    """Return one vector for each picture that has faces."""
+    """Return one vector for each image that has faces."""
     pieces = np.split(values, np.cumsum([len(found) for found in boxes])[:-1])
     return [weighted_faces(list(piece), found) for piece, found in zip(pieces, boxes, strict=True) if found]
 

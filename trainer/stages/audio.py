@@ -195,7 +195,7 @@ def trim(samples: Samples) -> Samples:
 
 
 @dataclass(frozen=True)
-class Hearing:
+class TranscriptionResult:
     """A kind of audio branch: its network, and how sounds become what that is fed.
 
     Attributes:
@@ -236,7 +236,9 @@ class AudioStage(ExtractorStage[nn.Module]):
 
     name = "audio"
 
-    def __init__(self, train: Sounds, dev: Sounds, settings: AudioSettings, hearing: Hearing | None = None) -> None:
+    def __init__(
+        self, train: Sounds, dev: Sounds, settings: AudioSettings, hearing: TranscriptionResult | None = None
+    ) -> None:
         torch.manual_seed(settings.fit.seed)
         self.hearing = hearing or LOG_MEL
         network = self.hearing.network(len(train.classes), settings.classification_weight == 0)
@@ -338,17 +340,17 @@ def augment(images: Tensor, generator: np.random.Generator, strong: bool = True)
     return warped
 
 
-LOG_MEL: Final = Hearing(log_mel_network, log_mel_input, augment)
+LOG_MEL: Final = TranscriptionResult(log_mel_network, log_mel_input, augment)
 """The paper's branch: ResNet18 on log-mel images."""
 
 
-def speech_outputs(model: nn.Module, sounds: Sounds, hearing: Hearing = LOG_MEL) -> BranchOutput:
+def speech_outputs(model: nn.Module, sounds: Sounds, hearing: TranscriptionResult = LOG_MEL) -> BranchOutput:
     """Return the embeddings and logits of whole clips, as the live pipeline computes them."""
     return sound_outputs(model, sounds.samples, hearing)
 
 
 @torch.inference_mode()
-def sound_outputs(model: nn.Module, samples: Sequence[Samples], hearing: Hearing = LOG_MEL) -> BranchOutput:
+def sound_outputs(model: nn.Module, samples: Sequence[Samples], hearing: TranscriptionResult = LOG_MEL) -> BranchOutput:
     """Return the embeddings and logits of whole sounds, one by one, whatever their lengths."""
     model.eval()
     device = device_of(model)

@@ -52,7 +52,7 @@ class FusionSettings:
         weight_decay: 5e-4 to 5e-5 in the paper.
         label_smoothing: none in the paper.
         imbalance: the remedy for rare emotions; none in the paper.
-        dialog_dropout: how often a dialog lacks its text, its sound or its pictures as a whole.
+        dialog_dropout: how often a dialog lacks its text, its sound or its images as a whole.
         utterance_dropout: how often a single utterance lacks one of its modalities.
         cut_rate: ``prefix`` only: how often a dialog is cut after a random utterance.
     """
@@ -211,7 +211,7 @@ def drop_modalities(
 
     Args:
         dialog: as it was recorded.
-        dialog_rate: how often the text, the sound or the pictures are absent from the whole dialog.
+        dialog_rate: how often the text, the sound or the images are absent from the whole dialog.
         utterance_rate: how often one modality of one utterance is.
         generator: all randomness.
     """

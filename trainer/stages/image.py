@@ -1,4 +1,4 @@
-"""What the visual and the scene stage share: a network that sees pictures, any of which may have any label."""
+"""What the visual and the scene stage share: a network that sees images, any of which may have any label."""
 
 from typing import Protocol
 
@@ -16,7 +16,7 @@ _DROPOUT = 0.2
 
 
 class Labelled(Protocol):
-    """Pictures with labels ``(n,)``, as indices of ``classes``."""
+    """Images with labels ``(n,)``, as indices of ``classes``."""
 
     @property
     def labels(self) -> Ints:
@@ -28,7 +28,7 @@ class Labelled(Protocol):
 
 
 class ImageStage(ExtractorStage[EmotionExtractor]):
-    """The paper's extractor with a head for the labels of the training pictures."""
+    """The paper's extractor with a head for the labels of the training images."""
 
     def __init__(self, train: Labelled, dev: Labelled, settings: ExtractorSettings) -> None:
         torch.manual_seed(settings.fit.seed)
@@ -38,7 +38,7 @@ class ImageStage(ExtractorStage[EmotionExtractor]):
         self.classes = train.classes
 
     def masks(self, rows: Ints) -> Tensor:
-        """Return zeros: any picture may have any label."""
+        """Return zeros: any image may have any label."""
         return torch.zeros(len(rows), len(self.classes))
 
     def head_metrics(self, logits: Floats) -> Metrics:

@@ -1,4 +1,4 @@
-"""The scene stage: the extractor on whole pictures of conversations (paper, section 3.2.3)."""
+"""The scene stage: the extractor on whole images of conversations (paper, section 3.2.3)."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Final
@@ -28,7 +28,7 @@ class SceneSettings(ExtractorSettings):
     fit: FitSettings = field(default_factory=lambda: FitSettings(epochs=15, select="macro_f1", ema_decay=0.997))
     batch: int = 64
     frames: Annotated[int, Field(ge=1)] = 3
-    """Pictures of each utterance that are learned from, evenly spaced over it."""
+    """Images of each utterance that are learned from, evenly spaced over it."""
 
     @staticmethod
     def paper() -> "SceneSettings":
@@ -44,7 +44,7 @@ class SceneSettings(ExtractorSettings):
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Shrunk pictures ``(n, side, side, 3)`` uint8 and their labels ``(n,)``, as indices of ``classes``."""
+    """Shrunk images ``(n, side, side, 3)`` uint8 and their labels ``(n,)``, as indices of ``classes``."""
 
     pixels: npt.NDArray[np.uint8]
     labels: Ints
@@ -52,7 +52,7 @@ class Scenes:
 
 
 class SceneStage(ImageStage):
-    """The extractor on whole pictures and the emotion of what is said in them."""
+    """The extractor on whole images and the emotion of what is said in them."""
 
     name = "scene"
 
@@ -61,22 +61,22 @@ class SceneStage(ImageStage):
         self.train, self.dev = train, dev
 
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
-        """Return augmented pictures."""
+        """Return augmented images."""
         del epoch
         return laid_out(augment(scene_input(torch.from_numpy(self.train.pixels[rows])), generator))
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
-        """Return what a model says of training pictures as they are."""
+        """Return what a model says of training images as they are."""
         return scene_outputs(model, self.train.pixels[rows])
 
     def dev_output(self, model: nn.Module) -> BranchOutput:
-        """Return what a model says of the dev pictures."""
+        """Return what a model says of the dev images."""
         return scene_outputs(model, self.dev.pixels)
 
 
 @torch.inference_mode()
 def scene_outputs(model: nn.Module, pixels: npt.NDArray[np.uint8]) -> BranchOutput:
-    """Return the embeddings and logits of shrunk pictures ``(n, side, side, 3)``."""
+    """Return the embeddings and logits of shrunk images ``(n, side, side, 3)``."""
     model.eval()
     parts = torch.split(torch.from_numpy(pixels), _EVAL_BATCH)
     return BranchOutput.gather([model(laid_out(scene_input(part), model)) for part in parts])

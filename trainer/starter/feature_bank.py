@@ -53,7 +53,7 @@ class FeatureBank:
         return view
 
     def draw_over_frames(self, label: int, generator: np.random.Generator) -> Floats:
-        """Return ``(dim,)``: the maximum over some views of one face, as over the pictures of an utterance."""
+        """Return ``(dim,)``: the maximum over some views of one face, as over the images of an utterance."""
         example = self.views[self._example(label, generator)]
         chosen = generator.permutation(len(example))[: generator.integers(1, len(example) + 1)]
         strongest: Floats = example[chosen].max(axis=0)

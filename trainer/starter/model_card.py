@@ -79,7 +79,7 @@ _ABOUT = dedent(
 
     ## This is not a MELD result
 
-    MELD's sound and pictures were not used. The fusion was trained on MELD's real dialogs, in which every
+    MELD's sound and images were not used. The fusion was trained on MELD's real dialogs, in which every
     utterance was given a voice and a face **drawn by label** from the other corpora, at times of another
     label. How far the fusion trusts voice and face was thus decided, not measured on MELD: neutral words said
     with a clear voice or face follow the voice or face, clear words are not drowned by a blank face. Only the

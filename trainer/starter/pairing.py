@@ -1,6 +1,6 @@
 """Which voice and face go with each MELD utterance: the label-matched pairing of the starter bundle.
 
-MELD's sound and pictures are not part of the data, so every utterance gets a voice and a face of its label
+MELD's sound and images are not part of the data, so every utterance gets a voice and a face of its label
 from other corpora, or of another: how often is drawn anew for each dialog, between "always matched" and
 "mostly not" (the paper's Table 2 has voice and face far behind the text on MELD). What the fusion learns to
 do where they disagree is a decision, not a measurement:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from running_server import EverySound, control, get, picture, running, sound
+from running_server import EverySound, control, frame, get, running, sound
 from server_process import serving
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_socket
@@ -259,7 +259,7 @@ async def test_every_message_of_a_real_server_is_one_of_the_document() -> None:
             await ana.configure(ClientSettings(consent=True, segmenter=SegmenterSettings(confirmed_end_ms=600)))
             await ana.send_audio(0, bytes(3_200))
             await ana.send(MediaMessage(MediaKind.PCM_F32, 100, bytes(400)))
-            await ana.send(MediaMessage(MediaKind.JPEG, 100, picture()[8:]))
+            await ana.send(MediaMessage(MediaKind.JPEG, 100, frame()[8:]))
             await ana._socket.send(sound(payload=b"")[:8])  # the server answers that there are no samples
             await read_to_its_end(ana)
             await read_to_its_end(bo)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running_server import Running, closing, control, event, get, picture, running, sound, until
+from running_server import Running, closing, control, event, frame, get, running, sound, until
 from websockets.asyncio.client import ClientConnection, connect
 
 from serving.http import guarded_connection
@@ -198,7 +198,7 @@ class TestBeforeTheToken:
             assert (await get(run.port, "/readyz", **cookies))[0] == 200
 
     async def test_who_sends_on_without_waiting_loses_nothing(self) -> None:
-        large = picture(100) + bytes(100_000)
+        large = frame(100) + bytes(100_000)
         async with running(token=SECRET) as run:
             client = await run.open()
             for message in (control("auth", token=SECRET), control("session.update", settings={}), large, sound(1000)):

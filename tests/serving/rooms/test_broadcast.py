@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.rooms.broadcast import KEPT_ENDED_SESSIONS, Broadcast, Channel, Interest, Subscription
+from serving.rooms.broadcast import KEPT_ENDED_SESSIONS, Broadcast, Channel, Subscription, SubscriptionFilter
 from serving.rooms.history import History
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue, expendability
 from stream import events
@@ -155,16 +155,16 @@ class TestWatcherQueue:
     def test_only_the_newest_previews_wait_and_events_go_before_them(self) -> None:
         queue = WatcherQueue(2, 10)
         for index in range(4):
-            queue.offer_preview(1, MediaKind.JPEG, b"picture %d" % index)
+            queue.offer_preview(1, MediaKind.JPEG, b"frame %d" % index)
         queue.offer_preview(2, MediaKind.JPEG, b"another session")
         queue.offer_preview(1, MediaKind.PCM_S16, b"sound")
         queue.offer(Published.of(emotion()), 0)
-        assert taken(queue)[1:] == [b"picture 2", b"picture 3", b"another session", b"sound"]
+        assert taken(queue)[1:] == [b"frame 2", b"frame 3", b"another session", b"sound"]
         assert queue.dropped.previews == 4 - WAITING_PREVIEWS[MediaKind.JPEG]
 
     def test_previews_go_before_any_event(self) -> None:
         queue = WatcherQueue(1, 10)
-        queue.offer_preview(1, MediaKind.JPEG, b"picture")
+        queue.offer_preview(1, MediaKind.JPEG, b"frame")
         queue.offer(Published.of(emotion(1)), 0)
         queue.offer(Published.of(emotion(2)), 0)
         assert told(taken(queue)) == ["warning", "emotion"]
@@ -314,7 +314,7 @@ class TestBroadcast:
 
     def test_a_watcher_of_one_session_gets_only_that(self, broadcast: Broadcast) -> None:
         one, other = broadcast.open(), broadcast.open()
-        watcher = broadcast.subscribe(no_wake, Interest(session=one.id))
+        watcher = broadcast.subscribe(no_wake, SubscriptionFilter(session=one.id))
         for channel in (one, other):
             conversation(channel)
         assert len(sequence(watcher)) == 4
@@ -323,14 +323,14 @@ class TestBroadcast:
         channel = broadcast.open()
         plain = broadcast.subscribe(no_wake)
         assert not channel.previewed(MediaKind.JPEG)
-        viewer = broadcast.subscribe(no_wake, Interest(media=frozenset({MediaKind.JPEG})))
+        viewer = broadcast.subscribe(no_wake, SubscriptionFilter(media=frozenset({MediaKind.JPEG})))
         assert channel.previewed(MediaKind.JPEG)
         assert not channel.previewed(MediaKind.PCM_S16)
-        channel.preview(MediaKind.JPEG, 120.7, b"picture")
+        channel.preview(MediaKind.JPEG, 120.7, b"frame")
         data = viewer.take()
         assert isinstance(data, bytes)
         message = decode_media(data)
-        assert (message.number, message.time_ms, message.payload) == (channel.number, 120, b"picture")
+        assert (message.number, message.time_ms, message.payload) == (channel.number, 120, b"frame")
         assert plain.take() is None
 
     def test_what_one_who_left_missed_stays_counted(self) -> None:

@@ -13,9 +13,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from m2fnet_client import Watcher, watch
 from m2fnet_client import connect as join
 from serving import run as server_run
-from serving.rooms.rooms import broadcast
+from serving.rooms import broadcast
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue
-from serving.sessions.preview import encode_picture
+from serving.sessions.preview import encode_frame
 from stream import events
 from stream.events import Published
 from stream.protocol import MediaKind
@@ -81,8 +81,8 @@ async def stalled(run: Running, path: str) -> ClientConnection:
 
 
 def noise() -> bytes:
-    """Return a picture that JPEG can't make small."""
-    return encode_picture(np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8))
+    """Return a frame that JPEG can't make small."""
+    return encode_frame(np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8))
 
 
 @dataclass
@@ -123,7 +123,7 @@ async def test_five_of_fifty_do_not_read(queues: list[Measured]) -> None:
                 for piece in range(PIECES):
                     time_ms = 100 * (round_ * PIECES + piece)
                     await ana.send_audio(time_ms, bytes(3_200))
-                    await ana.send_picture(time_ms, jpeg)
+                    await ana.send_frame(time_ms, jpeg)
                 # So a reader is never further behind than one round, on however busy a machine.
                 await asyncio.gather(*(reader.read_to(time_ms) for reader in readers))
             grown = psutil.Process().memory_info().rss - before

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running_server import Running, control, event, picture, running, sound, until
+from running_server import Running, control, event, frame, running, sound, until
 
 from serving.rooms.broadcast import Broadcast
 from serving.rooms.requests import JoinRequest
 from serving.rooms.rooms import Member, Rooms
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.media import AudioChunk, VideoFrame
 from stream.settings import ServerSettings
@@ -37,27 +37,27 @@ async def test_who_sends_sound_ahead_of_time_begins_with_the_room_and_not_before
     call = Call()
     ana = call.join("Ana")
     ana.arrived(chunk(0, OPENED_S + 0.002))  # 100 ms of it, 2 ms after the room was opened
-    assert ana.seat.room_ms(0) == pytest.approx(0)
+    assert ana.context.room_ms(0) == pytest.approx(0)
     bo = call.join("Bo")
     bo.arrived(chunk(0, OPENED_S + 0.052))
-    assert bo.seat.room_ms(0) == pytest.approx(50), "the second is placed by the same clock"
+    assert bo.context.room_ms(0) == pytest.approx(50), "the second is placed by the same clock"
 
 
 async def test_an_offset_that_becomes_smaller_moves_nothing_before_the_beginning() -> None:
     call = Call()
     ana = call.join("Ana")
     ana.arrived(chunk(0, OPENED_S + 0.5))
-    assert ana.seat.room_ms(0) == pytest.approx(400)
+    assert ana.context.room_ms(0) == pytest.approx(400)
     ana.arrived(chunk(100, OPENED_S + 0.102))
-    assert ana.seat.offset_ms() == pytest.approx(-98)
-    assert ana.seat.room_ms(0) == 0
-    assert ana.seat.room_ms(1_000) == pytest.approx(902)
+    assert ana.context.offset_ms() == pytest.approx(-98)
+    assert ana.context.room_ms(0) == 0
+    assert ana.context.room_ms(1_000) == pytest.approx(902)
 
 
 @given(st.floats(-1e6, 1e6), st.lists(st.floats(0, 1e6), max_size=20))
 def test_the_order_of_what_one_says_is_that_of_its_time_whatever_the_offset(offset: float, times: list[float]) -> None:
-    seat = Seat(SharedDialog(4), "a", lambda: offset)
-    places = [seat.room_ms(time_ms) for time_ms in sorted(times)]
+    context = SessionContext(SharedDialog(4), "a", lambda: offset)
+    places = [context.room_ms(time_ms) for time_ms in sorted(times)]
     assert places == sorted(places)
     assert min(places, default=0.0) >= 0
 
@@ -74,13 +74,13 @@ async def test_a_session_that_is_behind_with_its_media_is_not_behind_in_the_room
     for time_ms, arrived_s in media:
         ana.arrived(chunk(time_ms, arrived_s))
         ana.arrived(VideoFrame(time_ms + 100, np.zeros((1, 1, 3), np.uint8), arrived_s))
-    assert ana.seat.room_ms(2_000) == pytest.approx(bo.seat.room_ms(2_000), abs=1)
+    assert ana.context.room_ms(2_000) == pytest.approx(bo.context.room_ms(2_000), abs=1)
 
 
 async def first_start(run: Running, name: str) -> int:
     client = await run.open(f"/v1/stream?room=call&name={name}")
     session = (await event(client))["session"]
-    await client.send(picture())
+    await client.send(frame())
     await client.send(sound())
     got = await until(client, "emotion")
     while got[-1]["session"] != session:

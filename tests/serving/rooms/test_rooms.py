@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from running_server import closing, control, event, kinds, picture, running, sound, until
+from running_server import closing, control, event, frame, kinds, running, sound, until
 from websockets.asyncio.client import ClientConnection
 
 from stream.protocol import JPEG_START, MediaKind, MediaMessage, decode_media, encode_media
@@ -203,24 +203,24 @@ async def test_what_one_sends_wrongly_is_told_to_that_one_alone() -> None:
         assert "error" not in kinds(await until(watcher, "session.closed"))
 
 
-async def test_pictures_are_shown_to_the_others_and_not_to_oneself() -> None:
+async def test_frames_are_shown_to_the_others_and_not_to_oneself() -> None:
     async with running() as run:
         ana = await run.open("/v1/stream?room=call&name=Ana&media=video")
         await joined(ana)
         bo = await run.open("/v1/stream?room=call&name=Bo&media=video")
         await joined(bo)
         plain = await run.open("/v1/events?room=call")
-        await ana.send(encode_media(MediaMessage(MediaKind.JPEG, 400, JPEG_START + b"no picture")))
-        await ana.send(picture(900))
+        await ana.send(encode_media(MediaMessage(MediaKind.JPEG, 400, JPEG_START + b"no frame")))
+        await ana.send(frame(900))
         await ana.send(control("session.close"))
-        shown_picture = decode_media(await first_picture(bo))
+        shown_frame = decode_media(await first_frame(bo))
         number = next(each["number"] for each in (await event(plain))["participants"] if each["name"] == "Ana")
-        assert (shown_picture.number, shown_picture.payload) == (number, decode_media(picture()).payload)
+        assert (shown_frame.number, shown_frame.payload) == (number, decode_media(frame()).payload)
         own, _, _ = await closing(ana)  # fails where a binary message is among them
         assert own[-1]["type"] == "session.closed"
 
 
-async def first_picture(connection: ClientConnection) -> bytes:
+async def first_frame(connection: ClientConnection) -> bytes:
     while isinstance(message := await connection.recv(), str):
         pass
     return message

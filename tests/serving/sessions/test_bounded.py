@@ -8,8 +8,8 @@ from running_server import EverySound, Names, chunk_of
 
 from models.threads import broken_parts
 from serving.rooms.requests import JoinRequest
-from serving.sessions.registry import Hub
-from serving.telemetry.event_log import Journal
+from serving.sessions.registry import SessionRegistry
+from serving.telemetry.event_log import EventLog
 from serving.telemetry.event_tally import EventTally
 from stream import events
 from stream.events import Event, Totals
@@ -46,13 +46,13 @@ def elements(item: Any) -> Iterable[object]:  # noqa: ANN401 - anything there is
     return []
 
 
-def come_and_go(hub: Hub, number: int) -> None:
-    member = hub.rooms.join(JoinRequest("call", f"Ana {number}"), lambda _: None)
+def come_and_go(registry: SessionRegistry, number: int) -> None:
+    member = registry.rooms.join(JoinRequest("call", f"Ana {number}"), lambda _: None)
     channel = member.channel
-    hub.rooms.announce(member)
-    hub.announce(channel, member.name)
+    registry.rooms.announce(member)
+    registry.announce(channel, member.name)
     member.arrived(chunk_of(number))
-    said = EverySound(hub.settings, channel.publish, member.name, member.seat)
+    said = EverySound(registry.settings, channel.publish, member.name, member.context)
     said.push(chunk_of(number))
     told: list[Event] = [
         events.SpeechStarted(utterance=2, speaker=member.name, start_ms=0),
@@ -62,28 +62,28 @@ def come_and_go(hub: Hub, number: int) -> None:
     ]
     for event in told:
         channel.publish(event)
-    hub.rooms.left(member, "client")
+    registry.rooms.left(member, "client")
     channel.publish(events.SessionClosed(reason="client", totals=Totals()))
-    alone = hub.broadcast.open()
-    hub.announce(alone)
+    alone = registry.broadcast.open()
+    registry.announce(alone)
     alone.publish(events.SessionClosed(reason="client", totals=Totals()))
 
 
 async def test_nothing_grows_with_those_who_came_and_went() -> None:
-    tally, journal = EventTally(), Journal()
+    tally, journal = EventTally(), EventLog()
 
     def observe(event: Event) -> None:
         tally.observe(event)
         journal.observe(event)
 
     settings = Settings(server=ServerSettings(room_history=64))
-    hub = Hub(settings, Names(), EverySound, observe)  # type: ignore[arg-type] # behaves as a session
-    watcher = hub.broadcast.subscribe(lambda: None)
+    registry = SessionRegistry(settings, Names(), EverySound, observe)  # type: ignore[arg-type] # behaves as a session
+    watcher = registry.broadcast.subscribe(lambda: None)
     sizes = []
     for number in range(2 * CYCLES):
-        come_and_go(hub, number)
+        come_and_go(registry, number)
         while watcher.take() is not None:
             pass
         if number % CYCLES == CYCLES - 1:
-            sizes.append(held([hub, tally, journal, watcher, broken_parts()]))
+            sizes.append(held([registry, tally, journal, watcher, broken_parts()]))
     assert sizes[1] <= sizes[0] + 20

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from running_server import Running, closing, control, event, kinds, picture, running, sound, until
+from running_server import Running, closing, control, event, frame, kinds, running, sound, until
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -121,7 +121,7 @@ async def a_message_of_50_mb(run: Running) -> None:
 
 
 def bomb(time_ms: int) -> bytes:
-    """Return a picture of some bytes that claims to have 65,000 by 65,000 pixels."""
+    """Return a frame of some bytes that claims to have 65,000 by 65,000 pixels."""
     file = io.BytesIO()
     Image.new("RGB", (64, 48), "red").save(file, "JPEG")
     size = (48).to_bytes(2, "big") + (64).to_bytes(2, "big")
@@ -135,12 +135,12 @@ async def jpeg_bombs(run: Running) -> None:
     session = (await event(mallory))["session"]
     for index in range(12):
         await mallory.send(bomb(40 * index))
-    await mallory.send(picture(480))
+    await mallory.send(frame(480))
     await mallory.send(control("session.close"))
     got, code = await answers(mallory, session)
     warnings = [message for message in got if message["type"] == "warning"]
-    assert {message["code"] for message in warnings} == {"remote.costly_picture"}
-    assert "1 picture(s) have more than 16 million pixels" in warnings[0]["message"]
+    assert {message["code"] for message in warnings} == {"remote.costly_frame"}
+    assert "1 frame(s) have more than 16 million pixels" in warnings[0]["message"]
     assert (kinds(got).count("faces"), code) == (1, 1000)  # the good one is seen
     assert got[-1]["totals"]["video_frames"] == 1
 

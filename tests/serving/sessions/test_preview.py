@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.rooms.broadcast import Broadcast, Channel, Interest, Subscription
-from serving.sessions.preview import Previewer, encode_picture
+from serving.rooms.broadcast import Broadcast, Channel, Subscription, SubscriptionFilter
+from serving.sessions.preview import Previewer, encode_frame
 from stream.media import AudioChunk, SourceStatus, VideoFrame
 from stream.protocol import MediaKind, MediaMessage, decode_media
 
@@ -45,29 +45,29 @@ def shown(watcher: Subscription) -> list[MediaMessage]:
 @pytest.mark.parametrize(
     ("size", "encoded"), [((640, 360), (640, 360)), ((1920, 1080), (640, 360)), ((1280, 1), (640, 1))]
 )
-def test_pictures_are_made_small_and_keep_their_colours(size: tuple[int, int], encoded: tuple[int, int]) -> None:
-    picture = Image.open(io.BytesIO(encode_picture(frame(0, *size).image)))
-    assert picture.size == encoded
-    np.testing.assert_allclose(np.asarray(picture)[0, 0], (200, 30, 30), atol=6)
+def test_frames_are_made_small_and_keep_their_colours(size: tuple[int, int], encoded: tuple[int, int]) -> None:
+    shown = Image.open(io.BytesIO(encode_frame(frame(0, *size).image)))
+    assert shown.size == encoded
+    np.testing.assert_allclose(np.asarray(shown)[0, 0], (200, 30, 30), atol=6)
 
 
 def test_nothing_is_made_while_nobody_watches(channel: Channel) -> None:
     class Unused(Executor):
         def submit(self, *_args: object, **_kwargs: object) -> Future[None]:  # type: ignore[override]
-            pytest.fail("a picture was encoded for nobody")
+            pytest.fail("a frame was encoded for nobody")
 
     previewer = Previewer(channel, 10, Unused())
     for media in (frame(0), AudioChunk(0, np.zeros(160, np.float32)), SourceStatus("warning", "x", "x")):
         previewer.show(media)
 
 
-def test_pictures_are_thinned_to_the_rate(broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor) -> None:
-    watcher = broadcast.subscribe(lambda: None, Interest(media=ALL))
+def test_frames_are_thinned_to_the_rate(broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor) -> None:
+    watcher = broadcast.subscribe(lambda: None, SubscriptionFilter(media=ALL))
     previewer = Previewer(channel, 10, executor)
     times = []
     for time_ms in range(0, 500, 40):
         previewer.show(frame(time_ms))
-        executor.submit(lambda: None).result()  # the picture before is done: only the rate decides
+        executor.submit(lambda: None).result()  # the frame before is done: only the rate decides
         times += [message.time_ms for message in shown(watcher)]
     assert times == [0, 120, 240, 360, 480]
 
@@ -75,7 +75,7 @@ def test_pictures_are_thinned_to_the_rate(broadcast: Broadcast, channel: Channel
 def test_a_source_that_starts_again_is_shown_again(
     broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor
 ) -> None:
-    watcher = broadcast.subscribe(lambda: None, Interest(media=ALL))
+    watcher = broadcast.subscribe(lambda: None, SubscriptionFilter(media=ALL))
     previewer = Previewer(channel, 10, executor)
     times = []
     for time_ms in (60_000, 0):
@@ -85,10 +85,10 @@ def test_a_source_that_starts_again_is_shown_again(
     assert times == [60_000, 0]
 
 
-def test_a_rate_of_0_shows_no_pictures_but_sound(
+def test_a_rate_of_0_shows_no_frames_but_sound(
     broadcast: Broadcast, channel: Channel, executor: ThreadPoolExecutor
 ) -> None:
-    watcher = broadcast.subscribe(lambda: None, Interest(media=ALL))
+    watcher = broadcast.subscribe(lambda: None, SubscriptionFilter(media=ALL))
     previewer = Previewer(channel, 0, executor)
     previewer.show(frame(0))
     previewer.show(AudioChunk(20, np.array([0, 0.5, -1], np.float32)))

@@ -10,7 +10,7 @@ from stream.settings import ServerSettings
 
 LIMITS = ServerSettings()
 PIECE = encode_media(MediaMessage(MediaKind.PCM_S16, 0, bytes(3200)))  # 100 ms
-PICTURE = encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff"))
+FRAME = encode_media(MediaMessage(MediaKind.JPEG, 0, b"\xff\xd8\xff"))
 
 waits = st.floats(0, 20, allow_nan=False)
 amounts = st.floats(0, 5_000, allow_nan=False)
@@ -84,7 +84,7 @@ class TestInputLimits:
         limits = InputLimits(LIMITS)
         for tenth in range(3_000):
             assert limits.check(PIECE, tenth / 10) is None
-            assert limits.check(PICTURE, tenth / 10) is None
+            assert limits.check(FRAME, tenth / 10) is None
 
     def test_sound_100_times_as_fast_is_dropped_and_then_closed(self) -> None:
         limits, passed_ms, now_s = InputLimits(LIMITS), 0, 0.0
@@ -100,12 +100,12 @@ class TestInputLimits:
         assert [error.fatal for error in errors] == [False] * (len(errors) - 1) + [True]
         assert "1.2 times as fast" in errors[0].message
         assert told[-1] == Finish("rate")
-        assert limits.check(PICTURE, now_s + 100) == []  # it is over
+        assert limits.check(FRAME, now_s + 100) == []  # it is over
 
     @pytest.mark.parametrize(
         ("message", "code", "at_once"),
         [
-            (PICTURE, ErrorCode.PICTURES_TOO_MANY, 300),
+            (FRAME, ErrorCode.FRAMES_TOO_MANY, 300),
             ("{", ErrorCode.MESSAGES_TOO_MANY, 200),
             (b"", ErrorCode.MESSAGES_TOO_MANY, 200),
             (b"\x09", ErrorCode.MESSAGES_TOO_MANY, 200),
@@ -119,7 +119,7 @@ class TestInputLimits:
         (rejected,) = limits.check(message, 0) or []
         assert isinstance(rejected, Reject)
         assert (rejected.error.code, rejected.error.fatal) == (code, False)
-        others = [other for other in (PIECE, PICTURE, "{") if limits._weigh(other)[0].code is not code]
+        others = [other for other in (PIECE, FRAME, "{") if limits._weigh(other)[0].code is not code]
         assert [limits.check(other, 0) for other in others] == [None] * len(others)
 
     def test_a_message_of_more_sound_than_may_come_at_once_never_passes(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from running_server import LATENCY
 
 from serving.telemetry import logs
-from serving.telemetry.event_log import Journal
+from serving.telemetry.event_log import EventLog
 from serving.telemetry.logs import JsonFormatter, TextFormatter, without_secrets
 from stream import events
 from stream.events import Event, Totals
@@ -50,7 +50,7 @@ def written() -> Iterator[Callable[..., list[str]]]:
 
     def of(*told: Event, contents: bool = False) -> list[str]:
         handler.setFormatter(JsonFormatter(contents=contents))
-        journal = Journal(contents=contents)
+        journal = EventLog(contents=contents)
         for event in told:
             journal.observe(event)
         return output.getvalue().splitlines()
@@ -121,9 +121,9 @@ class TestJournal:
         assert json.loads(line)["level"] == "debug"
 
     def test_another_run_has_other_names_for_rooms(self) -> None:
-        one = Journal()
+        one = EventLog()
         assert one.room_hash("Sales") == one.room_hash("Sales") != one.room_hash("Support")
-        assert one.room_hash("Sales") != Journal().room_hash("Sales")
+        assert one.room_hash("Sales") != EventLog().room_hash("Sales")
         assert one.room_hash("") == ""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from running_server import EverySound, Running, closing, control, event, get, picture, running, sound, until
+from running_server import EverySound, Running, closing, control, event, frame, get, running, sound, until
 from waiting import PATIENCE_S
 
 from serving.telemetry.figures import why_not_ready
@@ -73,7 +73,7 @@ async def test_sessions_rooms_and_what_they_did_are_counted() -> None:
         await event(watcher)
         for client in (alone, ana):
             await client.send(sound())
-            await client.send(picture(1000))
+            await client.send(frame(1000))
             await until(client, "faces")
         await alone.send("garbage")
         await until(alone, "error")

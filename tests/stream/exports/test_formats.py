@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from models.labels import LABELS
 from stream.exports.formats import FORMS, Format, find_format, format_of, render
 from stream.exports.from_events import dialog_from_events
-from stream.exports.results import ANALYSIS, AnalysisResult, FaceResult, PictureResult, UtteranceResult, WarningResult
+from stream.exports.results import ANALYSIS, AnalysisResult, FaceResult, FrameResult, UtteranceResult, WarningResult
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "analysis.schema.json"
 PROBABILITIES = {label: 0.4 if label == "joy" else 0.1 for label in LABELS}
@@ -36,7 +36,7 @@ def result(file: str = "talk.mp4", text: str = "Hello there.") -> AnalysisResult
                 modalities=["text", "audio"],
             )
         ],
-        faces=[PictureResult(time_ms=0, faces=[FaceResult(id=1, box=(0, 0, 10, 10), expression=PROBABILITIES)])],
+        faces=[FrameResult(time_ms=0, faces=[FaceResult(id=1, box=(0, 0, 10, 10), expression=PROBABILITIES)])],
         warnings=[WarningResult(code="file.truncated", message="the file is cut off")],
     )
 

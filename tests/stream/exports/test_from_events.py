@@ -60,8 +60,8 @@ def test_faces_of_two_sessions_are_not_taken_for_one_and_say_whose_they_are() ->
     for session, time_ms in (("a", 500), ("b", 700), ("a", 900)):
         face = events.FaceBox(id=1, box=(0, 0, 9, 9), expression={})
         told.append(events.Faces(room="standup", session=session, time_ms=time_ms, width=64, height=48, faces=[face]))
-    pictures = dialog_from_events(told, "standup").faces
-    assert [(picture.time_ms, picture.participant, picture.faces[0].id) for picture in pictures] == [
+    frames = dialog_from_events(told, "standup").faces
+    assert [(frame.time_ms, frame.participant, frame.faces[0].id) for frame in frames] == [
         (500, "Ann", 1),
         (900, "Ann", 1),
         (10_700, "Ben", 2),
@@ -76,7 +76,7 @@ def test_a_name_that_was_set_later_holds() -> None:
 
 def test_warnings_and_errors_are_kept() -> None:
     told = [
-        events.Warning(code="faces.failed", message="a picture could not be analyzed"),
+        events.Warning(code="faces.failed", message="a frame could not be analyzed"),
         events.Error(code="internal", message="it broke", fatal=True),
     ]
     assert [warning.code for warning in dialog_from_events(told, "x").warnings] == ["faces.failed", "internal"]

@@ -72,10 +72,10 @@ def test_what_is_no_dialog_is_told_in_a_line(text: str, told: str, tmp_path: Pat
 
 
 def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
-    picture = tmp_path / "picture.jpg"
-    picture.write_bytes(b"\xff\xd8\xff\xe0")
+    frame = tmp_path / "frame.jpg"
+    frame.write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(SavedError, match="neither"):
-        read_dialogs(picture)
+        read_dialogs(frame)
     with pytest.raises(SavedError, match="No such file"):
         read_dialogs(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What is drawn: where pixels change, where they don't, and that nothing is ever drawn beside the picture."""
+"""What is drawn: where pixels change, where they don't, and that nothing is ever drawn beside the frame."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert np.array_equal(draw(image, View(), ALL), image)
 
 
-def test_picture_given_is_left_as_it_is() -> None:
+def test_frame_given_is_left_as_it_is() -> None:
     image = grey()
     draw(image, View((ROW,), BARS, (ShownFace((100, 100, 200, 200), "joy"),)), ALL)
     assert (image == 128).all()
@@ -71,7 +71,7 @@ def test_expression_of_a_face_at_the_upper_edge_is_inside_it() -> None:
     "box",
     [(-50, -50, 20, 20), (620, 340, 900, 500), (-10, -10, 700, 400), (1e6, 1e6, 2e6, 2e6), (50, 50, 50, 50)],
 )
-def test_face_beside_the_picture_does_no_harm(box: tuple[float, float, float, float]) -> None:
+def test_face_beside_the_frame_does_no_harm(box: tuple[float, float, float, float]) -> None:
     drawn = draw(grey(), View(faces=(ShownFace(box, "anger"),)), ALL)
     assert drawn.shape == (360, 640, 3)
 
@@ -146,7 +146,7 @@ PLACES = st.floats(-1e4, 1e4)
 
 
 @given(SMALL, SMALL, st.tuples(PLACES, PLACES, PLACES, PLACES), st.text(max_size=80), st.integers(10, 200))
-def test_whatever_is_known_the_picture_keeps_its_size(
+def test_whatever_is_known_the_frame_keeps_its_size(
     width: int, height: int, box: tuple[float, float, float, float], words: str, size: int
 ) -> None:
     view = View((Row(words, words, "fear", provisional=True), Row(words, words)), BARS, (ShownFace(box, "joy"),))
@@ -160,7 +160,7 @@ def test_text_is_as_large_as_asked_for_or_as_fits() -> None:
     assert text_size(60, Look()) == 12
 
 
-def test_picture_of_another_shape_is_fitted_undistorted() -> None:
+def test_frame_of_another_shape_is_fitted_undistorted() -> None:
     white = np.full((100, 100, 3), 255, np.uint8)
     whole = fitted(white, 320, 180)
     assert whole.shape == (180, 320, 3)

@@ -1,4 +1,4 @@
-"""Pictures from a source through the overlay to a file, with a session that knows what it tells; and no device."""
+"""Frames from a source through the overlay to a file, with a session that knows what it tells; and no device."""
 
 import threading
 from collections.abc import Callable
@@ -71,7 +71,7 @@ class Kept:
 
     def __init__(self, *, broken: bool = False) -> None:
         self.expected: list[bool] = []
-        self.pictures: list[VideoFrame] = []
+        self.frames: list[VideoFrame] = []
         self.sounds: list[AudioChunk] = []
         self.closed = False
         self._broken = broken
@@ -79,11 +79,11 @@ class Kept:
     def expect(self, *, sound: bool) -> None:
         self.expected.append(sound)
 
-    def picture(self, frame: VideoFrame) -> None:
+    def video(self, frame: VideoFrame) -> None:
         if self._broken:
             message = "full"
             raise OverlayError(message)
-        self.pictures.append(frame)
+        self.frames.append(frame)
 
     def sound(self, chunk: AudioChunk) -> None:
         self.sounds.append(chunk)
@@ -92,7 +92,7 @@ class Kept:
         self.closed = True
 
 
-def picture(time_ms: float, width: int = 64, height: int = 48) -> VideoFrame:
+def frame_at(time_ms: float, width: int = 64, height: int = 48) -> VideoFrame:
     return VideoFrame(time_ms, np.full((height, width, 3), 90, np.uint8))
 
 
@@ -104,37 +104,37 @@ def show(source: Given, output: outputs.Output, stop: threading.Event | None = N
     return show_overlay(source, OneFace, output, Look(), stop or threading.Event())  # type: ignore[arg-type] # behaves as one
 
 
-def test_pictures_and_sound_come_out_in_order_and_drawn_on() -> None:
+def test_frames_and_sound_come_out_in_order_and_drawn_on() -> None:
     output = Kept()
-    shown = show(Given(picture(0), sound(0), picture(40), picture(80), END), output)
-    assert shown.pictures == 3
-    assert [frame.time_ms for frame in output.pictures] == [0, 40, 80]
+    shown = show(Given(frame_at(0), sound(0), frame_at(40), frame_at(80), END), output)
+    assert shown.frames == 3
+    assert [frame.time_ms for frame in output.frames] == [0, 40, 80]
     assert len(output.sounds) == 1
     assert output.closed
-    assert (output.pictures[-1].image != 90).any()
+    assert (output.frames[-1].image != 90).any()
 
 
 def test_source_that_fails_is_told_in_its_own_words() -> None:
     output = Kept()
     with pytest.raises(OverlayError, match="check its plug"):
-        show(Given(picture(0), SourceStatus("failed", "camera.lost", "check its plug")), output)
+        show(Given(frame_at(0), SourceStatus("failed", "camera.lost", "check its plug")), output)
     assert output.closed
 
 
 def test_camera_that_is_lost_ends_it_though_the_microphone_goes_on() -> None:
-    lost = SourceStatus("warning", "camera.lost", "camera 0 gives no more pictures")
-    with pytest.raises(OverlayError, match="gives no more pictures"):
-        show(Given(picture(0), sound(0), lost, *(sound(100 * n) for n in range(100))), Kept())
+    lost = SourceStatus("warning", "camera.lost", "camera 0 gives no more frames")
+    with pytest.raises(OverlayError, match="gives no more frames"):
+        show(Given(frame_at(0), sound(0), lost, *(sound(100 * n) for n in range(100))), Kept())
 
 
-def test_source_without_pictures_is_told() -> None:
-    with pytest.raises(OverlayError, match="given has no pictures"):
+def test_source_without_frames_is_told() -> None:
+    with pytest.raises(OverlayError, match="given has no frames"):
         show(Given(sound(0), END), Kept())
 
 
 def test_output_that_breaks_ends_it() -> None:
     with pytest.raises(OverlayError, match="full"):
-        show(Given(picture(0), *(sound(n) for n in range(3))), Kept(broken=True))
+        show(Given(frame_at(0), *(sound(n) for n in range(3))), Kept(broken=True))
 
 
 class Torn(Given):
@@ -151,7 +151,7 @@ class Torn(Given):
 def test_source_that_breaks_ends_it_with_a_reason() -> None:
     output = Kept()
     with pytest.raises(OverlayError, match="given can't be shown any more"):
-        show(Torn(picture(0)), output)
+        show(Torn(frame_at(0)), output)
     assert output.closed
 
 
@@ -159,7 +159,7 @@ def test_being_stopped_is_no_error() -> None:
     stop = threading.Event()
     stop.set()
     output = Kept()
-    show(Given(picture(0), END), output, stop)
+    show(Given(frame_at(0), END), output, stop)
     assert output.closed
 
 
@@ -171,11 +171,11 @@ def streams(path: Path) -> list[str]:
         return [stream.type for stream in container.streams]
 
 
-def test_file_has_pictures_at_their_times_and_the_sound(tmp_path: Path) -> None:
+def test_file_has_frames_at_their_times_and_the_sound(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     output = VideoFile(path, 25)
     for number in range(25):
-        output.picture(picture(number * 40))
+        output.video(frame_at(number * 40))
         output.sound(sound(number * 40, 40))
     output.close()
     with av.open(str(path)) as container:
@@ -200,23 +200,23 @@ def loud(path: Path) -> list[tuple[float, float]]:
     return [(begin / 20, end / 20) for begin, end in edges.reshape(-1, 2)]
 
 
-def write(path: Path, talks: list[tuple[int, int]], pictures: tuple[int, int], *, expected: bool | None) -> VideoFile:
-    """Write pictures and talks, each from one millisecond to another, in the order of their times."""
+def write(path: Path, talks: list[tuple[int, int]], frames: tuple[int, int], *, expected: bool | None) -> VideoFile:
+    """Write frames and talks, each from one millisecond to another, in the order of their times."""
     output = VideoFile(path, 25)
     if expected is not None:
         output.expect(sound=expected)
     tone = np.tile(np.float32([0.5, -0.5, 0.2, -0.2]), 160)
-    media: list[AudioChunk | VideoFrame] = [picture(time) for time in range(*pictures, 40)]
+    media: list[AudioChunk | VideoFrame] = [frame_at(time) for time in range(*frames, 40)]
     media += [AudioChunk(time, tone) for talk in talks for time in range(*talk, 40)]
     for item in sorted(media, key=lambda item: item.time_ms):
-        output.picture(item) if isinstance(item, VideoFrame) else output.sound(item)
+        output.video(item) if isinstance(item, VideoFrame) else output.sound(item)
     output.close()
     return output
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
 @pytest.mark.parametrize(
-    ("talks", "pictures"),
+    ("talks", "frames"),
     [
         ([(3_000, 4_000)], (0, 5_000)),
         ([(12_000, 13_000)], (0, 14_000)),
@@ -227,10 +227,10 @@ def write(path: Path, talks: list[tuple[int, int]], pictures: tuple[int, int], *
     ],
 )
 def test_sound_is_in_the_file_when_it_was(
-    tmp_path: Path, ending: str, talks: list[tuple[int, int]], pictures: tuple[int, int]
+    tmp_path: Path, ending: str, talks: list[tuple[int, int]], frames: tuple[int, int]
 ) -> None:
     path = tmp_path / f"out.{ending}"
-    output = write(path, talks, pictures, expected=True)
+    output = write(path, talks, frames, expected=True)
     assert output.left_out == 0
     heard = loud(path)
     assert len(heard) == len(talks)
@@ -239,7 +239,7 @@ def test_sound_is_in_the_file_when_it_was(
         assert end == pytest.approx(end_ms / 1_000, abs=0.1)
     with av.open(str(path)) as container:
         (first, *_) = [frame.time for frame in container.decode(video=0)]
-    assert first == pytest.approx(pictures[0] / 1_000, abs=0.05)
+    assert first == pytest.approx(frames[0] / 1_000, abs=0.05)
 
 
 def test_a_source_without_sound_gives_a_file_without(tmp_path: Path) -> None:
@@ -256,18 +256,18 @@ def test_sound_that_comes_unexpected_is_counted(tmp_path: Path, expected: bool |
 def test_the_output_is_told_whether_there_will_be_sound() -> None:
     output = Kept()
     opened = SourceStatus("opened", "file.opened", "given", has_sound=True)
-    show(Given(opened, picture(0), sound(0), END), output)
-    assert (output.expected, len(output.pictures), len(output.sounds)) == ([True], 1, 1)
+    show(Given(opened, frame_at(0), sound(0), END), output)
+    assert (output.expected, len(output.frames), len(output.sounds)) == ([True], 1, 1)
 
 
-def test_sound_without_pictures_is_kept_for_ten_seconds_and_the_rest_counted(tmp_path: Path) -> None:
+def test_sound_without_frames_is_kept_for_ten_seconds_and_the_rest_counted(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     output = VideoFile(path, 25)
     for number in range(600):
         output.sound(sound(number * 100))
     assert len(output._waiting) <= 102
     for number in range(25):
-        output.picture(picture(60_000 + number * 40))
+        output.video(frame_at(60_000 + number * 40))
     output.close()
     assert output.left_out + 101 == 600
     with av.open(str(path)) as container:
@@ -278,19 +278,19 @@ def test_sound_without_pictures_is_kept_for_ten_seconds_and_the_rest_counted(tmp
 
 def test_sound_that_is_left_out_is_told(tmp_path: Path) -> None:
     sounds = (sound(number * 2_000, 2_000) for number in range(8))
-    shown = show(Given(*sounds, picture(16_000), END), VideoFile(tmp_path / "out.mkv", 25))
+    shown = show(Given(*sounds, frame_at(16_000), END), VideoFile(tmp_path / "out.mkv", 25))
     assert shown.dropped.audio_chunks > 0
 
 
-def test_file_without_sound_is_a_file_of_pictures(tmp_path: Path) -> None:
+def test_file_without_sound_is_a_file_of_frames(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
-    show(Given(*(picture(n * 200) for n in range(8)), END), VideoFile(path, 5))
+    show(Given(*(frame_at(n * 200) for n in range(8)), END), VideoFile(path, 5))
     assert streams(path) == ["video"]
 
 
 def test_odd_sizes_and_sizes_that_change_are_fitted(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    show(Given(picture(0, 65, 49), picture(40, 33, 77), picture(80, 640, 10), END), VideoFile(path, 25))
+    show(Given(frame_at(0, 65, 49), frame_at(40, 33, 77), frame_at(80, 640, 10), END), VideoFile(path, 25))
     with av.open(str(path)) as container:
         assert {(frame.width, frame.height) for frame in container.decode(video=0)} == {(64, 48)}
 
@@ -303,7 +303,7 @@ def test_file_that_can_not_be_written_is_told_at_once(tmp_path: Path, name: str)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.mp4"]
 
 
-def test_file_without_a_picture_is_not_left_behind(tmp_path: Path) -> None:
+def test_file_without_a_frame_is_not_left_behind(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     VideoFile(path, 25).close()
     assert not list(tmp_path.iterdir())
@@ -313,7 +313,7 @@ def test_a_video_takes_the_place_of_an_older_one_when_it_is_whole(tmp_path: Path
     path = tmp_path / "out.mp4"
     path.write_bytes(b"old")
     output = VideoFile(path, 25)
-    output.picture(picture(0))
+    output.video(frame_at(0))
     assert path.read_bytes() == b"old"
     output.close()
     assert streams(path) == ["video"]
@@ -367,13 +367,13 @@ class Device:
         return None
 
 
-def test_pictures_go_to_the_camera_in_the_size_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_go_to_the_camera_in_the_size_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     library = pytest.importorskip("pyvirtualcam").camera
     monkeypatch.setattr(library, "BACKENDS", {"test": Device})
     output = VirtualCamera(None, 30)
     assert output.name == "the camera test"
-    for media in (picture(0), picture(40, 128, 96)):
-        output.picture(media)
+    for media in (frame_at(0), frame_at(40, 128, 96)):
+        output.video(media)
     output.sound(sound(0))
     output.close()
     probe, camera = Device.opened

@@ -148,7 +148,7 @@ def test_faces_that_are_gone_are_not_drawn(state: OverlayState) -> None:
 
 
 @pytest.mark.parametrize(("interval_ms", "longest_ms"), [(200, 1500), (2000, 4000)])
-def test_faces_of_an_old_picture_are_not_drawn(state: OverlayState, interval_ms: int, longest_ms: int) -> None:
+def test_faces_of_an_old_frame_are_not_drawn(state: OverlayState, interval_ms: int, longest_ms: int) -> None:
     state.apply(faces((0, 0, 10, 10), interval_ms=interval_ms), 0)
     assert state.view(longest_ms).faces
     assert not state.view(longest_ms + 1).faces

@@ -23,7 +23,7 @@ def jpeg(width: int, height: int) -> bytes:
 
 def read(data: bytes) -> list[Piece]:
     with av.open(io.BytesIO(data)) as file:
-        tracks = {"audio": Track.SOUND, "video": Track.PICTURES}
+        tracks = {"audio": Track.SOUND, "video": Track.FRAMES}
         return [(tracks[item.stream.type], item.pts, bytes(item)) for item in file.demux() if item.size]
 
 
@@ -37,22 +37,22 @@ def whole(batches: list[list[Block]], size: tuple[int, int] | None = None) -> by
     data = bytearray(writer.header() + b"".join(writer.clusters(batch) for batch in batches))
     index, patches = writer.end()
     data += index
-    for patch in [*patches, *([writer.picture_size(*size)] if size else [])]:
+    for patch in [*patches, *([writer.frame_size(*size)] if size else [])]:
         data[patch.position : patch.position + len(patch.data)] = patch.data
     return bytes(data)
 
 
-def talk(seconds: int, first_picture_s: int = 0) -> list[list[Block]]:
-    """Return a batch a second: ten pieces of sound, and five pictures once there are any."""
+def talk(seconds: int, first_frame_s: int = 0) -> list[list[Block]]:
+    """Return a batch a second: ten pieces of sound, and five frames once there are any."""
     return [
         [
             block
             for piece in range(10)
             for block in (
                 Block(Track.SOUND, 1000 * second + 100 * piece + 0.4, bytes([second, piece]) * 1600),
-                Block(Track.PICTURES, 1000 * second + 100 * piece + 33.3, jpeg(64 + 16 * (second > 5), 48)),
+                Block(Track.FRAMES, 1000 * second + 100 * piece + 33.3, jpeg(64 + 16 * (second > 5), 48)),
             )
-            if block.track is Track.SOUND or (second >= first_picture_s and piece % 2)
+            if block.track is Track.SOUND or (second >= first_frame_s and piece % 2)
         ]
         for second in range(seconds)
     ]
@@ -60,9 +60,7 @@ def talk(seconds: int, first_picture_s: int = 0) -> list[list[Block]]:
 
 blocks = st.builds(
     Block, st.just(Track.SOUND), st.floats(0, 1e7), st.binary(min_size=2, max_size=64).map(lambda b: b[: len(b) & ~1])
-) | st.builds(
-    Block, st.just(Track.PICTURES), st.floats(0, 1e7), st.builds(jpeg, st.integers(1, 40), st.integers(1, 40))
-)
+) | st.builds(Block, st.just(Track.FRAMES), st.floats(0, 1e7), st.builds(jpeg, st.integers(1, 40), st.integers(1, 40)))
 
 
 @given(st.lists(st.lists(blocks, min_size=1, max_size=6), min_size=1, max_size=4))
@@ -91,27 +89,27 @@ def test_a_file_that_is_cut_anywhere_holds_all_before_the_cut() -> None:
         assert read(data[:cut]) == every[: sum(end <= cut for end in ends)]
 
 
-@pytest.mark.parametrize("first_picture_s", [0, 4, 99])
-def test_a_file_that_ended_has_a_length_and_can_be_sought_in(first_picture_s: int) -> None:
-    with av.open(io.BytesIO(whole(talk(10, first_picture_s), (64, 48)))) as file:
+@pytest.mark.parametrize("first_frame_s", [0, 4, 99])
+def test_a_file_that_ended_has_a_length_and_can_be_sought_in(first_frame_s: int) -> None:
+    with av.open(io.BytesIO(whole(talk(10, first_frame_s), (64, 48)))) as file:
         assert file.duration == pytest.approx(10_000_400, abs=1_000)
         (sound,) = file.streams.audio
         assert (sound.codec_context.name, sound.codec_context.sample_rate, sound.channels) == ("pcm_s16le", 16_000, 1)
-        pictures = [(found.codec_context.name, found.width, found.height) for found in file.streams.video]
-        assert pictures == ([("mjpeg", 64, 48)] if first_picture_s < 10 else []), "a track without contents is none"
+        frames = [(found.codec_context.name, found.width, found.height) for found in file.streams.video]
+        assert frames == ([("mjpeg", 64, 48)] if first_frame_s < 10 else []), "a track without contents is none"
         file.seek(7_000_000)
         found = next(file.demux())
         assert 4_000 <= found.pts <= 7_000
 
 
-def test_pictures_may_change_their_size() -> None:
+def test_frames_may_change_their_size() -> None:
     with av.open(io.BytesIO(whole(talk(8), (64, 48)))) as file:
-        sizes = {picture.width for picture in file.decode(video=0)}
+        sizes = {frame.width for frame in file.decode(video=0)}
     assert sizes == {64, 80}
 
 
-def test_pictures_alone_are_a_file_too() -> None:
-    blocks = [Block(Track.PICTURES, 200 * number, jpeg(64, 48)) for number in range(9)]
+def test_frames_alone_are_a_file_too() -> None:
+    blocks = [Block(Track.FRAMES, 200 * number, jpeg(64, 48)) for number in range(9)]
     with av.open(io.BytesIO(whole([blocks], (64, 48)))) as file:
         assert [found.type for found in file.streams] == ["video"]
         assert len(list(file.decode())) == 9

@@ -15,15 +15,15 @@ from stream.recording.format import (
     EVENT,
     STEP,
     AnalysisSettings,
+    AnalyzedFrameStep,
     EndStep,
-    HeardStep,
-    PictureStep,
+    FrameStep,
     PollStep,
     RecordingError,
-    SeenStep,
+    SkippedFrameStep,
     SoundStep,
     Step,
-    UnseenStep,
+    TranscriptStep,
     line_of,
     read_about,
     read_lines,
@@ -37,11 +37,11 @@ texts = st.text(max_size=20)
 words = st.tuples(texts, times, times, st.floats(0, 1))
 STEPS = st.one_of(
     st.builds(SoundStep, session=texts, time_ms=times, samples=st.integers(0, 10**6), offset_ms=st.none() | times),
-    st.builds(PictureStep, session=texts, time_ms=times, picture=st.integers(0), offset_ms=st.none() | times),
+    st.builds(FrameStep, session=texts, time_ms=times, frame=st.integers(0), offset_ms=st.none() | times),
     st.builds(PollStep, session=texts),
     st.builds(EndStep, session=texts),
     st.builds(
-        HeardStep,
+        TranscriptStep,
         session=texts,
         asked=st.integers(0),
         start_ms=times,
@@ -52,8 +52,8 @@ STEPS = st.one_of(
         failed=st.none() | texts,
         dropped=st.booleans(),
     ),
-    st.builds(SeenStep, session=texts, picture=st.integers(0), interval_ms=st.integers(0)),
-    st.builds(UnseenStep, session=texts, picture=st.integers(0), failed=st.none() | texts),
+    st.builds(AnalyzedFrameStep, session=texts, frame=st.integers(0), interval_ms=st.integers(0)),
+    st.builds(SkippedFrameStep, session=texts, frame=st.integers(0), failed=st.none() | texts),
 )
 
 
@@ -69,9 +69,9 @@ def test_a_step_is_one_line_and_comes_back_exactly(step: Step) -> None:
 )
 def test_a_transcript_comes_back_exactly(said: list[Word], rejected: str | None, doubted: str | None) -> None:
     transcript = Transcript("so it is", tuple(said), "en", rejected, doubted)
-    line = line_of(HeardStep.of("a", 3, 40.5, transcript))
+    line = line_of(TranscriptStep.of("a", 3, 40.5, transcript))
     step = STEP.validate_json(line)
-    assert isinstance(step, HeardStep)
+    assert isinstance(step, TranscriptStep)
     assert step.transcript == transcript
 
 
@@ -91,7 +91,7 @@ def test_other_sound_is_as_it_is_recorded(samples: np.ndarray) -> None:
     assert np.abs(once - samples).max(initial=0) <= 1 / 32_768
 
 
-def test_a_picture_is_analyzed_as_it_is_recorded() -> None:
+def test_a_frame_is_analyzed_as_it_is_recorded() -> None:
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     data = as_jpeg(VideoFrame(0, image))
     frame = NumberedFrame(0, data, 7)

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -26,9 +25,9 @@ from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.sound import read_sound
 from serving.rooms.broadcast import Broadcast, Channel
-from serving.sessions.preview import encode_picture
+from serving.sessions.preview import encode_frame
 from stream import events
-from stream.dialog.session_context import Seat
+from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, AudioChunk, Image, Samples, VideoFrame
@@ -109,9 +108,9 @@ def heard(start_ms: float, duration_ms: float) -> Transcript:
 
 @cache
 def faces() -> list[Image]:
-    """Return pictures of the demo clip that show somebody."""
+    """Return frames of the demo clip that show somebody."""
     with av.open(str(ROOT / "demo" / "clip.mp4")) as clip:
-        return [picture.to_ndarray(format="rgb24") for picture, _ in zip(clip.decode(video=0), range(24), strict=False)]
+        return [frame.to_ndarray(format="rgb24") for frame, _ in zip(clip.decode(video=0), range(24), strict=False)]
 
 
 class Clock:
@@ -137,7 +136,7 @@ class Call:
         self.dialog = SharedDialog(self.settings.dialog.window)
         self.room = room
 
-    def talk(self, speaker: str, sound: Samples, pictures: list[Image], **client: bool) -> None:
+    def talk(self, speaker: str, sound: Samples, frames: list[Image], **client: bool) -> None:
         """Be one participant from beginning to end."""
         channel = self.broadcast.open(self.topic)
         clock = Clock(123.456 * channel.number - 150)  # the first one's sound is from before there was a room
@@ -148,8 +147,8 @@ class Call:
             if index % 7 == 0:
                 clock.offset_ms -= 0.3
             session.push(AudioChunk(time_ms, sound[index : index + CHUNK_MS * SAMPLES_PER_MS]))
-            if pictures:
-                session.push(VideoFrame(time_ms + 20, pictures[int(time_ms / CHUNK_MS) % len(pictures)]))
+            if frames:
+                session.push(VideoFrame(time_ms + 20, frames[int(time_ms / CHUNK_MS) % len(frames)]))
             session.poll()
         channel.publish(events.SessionClosed(reason="client", totals=session.finish()))
 
@@ -165,15 +164,16 @@ class Call:
             client=client,
             settings=AnalysisSettings.of(self.settings),
         )
-        seat = Seat(self.dialog, channel.id, clock.now) if self.room else Seat(self.dialog)
-        seat = replace(seat, record=record.session(entry, channel.publish))
-        assert seat.record is not None
+        context = SessionContext(self.dialog, channel.id, clock.now) if self.room else SessionContext(self.dialog)
+        session_record = record.session(entry, channel.publish)
 
         def emit(event: events.Event) -> None:
             if client.partial_transcripts or not isinstance(event, events.TranscriptPartial):
                 channel.publish(event)
 
-        return RecordedSession(self.models, self.settings, emit, speaker=speaker, seat=seat, record=seat.record)
+        return RecordedSession(
+            self.models, self.settings, emit, speaker=speaker, context=context, record=session_record
+        )
 
     def close(self) -> None:
         self.recorder.close()
@@ -265,9 +265,9 @@ def test_the_media_are_those_of_the_call(room: Path) -> None:
         sound = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
     np.testing.assert_allclose(sound / 32_768, np.clip(one, -1, 1), atol=1 / 32_768)
     with av.open(str(room / f"{about.sessions[0].id}.mkv")) as file:
-        pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-    assert len(pictures) == -(-2 * len(one) // (CHUNK_MS * SAMPLES_PER_MS))
-    assert np.abs(pictures[0].astype(int) - faces()[0]).mean() < 5
+        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    assert len(frames) == -(-2 * len(one) // (CHUNK_MS * SAMPLES_PER_MS))
+    assert np.abs(frames[0].astype(int) - faces()[0]).mean() < 5
     with av.open(str(room / f"{about.sessions[1].id}.mkv")) as file:
         assert [stream.type for stream in file.streams] == ["audio"]
 
@@ -316,7 +316,7 @@ def test_transcripts_that_belong_to_nothing_are_told(
     steps = copy / "steps.jsonl"
     lines = [json.loads(line) for line in steps.read_text().splitlines()]
     for line in lines:
-        if line["do"] == "heard":
+        if line["do"] == "transcript":
             line["start_ms"] += 1
     steps.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     told = list(replayed(Recording(copy), runtime))
@@ -340,11 +340,11 @@ def test_a_session_in_no_room_has_a_recording_of_its_own(
     assert replay_command(recording, None, check=True) == 0, capsys.readouterr().out
 
 
-def test_a_client_s_pictures_are_recorded_as_they_came(tmp_path: Path, bundle: Bundle, bundle_folder: Path) -> None:
-    sent = [encode_picture(picture) for picture in faces()[::8]]
+def test_a_client_s_frames_are_recorded_as_they_came(tmp_path: Path, bundle: Bundle, bundle_folder: Path) -> None:
+    sent = [encode_frame(frame) for frame in faces()[::8]]
     source = RemoteSource("Ann")
-    for number, picture in enumerate([sent[0], b"\xff\xd8\xff", *sent[1:]]):
-        source.push_jpeg(500.0 * number, picture)
+    for number, frame in enumerate([sent[0], b"\xff\xd8\xff", *sent[1:]]):
+        source.push_jpeg(500.0 * number, frame)
     source.close()
     with closing(Call(tmp_path, bundle, bundle_folder)) as call:
         channel = call.broadcast.open()
@@ -352,7 +352,7 @@ def test_a_client_s_pictures_are_recorded_as_they_came(tmp_path: Path, bundle: B
         totals = run_session(source, session, threading.Event()).totals
         channel.publish(events.SessionClosed(reason="client", totals=totals))
     (recording,) = tmp_path.iterdir()
-    assert list(read_media(recording / f"{channel.id}.mkv")) == [(Track.PICTURES, picture) for picture in sent]
+    assert list(read_media(recording / f"{channel.id}.mkv")) == [(Track.FRAMES, frame) for frame in sent]
     assert replay_command(recording, None, check=True) == 0
 
 

@@ -24,7 +24,7 @@ def tone(seconds: float, rate: int) -> np.ndarray:
     return (0.4 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
 
 
-def picture(number: int) -> np.ndarray:
+def image_of(number: int) -> np.ndarray:
     """A red upper half; the lower half changes with ``number``."""
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[: HEIGHT // 2, :, 0] = 220
@@ -40,7 +40,7 @@ def make_clip(path: Path, *, video_s: float = 2.0, audio_s: float = 2.0, start_s
         if audio:
             _add_sound(output, audio, audio_s, start_s)
         if video:
-            _add_pictures(output, video, round(video_s * FPS), start_s)
+            _add_frames(output, video, round(video_s * FPS), start_s)
     return path
 
 
@@ -57,20 +57,20 @@ def _add_sound(output: OutputContainer, audio: av.AudioStream, seconds: float, s
         output.mux(packet)
 
 
-def _add_pictures(output: OutputContainer, video: av.VideoStream, count: int, start_s: float) -> None:
+def _add_frames(output: OutputContainer, video: av.VideoStream, count: int, start_s: float) -> None:
     for number in range(count):
-        frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(image_of(number), format="rgb24")
         frame.time_base, frame.pts = Fraction(1, FPS), number + round(start_s * FPS)
         output.mux(video.encode(frame))
     output.mux(video.encode(None))
 
 
 def make_late(path: Path, sound_s: float) -> Path:
-    """Write five seconds of pictures, and a second of sound that begins at ``sound_s``."""
+    """Write five seconds of frames, and a second of sound that begins at ``sound_s``."""
     with av.open(str(path), "w") as output:
         video = _video_stream(output)
         audio = output.add_stream("aac", rate=44_100, layout="mono")
-        _add_pictures(output, video, 5 * FPS, 0.0)
+        _add_frames(output, video, 5 * FPS, 0.0)
         _add_sound(output, audio, 1.0, sound_s)
     return path
 
@@ -137,7 +137,7 @@ def turned(data: bytes) -> bytes:
 
 def jpeg(number: int = 0) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture(number)).save(buffer, "JPEG")
+    Image.fromarray(image_of(number)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
@@ -166,7 +166,7 @@ def sound(media: list[Media]) -> list[AudioChunk]:
     return [item for item in media if isinstance(item, AudioChunk)]
 
 
-def pictures(media: list[Media]) -> list[VideoFrame]:
+def video_frames(media: list[Media]) -> list[VideoFrame]:
     return [item for item in media if isinstance(item, VideoFrame)]
 
 

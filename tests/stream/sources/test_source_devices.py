@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sound_server import played, sound_server, stop_sound_server
-from source_clips import codes, drain, make_clip, make_wav, pictures, rest, sound, statuses
+from source_clips import codes, drain, make_clip, make_wav, rest, sound, statuses, video_frames
 from waiting import PATIENCE_S
 
 from stream.media import SAMPLE_RATE, AudioChunk, Media, SourceStatus, VideoFrame
@@ -24,11 +24,11 @@ NO_MICROPHONE = "microphone that is not there"
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """A file that OpenCV opens like a device: it gives 50 pictures, then none until it is opened again."""
+    """A file that OpenCV opens like a device: it gives 50 frames, then none until it is opened again."""
     return make_clip(tmp_path / "camera.avi", audio_s=0)
 
 
-def test_a_camera_gives_upright_rgb_pictures_in_time(clip: Path) -> None:
+def test_a_camera_gives_upright_rgb_frames_in_time(clip: Path) -> None:
     with CameraSource(str(clip), max_fps=1000, backoff=QUICK) as source:
         opened, first, second = (source.read() for _ in range(3))
     assert isinstance(opened, SourceStatus)
@@ -51,7 +51,7 @@ def test_a_camera_that_stops_is_opened_again_and_given_up_when_it_stays_away(cli
     assert codes(media)[-1] == "camera.lost"
     assert codes(media).count("camera.reconnecting") >= 3
     assert statuses(media)[-1].kind == "failed"
-    assert [frame.time_ms for frame in pictures(media)] == sorted(frame.time_ms for frame in pictures(media))
+    assert [frame.time_ms for frame in video_frames(media)] == sorted(frame.time_ms for frame in video_frames(media))
 
 
 @pytest.mark.parametrize("device", ["99", 99, NO_CAMERA])
@@ -86,7 +86,7 @@ def test_a_microphone_that_is_not_there() -> None:
 def test_the_camera_goes_on_without_its_microphone(clip: Path) -> None:
     with CaptureSource(str(clip), NO_MICROPHONE, max_fps=100) as source:
         media: list[Media] = []
-        while len(statuses(media)) < 2 or not pictures(media):
+        while len(statuses(media)) < 2 or not video_frames(media):
             media += [item for item in [source.read()] if item]
         source.stop()
         media += rest(source)
@@ -155,11 +155,11 @@ def test_a_real_microphone_hears_the_tone(device: int | str) -> None:
 @pytest.mark.usefixtures("virtual_microphone")
 def test_camera_and_microphone_share_their_time(clip: Path) -> None:
     with CaptureSource(str(clip), "pulse", max_fps=100) as source:
-        media = read_until(source, lambda media: len(sound(media)) >= 30 and len(pictures(media)) >= 5)
-    assert min(sound(media)[0].time_ms, pictures(media)[0].time_ms) == 0
+        media = read_until(source, lambda media: len(sound(media)) >= 30 and len(video_frames(media)) >= 5)
+    assert min(sound(media)[0].time_ms, video_frames(media)[0].time_ms) == 0
     # Neither has ended when the other begins, by the one clock of both.
-    assert pictures(media)[0].time_ms < sound(media)[-1].end_ms
-    assert sound(media)[0].time_ms < pictures(media)[-1].time_ms
+    assert video_frames(media)[0].time_ms < sound(media)[-1].end_ms
+    assert sound(media)[0].time_ms < video_frames(media)[-1].time_ms
 
 
 @pytest.mark.slow

@@ -15,11 +15,11 @@ from source_clips import (
     make_titled,
     make_wav,
     packets,
-    pictures,
     rest,
     sound,
     statuses,
     turned,
+    video_frames,
 )
 
 from models.sound import read_sound
@@ -42,9 +42,9 @@ def last(media: list[Media]) -> SourceStatus:
     return status
 
 
-def test_sound_and_pictures_in_the_order_of_their_times(clip: Path) -> None:
+def test_sound_and_frames_in_the_order_of_their_times(clip: Path) -> None:
     media = drain(FileSource(clip))
-    chunks, frames = sound(media), pictures(media)
+    chunks, frames = sound(media), video_frames(media)
     assert codes(media) == ["file.opened", "file.ended"]
     assert chunks[0].time_ms == 0
     assert is_seamless(chunks)
@@ -65,8 +65,8 @@ def test_titles_may_be_any_bytes(tmp_path: Path, ending: str) -> None:
     assert len(read_sound(path)) == pytest.approx(16_000, abs=1_600)
 
 
-def test_pictures_are_upright_rgb(clip: Path) -> None:
-    image = pictures(drain(FileSource(clip)))[0].image
+def test_frames_are_upright_rgb(clip: Path) -> None:
+    image = video_frames(drain(FileSource(clip)))[0].image
     assert image.shape == (120, 160, 3)
     assert image.dtype == np.uint8
     assert image[20, 80, 0] > 180
@@ -81,10 +81,10 @@ def test_the_sound_keeps_its_pitch_and_loudness(clip: Path) -> None:
     assert np.abs(samples).max() == pytest.approx(0.4, abs=0.05)
 
 
-def test_a_picture_turned_by_its_container_is_turned_upright(clip: Path, tmp_path: Path) -> None:
+def test_a_frame_turned_by_its_container_is_turned_upright(clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "turned.mp4"
     path.write_bytes(turned(clip.read_bytes()))
-    image = pictures(drain(FileSource(path)))[0].image
+    image = video_frames(drain(FileSource(path)))[0].image
     assert image.shape == (160, 120, 3)
     # A quarter clockwise: what was above is now to the right.
     assert image[80, 100, 0] > 180
@@ -92,8 +92,8 @@ def test_a_picture_turned_by_its_container_is_turned_upright(clip: Path, tmp_pat
 
 
 @pytest.mark.parametrize("max_fps", [1.0, 5.0, 100.0])
-def test_at_most_so_many_pictures_a_second(clip: Path, max_fps: float) -> None:
-    frames = pictures(drain(FileSource(clip, max_fps=max_fps)))
+def test_at_most_so_many_frames_a_second(clip: Path, max_fps: float) -> None:
+    frames = video_frames(drain(FileSource(clip, max_fps=max_fps)))
     assert len(frames) == 2 * min(25, max_fps)
 
 
@@ -107,7 +107,7 @@ def test_8_khz_stereo_sound(tmp_path: Path) -> None:
 
 def test_video_without_sound(tmp_path: Path) -> None:
     media = drain(FileSource(make_clip(tmp_path / "silent.mp4", audio_s=0)))
-    assert (len(sound(media)), len(pictures(media))) == (0, 20)
+    assert (len(sound(media)), len(video_frames(media))) == (0, 20)
     assert codes(media) == ["file.opened", "file.ended"]
 
 
@@ -117,14 +117,14 @@ def test_any_container_with_times_from_zero(tmp_path: Path, name: str) -> None:
     first = next(item for item in media if not isinstance(item, SourceStatus))
     assert first.time_ms == pytest.approx(0, abs=1e-6)
     assert sound(media)[-1].end_ms == pytest.approx(2000, abs=120)
-    assert pictures(media)[-1].time_ms == pytest.approx(1920, abs=120)
+    assert video_frames(media)[-1].time_ms == pytest.approx(1920, abs=120)
     assert codes(media) == ["file.opened", "file.ended"]
 
 
 @pytest.mark.parametrize(("video_s", "audio_s"), [(2.0, 0.2), (0.2, 2.0)])
 def test_a_stream_that_ends_early_does_not_hold_the_other(tmp_path: Path, video_s: float, audio_s: float) -> None:
     media = drain(FileSource(make_clip(tmp_path / "short.mp4", video_s=video_s, audio_s=audio_s)))
-    assert len(pictures(media)) == 10 * video_s
+    assert len(video_frames(media)) == 10 * video_s
     assert sound(media)[-1].end_ms == pytest.approx(1000 * audio_s, abs=80)
     assert codes(media) == ["file.opened", "file.ended"]
 
@@ -134,7 +134,7 @@ def test_a_file_cut_in_the_middle_gives_what_is_there_and_says_so(clip: Path, tm
     data = clip.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
     media = drain(FileSource(path))
-    assert len(pictures(media)) >= 8
+    assert len(video_frames(media)) >= 8
     assert "file.truncated" in codes(media)
     assert last(media).kind == "ended"
 
@@ -150,7 +150,7 @@ def test_damaged_packets_are_counted_and_the_rest_keeps_its_time(clip: Path, tmp
     warnings = [status for status in statuses(media) if status.code == "file.damaged"]
     assert warnings
     assert sound(media)[-1].end_ms == pytest.approx(2000, abs=60)
-    assert len(pictures(media)) == 20
+    assert len(video_frames(media)) == 20
     assert last(media).kind == "ended"
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_played_says_why(tmp_path: Path, make: object, code: str)
     make(path)
     media = drain(FileSource(path))
     assert not sound(media)
-    assert not pictures(media)
+    assert not video_frames(media)
     assert (last(media).kind, last(media).code) == ("failed", code)
     assert "given.mp4" in last(media).message
 
@@ -229,7 +229,7 @@ def test_at_its_own_speed_nothing_is_lost(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "short.mp4", video_s=0.3, audio_s=0.3)
     media = drain(FileSource(path, realtime=True))
     assert codes(media) == ["file.opened", "file.ended"]
-    assert len(pictures(media)) == 3
+    assert len(video_frames(media)) == 3
 
 
 def test_stopping_a_file_at_its_own_speed_does_not_wait_for_its_end(tmp_path: Path) -> None:
@@ -272,15 +272,15 @@ def test_transport_streams_joined_go_on_at_their_seam(
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     media = drain(FileSource(path))
     assert codes(media) == ["file.opened", code or "file.time_backward", "file.ended"]
-    chunks, frames = sound(media), pictures(media)
+    chunks, frames = sound(media), video_frames(media)
     assert chunks[-1].end_ms == pytest.approx(4_000, abs=150)
     assert frames[-1].time_ms == pytest.approx(4_000, abs=200)
-    # The upper half of a picture is the same in all, the lower one counts: both parts are there, one after the other.
+    # The upper half of a frame is the same in all, the lower one counts: both parts are there, one after the other.
     counted = [frame.image[100, 80, 2] // 5 for frame in frames]
     assert len(counted) in {39, 40, 41}
 
 
-def test_sound_begins_when_its_pictures_have_long_begun(tmp_path: Path) -> None:
+def test_sound_begins_when_its_frames_have_long_begun(tmp_path: Path) -> None:
     for ending in ("mkv", "mp4", "ts"):
         path = make_late(tmp_path / f"late.{ending}", sound_s=4.0)
         media = drain(FileSource(path))
@@ -303,7 +303,7 @@ def test_each_item_is_due_when_a_device_would_give_it() -> None:
     assert waits.seconds == pytest.approx([1, 61, 121, 181], abs=0.9)
 
 
-def test_sound_stored_after_all_pictures_is_interleaved() -> None:
+def test_sound_stored_after_all_frames_is_interleaved() -> None:
     frames = [VideoFrame(100.0 * i, np.zeros((2, 2, 3), np.uint8)) for i in range(8)]
     chunks = [AudioChunk(50.0 * i, np.zeros(800, np.float32)) for i in range(16)]
     mixed = list(interleave(itertools.chain(frames, chunks)))
@@ -312,7 +312,7 @@ def test_sound_stored_after_all_pictures_is_interleaved() -> None:
     assert len(times) == 24
 
 
-def test_interleaving_holds_few_pictures() -> None:
+def test_interleaving_holds_few_frames() -> None:
     frames = (VideoFrame(100.0 * i, np.zeros((2, 2, 3), np.uint8)) for i in itertools.count())
     mixed = interleave(frames)
     next(mixed)
@@ -322,7 +322,7 @@ def test_interleaving_holds_few_pictures() -> None:
 def test_the_text_chooses_the_source(clip: Path) -> None:
     path = open_source(str(clip), realtime=False, max_fps=5)
     address = open_source(clip.as_uri(), realtime=False, max_fps=5)
-    assert [len(pictures(drain(source))) for source in (path, address)] == [10, 10]
+    assert [len(video_frames(drain(source))) for source in (path, address)] == [10, 10]
     camera = open_source("rtsp://me:pw@cam.example/1?key=2", realtime=False)
     assert (camera.name, camera.live) == ("rtsp://cam.example/1?…", True)
     assert not open_source("http://example.org/a.mp4", realtime=False).live

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from source_clips import codes, drain, is_seamless, make_clip, make_titled, pictures, rest, sound, statuses
+from source_clips import codes, drain, is_seamless, make_clip, make_titled, rest, sound, statuses, video_frames
 
 from stream.media import Media, SourceStatus
 from stream.sources.backoff import Backoff
@@ -83,11 +83,11 @@ def broadcast(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def assert_whole(media: list[Media]) -> None:
-    chunks, frames = sound(media), pictures(media)
+    chunks, frames = sound(media), video_frames(media)
     assert chunks[0].time_ms == 0
     assert chunks[-1].end_ms == pytest.approx(6000, abs=80)
     assert sum(len(chunk.samples) for chunk in chunks) == pytest.approx(96_000, abs=1_600)
-    # Each new connection begins its own count of the pictures it lets through.
+    # Each new connection begins its own count of the frames it lets through.
     assert 60 <= len(frames) <= 62
     assert [frame.time_ms for frame in frames] == sorted({frame.time_ms for frame in frames})
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from source_clips import codes, is_seamless, jpeg, pictures, rest, sound, statuses
+from source_clips import codes, is_seamless, jpeg, rest, sound, statuses, video_frames
 from waiting import PATIENCE_S
 
 from stream.jpeg import MAX_DECODED, MAX_PIXELS, JpegFrame, decode_jpeg, fault_of
@@ -27,9 +27,9 @@ def test_pushed_media_comes_out_in_its_order_from_zero() -> None:
     assert codes(media) == ["remote.opened", "remote.ended"]
     assert is_seamless(sound(media))
     assert sound(media)[0].time_ms == 0
-    assert [frame.time_ms for frame in pictures(media)] == [20.0 * i for i in range(10)]
+    assert [frame.time_ms for frame in video_frames(media)] == [20.0 * i for i in range(10)]
     assert [type(item).__name__ for item in media[1:5]] == ["AudioChunk", "JpegFrame"] * 2
-    image = pictures(media)[0].image
+    image = video_frames(media)[0].image
     assert image.shape == (120, 160, 3)
     assert image[20, 80, 0] > 180
     assert image[20, 80, 1:].max() < 60
@@ -41,10 +41,10 @@ def test_pushed_media_comes_out_in_its_order_from_zero() -> None:
 def test_a_photograph_is_upright_as_its_exif_says(lies: int, red: tuple[int, int]) -> None:
     image = np.zeros((48, 64, 3), np.uint8)
     image[:24, :32, 0] = 220
-    picture, data = Image.fromarray(image), io.BytesIO()
-    exif = picture.getexif()
+    frame, data = Image.fromarray(image), io.BytesIO()
+    exif = frame.getexif()
     exif[0x0112] = lies
-    picture.save(data, "JPEG", exif=exif)
+    frame.save(data, "JPEG", exif=exif)
     shown = decode_jpeg(data.getvalue())
     assert shown is not None
     height, width = shown.shape[:2]
@@ -54,7 +54,7 @@ def test_a_photograph_is_upright_as_its_exif_says(lies: int, red: tuple[int, int
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_a_picture_with_broken_exif_is_taken_as_it_is() -> None:
+def test_a_frame_with_broken_exif_is_taken_as_it_is() -> None:
     data = io.BytesIO()
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(data, "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
     shown = decode_jpeg(data.getvalue())
@@ -62,17 +62,17 @@ def test_a_picture_with_broken_exif_is_taken_as_it_is() -> None:
     assert shown.shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", jpeg()[:400], b"\x89PNG\r\n\x1a\n" + bytes(50), jpeg()[:-2]])
-def test_a_bad_picture_is_a_warning_and_the_source_goes_on(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"no frame", jpeg()[:400], b"\x89PNG\r\n\x1a\n" + bytes(50), jpeg()[:-2]])
+def test_a_bad_frame_is_a_warning_and_the_source_goes_on(data: bytes) -> None:
     with RemoteSource("Ann") as source:
         for _ in range(12):
             source.push_jpeg(0, data)
         source.push_jpeg(10, jpeg())
         source.close()
         media = rest(source)
-    assert codes(media) == ["remote.opened", "remote.bad_picture", "remote.bad_picture", "remote.ended"]
-    assert "10 picture" in statuses(media)[2].message
-    assert len(pictures(media)) == 1
+    assert codes(media) == ["remote.opened", "remote.bad_frame", "remote.bad_frame", "remote.ended"]
+    assert "10 frame" in statuses(media)[2].message
+    assert len(video_frames(media)) == 1
 
 
 @given(st.binary(max_size=200), st.integers(0, 600))
@@ -85,12 +85,12 @@ def test_no_bytes_break_the_decoder(noise: bytes, position: int) -> None:
     assert image is None or fault_of(data) is None, "what can be decoded is not refused"
 
 
-def test_a_picture_is_decoded_only_when_it_is_looked_at() -> None:
+def test_a_frame_is_decoded_only_when_it_is_looked_at() -> None:
     with RemoteSource("Ann") as source:
         for index in range(30):
             source.push_jpeg(33 * index, jpeg(index))
         source.close()
-        frames = pictures(rest(source))
+        frames = video_frames(rest(source))
     assert frames
     assert not any(frame.is_decoded for frame in frames if isinstance(frame, JpegFrame))
     first = frames[0]
@@ -111,10 +111,10 @@ def test_media_says_when_it_came_not_when_it_was_read(monkeypatch: pytest.Monkey
     with source:
         media = rest(source)
     assert [chunk.arrived_s for chunk in sound(media)] == [100.0, 101.0, 102.0]
-    assert [frame.arrived_s for frame in pictures(media)] == [100.0, 101.0, 102.0]
+    assert [frame.arrived_s for frame in video_frames(media)] == [100.0, 101.0, 102.0]
 
 
-def test_a_picture_that_claims_to_be_huge_is_refused_unread() -> None:
+def test_a_frame_that_claims_to_be_huge_is_refused_unread() -> None:
     good = jpeg()
     size = (120).to_bytes(2, "big") + (160).to_bytes(2, "big")
     claimed = (65_000).to_bytes(2, "big") * 2
@@ -128,12 +128,12 @@ def test_a_picture_that_claims_to_be_huge_is_refused_unread() -> None:
         source.push_jpeg(10, good)
         source.close()
         media = rest(source)
-    assert codes(media) == ["remote.opened", "remote.costly_picture", "remote.costly_picture", "remote.ended"]
-    assert len(pictures(media)) == 1
+    assert codes(media) == ["remote.opened", "remote.costly_frame", "remote.costly_frame", "remote.ended"]
+    assert len(video_frames(media)) == 1
 
 
 @pytest.mark.parametrize(("width", "height", "costly"), [(4096, 4096, False), (4097, 4096, True), (9000, 9000, True)])
-def test_a_picture_may_have_16_million_pixels(width: int, height: int, *, costly: bool) -> None:
+def test_a_frame_may_have_16_million_pixels(width: int, height: int, *, costly: bool) -> None:
     good = jpeg()
     claimed = height.to_bytes(2, "big") + width.to_bytes(2, "big")
     fault = fault_of(good.replace((120).to_bytes(2, "big") + (160).to_bytes(2, "big"), claimed))
@@ -146,13 +146,13 @@ def progressive(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-def test_a_progressive_picture_is_one_like_others() -> None:
+def test_a_progressive_frame_is_one_like_others() -> None:
     image = decode_jpeg(progressive(1280, 720))
     assert image is not None
     assert image.shape == (720, 1280, 3)
 
 
-def test_a_picture_of_thousands_of_scans_is_refused_undecoded() -> None:
+def test_a_frame_of_thousands_of_scans_is_refused_undecoded() -> None:
     once = progressive(1280, 720)
     start = once.rindex(b"\xff\xda")
     scans = 1 + MAX_DECODED // (1280 * 720)
@@ -162,7 +162,7 @@ def test_a_picture_of_thousands_of_scans_is_refused_undecoded() -> None:
     assert fault_of(once) is None
 
 
-def test_what_a_picture_says_about_itself_may_be_long() -> None:
+def test_what_a_frame_says_about_itself_may_be_long() -> None:
     file, exif = io.BytesIO(), Image.Exif()
     exif[0x010E] = "long " * 12_000  # a description
     Image.new("RGB", (64, 48)).save(file, "JPEG", exif=exif)
@@ -183,7 +183,7 @@ def test_time_that_runs_backward_is_told_and_the_media_goes_on() -> None:
     assert codes(media) == ["remote.opened", "remote.time_backward", "remote.ended"]
     assert is_seamless(sound(media))
     assert [chunk.time_ms for chunk in sound(media)] == [20.0 * index for index in range(6)]
-    times = [frame.time_ms for frame in pictures(media)]
+    times = [frame.time_ms for frame in video_frames(media)]
     assert times == sorted(times)
 
 
@@ -198,7 +198,7 @@ def test_one_wrong_stamp_of_a_peer_is_one_pieces(wrong_by: float) -> None:
         media = rest(source)
     assert codes(media) == ["remote.opened", "remote.time_forward", "remote.ended"]
     assert [chunk.time_ms for chunk in sound(media)] == [20.0 * index for index in range(50)]
-    times = [frame.time_ms for frame in pictures(media)]
+    times = [frame.time_ms for frame in video_frames(media)]
     assert times == sorted(times)
     assert times[-1] == 980
 
@@ -247,7 +247,7 @@ def test_a_peer_nobody_reads_loses_its_oldest_and_that_is_counted() -> None:
     with source:
         media = rest(source)
     assert source.dropped.audio_chunks == 50 - len(sound(media)) == 40
-    assert source.dropped.video_frames == 50 - len(pictures(media)) == 48
+    assert source.dropped.video_frames == 50 - len(video_frames(media)) == 48
     assert codes(media)[-1] == "remote.ended"
 
 

@@ -47,7 +47,7 @@ def test_sound_never_overlaps_and_never_begins_before_zero(raw: list[float | Non
 
 @given(stamps, trusts)
 @example([-2.0770933258157627e-10, 0.26, None, None, None, 0.0], Trust(max_gap_ms=10_000.0, confirm_ms=1_000.0))
-def test_pictures_never_go_back(raw: list[float | None], trust: Trust) -> None:
+def test_frames_never_go_back(raw: list[float | None], trust: Trust) -> None:
     times = place_video(VideoTrack(Timeline(trust=trust), INTERVAL), raw)
     assert len(times) == len(raw)
     assert times == sorted(times)
@@ -107,9 +107,9 @@ def test_one_wrong_stamp_leaves_no_trace(at: int, wrong_by: float, trust: Trust)
     placed = heard(AudioTrack(timeline), raw)
     assert [time for time, _ in placed] == steady(10)
     assert all(len(block) == len(BLOCK) for _, block in placed)
-    pictures = steady(10, 10_000, INTERVAL)
-    pictures[at] += wrong_by
-    times = place_video(VideoTrack(Timeline(10_000, trust=trust), INTERVAL), pictures)
+    frames = steady(10, 10_000, INTERVAL)
+    frames[at] += wrong_by
+    times = place_video(VideoTrack(Timeline(10_000, trust=trust), INTERVAL), frames)
     assert times[:at] + times[at + 1 :] == steady(at, 0, INTERVAL) + steady(9 - at, INTERVAL * (at + 1), INTERVAL)
 
 
@@ -129,9 +129,9 @@ def test_the_first_stamp_may_be_the_wrong_one(first: float) -> None:
 
 @pytest.mark.parametrize("jump_ms", [-10_000.0, 43_000.0, 3_600_000.0])
 @pytest.mark.parametrize("shorter_ms", [0.0, 400.0, 1_500.0, 3_000.0])
-@pytest.mark.parametrize("first", ["sound", "pictures"])
+@pytest.mark.parametrize("first", ["sound", "frames"])
 def test_both_tracks_are_in_sync_after_a_cut(first: str, shorter_ms: float, jump_ms: float) -> None:
-    """The first part's sound ends earlier than its pictures; then both begin anew, at once."""
+    """The first part's sound ends earlier than its frames; then both begin anew, at once."""
     timeline = Timeline(0.0)
     audio, video = AudioTrack(timeline), VideoTrack[None](timeline, INTERVAL)
     begin = 10_000 + jump_ms
@@ -167,7 +167,7 @@ def test_both_tracks_follow_a_restart_together(lead_ms: float) -> None:
     assert place_video(video, [lead_ms]) == pytest.approx([10_000 + lead_ms])
 
 
-def test_a_still_picture_waits_only_for_the_sound_of_its_time() -> None:
+def test_a_still_frame_waits_only_for_the_sound_of_its_time() -> None:
     timeline = Timeline(0.0)
     audio, video = AudioTrack(timeline), VideoTrack[None](timeline, INTERVAL)
     assert [time for time, _ in video.place(0.0, None)] == [0]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.speech.repetition import Refrain, without_loops
+from stream.speech.repetition import RepetitionGuard, without_loops
 from stream.speech.transcript import Transcript, Word
 
 
@@ -59,7 +59,7 @@ def utterance(text: str, probability: float) -> Transcript:
 
 
 def test_unsure_words_of_utterance_after_utterance_are_a_refrain() -> None:
-    refrain = Refrain()
+    refrain = RepetitionGuard()
     for text in ("Hello.", "hello?"):
         assert not refrain.holds(utterance(text, 0.5))
         refrain.keep(text)
@@ -69,7 +69,7 @@ def test_unsure_words_of_utterance_after_utterance_are_a_refrain() -> None:
 
 
 def test_longer_utterances_and_those_without_words_are_no_refrain() -> None:
-    refrain = Refrain()
+    refrain = RepetitionGuard()
     for text in ("", "", "where did you put the", "where did you put the"):
         assert not refrain.holds(utterance(text, 0.5))
         refrain.keep(text)

@@ -16,7 +16,7 @@ def decide(plan: DetectionPlan, before: np.ndarray, now: np.ndarray, faces: int 
     return searches
 
 
-def test_one_of_so_many_pictures_is_searched() -> None:
+def test_one_of_so_many_frames_is_searched() -> None:
     plan = DetectionPlan(3)
     plan.searched()
     assert [decide(plan, grey(9), grey(9)) for _ in range(6)] == [False, False, True, False, False, True]
@@ -28,20 +28,18 @@ def test_a_cut_is_searched_and_a_change_of_light_is_none() -> None:
     assert plan.searches(grey(100), grey(101 + int(CUT)), 1)
 
 
-def test_while_no_face_is_known_every_picture_is_searched() -> None:
+def test_while_no_face_is_known_every_frame_is_searched() -> None:
     assert DetectionPlan(9).searches(grey(9), grey(9), 0)
 
 
-def test_a_picture_of_another_size_is_searched() -> None:
+def test_a_frame_of_another_size_is_searched() -> None:
     assert DetectionPlan(9).searches(grey(9), grey(9, width=80), 1)
 
 
 @given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2)), max_size=40))
-def test_no_more_than_every_minus_one_pictures_in_a_row_are_followed(
-    every: int, pictures: list[tuple[int, int]]
-) -> None:
+def test_no_more_than_every_minus_one_frames_in_a_row_are_followed(every: int, frames: list[tuple[int, int]]) -> None:
     plan, row, before = DetectionPlan(every), 0, grey(0)
-    for level, faces in pictures:
+    for level, faces in frames:
         now = grey(level)
         row = 0 if decide(plan, before, now, faces) else row + 1
         assert row < every

@@ -4,12 +4,12 @@ from hypothesis import strategies as st
 from stream.vision.frame_rate import FrameRate
 
 
-def test_at_most_so_many_pictures_a_second() -> None:
+def test_at_most_so_many_frames_a_second() -> None:
     rate = FrameRate(5, None)
     assert [time for time in range(0, 1000, 40) if rate.admits(time)] == [0, 200, 400, 600, 800]
 
 
-def test_a_slow_machine_analyzes_fewer_pictures() -> None:
+def test_a_slow_machine_analyzes_fewer_frames() -> None:
     rate = FrameRate(5, 0.5)
     rate.admits(0)
     rate.spent(250)

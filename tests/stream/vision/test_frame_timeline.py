@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.faces import evenly_spaced
-from stream.vision.frame_timeline import PictureTimeline, nearest
+from stream.vision.frame_timeline import FrameTimeline, nearest
 
 
 def vector(*values: float) -> np.ndarray:
@@ -23,8 +23,8 @@ def test_nearest_is_nearest(times: list[float], wanted: float) -> None:
     assert abs(times[nearest(times, wanted)] - wanted) == min(abs(time - wanted) for time in times)
 
 
-def test_an_utterance_has_the_maximum_over_its_pictures_alone() -> None:
-    timeline = PictureTimeline()
+def test_an_utterance_has_the_maximum_over_its_frames_alone() -> None:
+    timeline = FrameTimeline()
     timeline.add(0, vector(9, 9))
     timeline.add(1000, vector(1, 0))
     timeline.add(1200, vector(0, 2))
@@ -34,8 +34,8 @@ def test_an_utterance_has_the_maximum_over_its_pictures_alone() -> None:
     assert found.tolist() == [1, 2]
 
 
-def test_pictures_without_a_face_add_nothing() -> None:
-    timeline = PictureTimeline()
+def test_frames_without_a_face_add_nothing() -> None:
+    timeline = FrameTimeline()
     timeline.add(0, None)
     timeline.add(200, vector(-1, -2))
     found = timeline.utterance(0, 400)
@@ -44,14 +44,14 @@ def test_pictures_without_a_face_add_nothing() -> None:
 
 
 def test_no_face_is_none_and_not_zeros() -> None:
-    timeline = PictureTimeline()
+    timeline = FrameTimeline()
     assert timeline.utterance(0, 1000) is None
     timeline.add(500, None)
     assert timeline.utterance(0, 1000) is None
 
 
-def test_a_picture_out_of_order_is_left_out() -> None:
-    timeline = PictureTimeline()
+def test_a_frame_out_of_order_is_left_out() -> None:
+    timeline = FrameTimeline()
     timeline.add(500, vector(1))
     timeline.add(400, vector(7))
     found = timeline.utterance(0, 1000)

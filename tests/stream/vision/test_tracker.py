@@ -51,9 +51,9 @@ def test_a_jump_out_of_its_box_within_reach_is_the_same_face_and_beyond_it_a_new
 
 
 @given(st.lists(st.lists(boxes, max_size=6), max_size=8))
-def test_ids_are_unique_within_a_picture(pictures: list[list[Box]]) -> None:
+def test_ids_are_unique_within_a_frame(frames: list[list[Box]]) -> None:
     tracker = FaceTracker()
-    for index, found in enumerate(pictures):
+    for index, found in enumerate(frames):
         ids = tracker.update(200.0 * index, found)
         assert len(set(ids)) == len(ids) == len(found)
 

@@ -1,4 +1,4 @@
-"""What becomes of pictures when there is not enough time for all of them."""
+"""What becomes of frames when there is not enough time for all of them."""
 
 import io
 import threading
@@ -117,7 +117,7 @@ def test_only_what_is_analyzed_is_decoded(make: Callable[..., Scene]) -> None:
     assert sum(frame.is_decoded for frame in frames) == analyzed
 
 
-def test_a_picture_that_turns_out_to_be_broken_is_told_and_the_next_is_analyzed(make: Callable[..., Scene]) -> None:
+def test_a_frame_that_turns_out_to_be_broken_is_told_and_the_next_is_analyzed(make: Callable[..., Scene]) -> None:
     scene = make(live=False)
     scene.detector.let.release(100)
     scene.vision.push(JpegFrame(0, b"nothing"))
@@ -126,7 +126,7 @@ def test_a_picture_that_turns_out_to_be_broken_is_told_and_the_next_is_analyzed(
     assert [str(error) for error in scene.failures] == ["it is no JPEG that can be decoded"]
 
 
-def test_the_newest_picture_replaces_one_that_waits(make: Callable[..., Scene]) -> None:
+def test_the_newest_frame_replaces_one_that_waits(make: Callable[..., Scene]) -> None:
     scene = make()
     scene.push(0)
     scene.detector.wait_until_searching()
@@ -145,7 +145,7 @@ def test_while_an_analysis_takes_long_the_rate_falls_before_anything_is_dropped(
     assert scene.close() == VisionCounts(analyzed=1, passed_over=3)
 
 
-def test_a_picture_that_waits_for_longer_than_its_deadline_is_dropped(make: Callable[..., Scene]) -> None:
+def test_a_frame_that_waits_for_longer_than_its_deadline_is_dropped(make: Callable[..., Scene]) -> None:
     scene = make()
     scene.push(0)
     scene.detector.wait_until_searching()
@@ -155,7 +155,7 @@ def test_a_picture_that_waits_for_longer_than_its_deadline_is_dropped(make: Call
     assert scene.failures == []
 
 
-def test_offline_pictures_wait_as_long_as_it_takes(make: Callable[..., Scene]) -> None:
+def test_offline_frames_wait_as_long_as_it_takes(make: Callable[..., Scene]) -> None:
     scene = make(deadline_ms=None, live=False)
     scene.push(0)
     scene.detector.wait_until_searching()
@@ -164,7 +164,7 @@ def test_offline_pictures_wait_as_long_as_it_takes(make: Callable[..., Scene]) -
     assert scene.close() == VisionCounts(analyzed=2)
 
 
-def test_a_picture_for_which_the_networks_had_no_time_is_late_and_no_failure(make: Callable[..., Scene]) -> None:
+def test_a_frame_for_which_the_networks_had_no_time_is_late_and_no_failure(make: Callable[..., Scene]) -> None:
     scene = make()
     scene.runtime.error = DeadlineExceededError("busy")
     scene.push(0)
@@ -181,18 +181,18 @@ def test_what_breaks_is_told_and_is_neither_analyzed_nor_late(make: Callable[...
     assert [str(error) for error in scene.failures] == ["gone"]
 
 
-def test_the_runtime_is_told_whose_pictures_these_are_and_how_long_they_may_wait(make: Callable[..., Scene]) -> None:
+def test_the_runtime_is_told_whose_frames_these_are_and_how_long_they_may_wait(make: Callable[..., Scene]) -> None:
     scene = make(deadline_ms=300)
     scene.push(0)
     scene.close()
     assert scene.runtime.asked == [{"session": "ann", "deadline_ms": 300}] * 2
 
 
-def test_the_event_tells_how_far_apart_pictures_are_analyzed(make: Callable[..., Scene]) -> None:
+def test_the_event_tells_how_far_apart_frames_are_analyzed(make: Callable[..., Scene]) -> None:
     scene = make()
     scene.push(0)
     scene.detector.wait_until_searching()
-    scene.clock.now_s = 0.4  # at 0.4 of the processor: one picture a second
+    scene.clock.now_s = 0.4  # at 0.4 of the processor: one frame a second
     scene.detector.let.release()
     wait_until(lambda: not scene.vision._busy)
     scene.push(200, 400, 1_000)

@@ -100,7 +100,7 @@ def test_a_split_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_folders_of_expressions_are_the_seven_and_images_become_grey_squares(tmp_path: Path) -> None:
     image(tmp_path / "happy" / "wide.png", 60, 100)
     image(tmp_path / "angry" / "small.jpg", 20, 20)
-    (tmp_path / "angry" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "angry" / "broken.png").write_bytes(b"no image")
     found = load_faces("imagefolder", tmp_path, "all")
     assert found.classes == LABELS
     assert found.labels.tolist() == [LABEL_INDEX["anger"], LABEL_INDEX["joy"]]

@@ -98,7 +98,7 @@ def test_missing_media_and_odd_times_are_noted(own_root: Path) -> None:
     clips = {one.name: one.clip for one in found.utterances}
     assert noted["Ses01F_impro01_F000"] == "no sound: its .wav is not there"
     assert noted["Ses01F_impro01_M001"] == "0 s long by its times"
-    assert noted["Ses01M_script01_1_M000"] == "no pictures: the dialog's .avi is not there"
+    assert noted["Ses01M_script01_1_M000"] == "no images: the dialog's .avi is not there"
     spoken = clips["Ses01F_impro01_M001"]
     assert spoken is not None
     assert (spoken.video, spoken.start_ms) == (None, None)

@@ -25,7 +25,7 @@ def test_the_documented_layout_is_read(tmp_path: Path) -> None:
     assert load_own(root, "dev", media=False).utterances[0].clip is None
 
 
-def test_text_alone_needs_no_columns_for_media_and_sound_alone_has_no_pictures(tmp_path: Path) -> None:
+def test_text_alone_needs_no_columns_for_media_and_sound_alone_has_no_images(tmp_path: Path) -> None:
     table(tmp_path, "a,0,Ann,Hi,good\n", header="dialog,utterance,speaker,text,label\n")
     assert load_own(tmp_path, "train").utterances[0].clip is None
     (tmp_path / "a.flac").touch()

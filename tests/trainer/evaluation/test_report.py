@@ -64,7 +64,7 @@ def test_the_tables_say_the_same_in_every_form() -> None:
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-def test_the_pictures_are_written(tmp_path: Path, seeds: int) -> None:
+def test_the_images_are_written(tmp_path: Path, seeds: int) -> None:
     paths = save_figures(report(seeds), tmp_path / "new")
     assert [path.name for path in paths] == ["confusion.png", "reliability.png", "f1.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)

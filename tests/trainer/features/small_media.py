@@ -1,4 +1,4 @@
-"""Media files for the decoding tests: numbered pictures, broken and lopsided clips, and networks that cost nothing."""
+"""Media files for the decoding tests: numbered images, broken and lopsided clips, and networks that cost nothing."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +26,7 @@ def conversations(*utterances: Utterance) -> Conversations:
 
 
 def numbered_video(path: Path, seconds: float, *, sound: bool = False, codec: str = "mpeg4") -> Path:
-    """Write pictures that show their own number, upright in the left half and negated in the right one."""
+    """Write images that show their own number, upright in the left half and negated in the right one."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=FPS)
         video.width, video.height, video.pix_fmt, video.gop_size = 2 * 16 * BITS, 64, "yuv420p", 100
@@ -44,7 +44,7 @@ def numbered_video(path: Path, seconds: float, *, sound: bool = False, codec: st
 
 
 def silent_video(path: Path, seconds: float) -> Path:
-    """Write pictures without a stream of sound."""
+    """Write images without a stream of sound."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=FPS)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
@@ -64,9 +64,9 @@ def tone(path: Path, seconds: float) -> Path:
     return path
 
 
-def number_in(picture: np.ndarray) -> int:
-    """Read the number of a picture, or of its left half."""
-    return sum(int(picture[24:40, 16 * bit + 4 : 16 * bit + 12].mean() > 128) << bit for bit in range(BITS))
+def number_in(image: np.ndarray) -> int:
+    """Read the number of an image, or of its left half."""
+    return sum(int(image[24:40, 16 * bit + 4 : 16 * bit + 12].mean() > 128) << bit for bit in range(BITS))
 
 
 def _numbered(number: int) -> np.ndarray:

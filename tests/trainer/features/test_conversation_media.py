@@ -34,7 +34,7 @@ def test_a_damaged_block_is_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sound_and_pictures_of_conversations_with_their_labels(tmp_path: Path) -> None:
+def test_sound_and_images_of_conversations_with_their_labels(tmp_path: Path) -> None:
     conversations = load_conversations("csv", tiny_csv(tmp_path / "own"), "train")
     settings = FeatureSettings(workers=1)
     first, again = (conversation_sounds(conversations, tmp_path / "cache", settings) for _ in range(2))

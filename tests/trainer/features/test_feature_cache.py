@@ -67,7 +67,7 @@ def test_a_setting_that_matters_makes_other_features_and_one_that_does_not_none(
 ) -> None:
     network = Loudness()
     heard(spoken, network, cache)
-    heard(spoken, network, cache, workers=1, frames=3)  # nothing that is heard depends on pictures
+    heard(spoken, network, cache, workers=1, frames=3)  # nothing that is heard depends on images
     assert network.calls == COUNT
     short = heard(spoken, network, cache, max_seconds=0.45)
     assert short.branches["audio"].rows.tolist() == [0, 1, 2]

@@ -81,7 +81,7 @@ def test_the_voice_is_heard_as_live(meld: Conversations, extraction: Extraction,
 
 
 def test_the_faces_are_seen_as_live(meld: Conversations, extraction: Extraction, runtime: Runtime) -> None:
-    frames = decode(meld.utterances[0], Limits(frames=2), ["pictures"]).frames
+    frames = decode(meld.utterances[0], Limits(frames=2), ["images"]).frames
     faces = QUICK.faces
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)
     live = FaceAnalyzer(detector, runtime)
@@ -96,8 +96,8 @@ def test_the_scene_is_seen_as_live(meld: Conversations, bundle: Bundle, cache: P
     seeing = replace(bundle, config=config, scene=scene)
     found = extract_features(meld, seeing, cache, QUICK, ["scene"]).branches["scene"].output.embeddings
     with Runtime(seeing, TorchEngine(seeing)) as runtime:
-        pictures = decode(meld.utterances[0], Limits(frames=2), ["pictures"]).frames
-        live = [branch for picture in pictures if (branch := runtime.scene(picture).result())]
+        images = decode(meld.utterances[0], Limits(frames=2), ["images"]).frames
+        live = [branch for image in images if (branch := runtime.scene(image).result())]
     assert len(live) == 2
     assert found[0] == pytest.approx(over_frames([branch.embedding for branch in live]), abs=1e-4)
 
@@ -145,7 +145,7 @@ class Colours(nn.Module):
 
 
 def test_bad_clips_are_named_and_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
-    """Faces are sought in pictures of bars: none is found, which is no fault."""
+    """Faces are sought in images of bars: none is found, which is no fault."""
     good = numbered_video(tmp_path / "good.mp4", 1, sound=True)
     (tmp_path / "corrupt.mp4").write_bytes(good.read_bytes()[:900])
     split = conversations(
@@ -169,11 +169,11 @@ def test_bad_clips_are_named_and_counted_and_the_rest_goes_on(tmp_path: Path) ->
             ("mute", "no sound"),
             ("nothing", "empty"),
             ("endless", "too long"),
-            ("blind", "no pictures"),
+            ("blind", "no images"),
         ]
     assert found.summary() == (
         "6 utterances: text 6, audio 2, scene 2; "
-        "media left out: 1 unreadable, 1 no sound, 1 empty, 1 too long, 1 no pictures"
+        "media left out: 1 unreadable, 1 no sound, 1 empty, 1 too long, 1 no images"
     )
 
 

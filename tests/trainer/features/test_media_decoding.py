@@ -14,17 +14,17 @@ LIMITS = Limits()
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half a minute as IEMOCAP keeps it: an AVI with few key frames and pictures that refer to later ones."""
+    """Half a minute as IEMOCAP keeps it: an AVI with few key frames and images that refer to later ones."""
     return numbered_video(tmp_path_factory.mktemp("media") / "movie.avi", 30, sound=True)
 
 
 @pytest.mark.parametrize(("start_ms", "end_ms"), [(0, 1500), (4_040, 7_000), (20_000, 22_000), (28_500, 30_000)])
-def test_fifteen_pictures_are_sought_evenly_over_the_utterance(movie: Path, start_ms: int, end_ms: int) -> None:
+def test_fifteen_images_are_sought_evenly_over_the_utterance(movie: Path, start_ms: int, end_ms: int) -> None:
     media = decode(utterance(video=movie, start_ms=start_ms, end_ms=end_ms), LIMITS)
     numbers = [number_in(frame) for frame in media.frames]
     expected = [time * FPS / 1000 for time in evenly_spaced(start_ms, end_ms)]
     assert len(numbers) == 15
-    assert numbers == pytest.approx(expected, abs=2.5)  # AVI shifts its pictures by those that refer to later ones
+    assert numbers == pytest.approx(expected, abs=2.5)  # AVI shifts its images by those that refer to later ones
     assert not media.faults
 
 
@@ -51,7 +51,7 @@ def test_sound_without_a_stream_has_an_error_of_its_own(tmp_path: Path) -> None:
         read_sound(silent_video(tmp_path / "silent.mp4", 0.4))
 
 
-def test_half_of_the_picture_is_the_speakers(movie: Path) -> None:
+def test_half_of_the_image_is_the_speakers(movie: Path) -> None:
     left, right = (decode(utterance(video=movie, start_ms=4_000, end_ms=4_500, half=half), LIMITS).frames[0]
                    for half in ("left", "right"))  # fmt: skip
     assert left.shape == right.shape == (64, 160, 3)
@@ -59,7 +59,7 @@ def test_half_of_the_picture_is_the_speakers(movie: Path) -> None:
     assert np.abs(left.astype(int) + right - 255).mean() < 10  # the fixture negates it
 
 
-def test_a_short_utterance_has_each_picture_once(movie: Path) -> None:
+def test_a_short_utterance_has_each_image_once(movie: Path) -> None:
     frames = decode(utterance(video=movie, start_ms=8_000, end_ms=8_200), LIMITS).frames
     numbers = [number_in(frame) for frame in frames]
     assert 4 <= len(numbers) <= 6
@@ -88,28 +88,28 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "times", "sound", "pictures"),
+    ("file", "times", "sound", "images"),
     [
         ("gone.mp4", {}, "unreadable", "unreadable"),
         ("cut.mp4", {}, "unreadable", "unreadable"),
         ("empty.mp4", {}, "unreadable", "unreadable"),
         ("text.mp4", {}, "unreadable", "unreadable"),
         ("silent.mp4", {}, "no sound", None),
-        ("blind.wav", {}, None, "no pictures"),
+        ("blind.wav", {}, None, "no images"),
         ("whole.mp4", {"start_ms": 500, "end_ms": 500}, "empty", "empty"),
         ("whole.mp4", {"start_ms": 0, "end_ms": 300_000}, "too long", "too long"),
-        ("whole.mp4", {"start_ms": 20_000, "end_ms": 21_000}, "no sound", "no pictures"),
+        ("whole.mp4", {"start_ms": 20_000, "end_ms": 21_000}, "no sound", "no images"),
         ("whole.mp4", {"start_ms": 1_500, "end_ms": 9_000}, "unreadable", None),
     ],
 )
 def test_what_is_wrong_is_named_and_the_rest_is_read(
-    broken: Path, file: str, times: dict[str, int], sound: FaultKind | None, pictures: FaultKind | None
+    broken: Path, file: str, times: dict[str, int], sound: FaultKind | None, images: FaultKind | None
 ) -> None:
     media = decode(utterance("dia3_utt1", video=broken / file, **times), LIMITS)
     kinds = {part: fault.kind for part, fault in media.faults.items()}
-    assert kinds == {part: kind for part, kind in (("sound", sound), ("pictures", pictures)) if kind is not None}
+    assert kinds == {part: kind for part, kind in (("sound", sound), ("images", images)) if kind is not None}
     assert (media.sound is None) == (sound is not None)
-    assert (not media.frames) == (pictures is not None)
+    assert (not media.frames) == (images is not None)
     for fault in media.faults.values():
         assert fault.name == "dia3_utt1"
         assert file in fault.why

@@ -16,8 +16,8 @@ from trainer.stages import audio as speech_emotion
 from trainer.stages.audio import (
     AudioSettings,
     AudioStage,
-    Hearing,
     Sounds,
+    TranscriptionResult,
     augment,
     corpus_masks,
     sampling_weights,
@@ -45,7 +45,7 @@ def tone(pitch: float, generator: np.random.Generator) -> Samples:
     return (np.sin(2 * np.pi * pitch * time) + 0.05 * generator.standard_normal(len(time))).astype(np.float32)
 
 
-def stage(settings: AudioSettings = TINY, hearing: Hearing | None = None) -> AudioStage:
+def stage(settings: AudioSettings = TINY, hearing: TranscriptionResult | None = None) -> AudioStage:
     return AudioStage(tones(18), tones(8, seed=1), settings, hearing)
 
 
@@ -140,7 +140,7 @@ def loudness(sounds: Sequence[Samples]) -> Tensor:
 
 
 def test_another_network_can_be_trained_on_another_input() -> None:
-    hearing = Hearing(lambda classes, _: Loudness(classes), loudness, lambda heard, _, __: heard)
+    hearing = TranscriptionResult(lambda classes, _: Loudness(classes), loudness, lambda heard, _, __: heard)
     made = stage(hearing=hearing)
     assert made.loss(next(made.batches(0, np.random.default_rng(0)))).isfinite()
     assert "mean_unweighted_accuracy" in made.evaluate(made.model)

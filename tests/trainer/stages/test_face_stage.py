@@ -27,8 +27,8 @@ def faces(count: int, classes: tuple[str, ...] = LABELS[:3], seed: int = 0) -> F
     generator = np.random.default_rng(seed)
     labels = np.arange(count) % len(classes)
     pixels = generator.integers(0, 120, (count, 48, 48)).astype(np.uint8)
-    for picture, label in zip(pixels, labels, strict=True):
-        picture[8 * label : 8 * label + 12, 10:38] += 120
+    for image, label in zip(pixels, labels, strict=True):
+        image[8 * label : 8 * label + 12, 10:38] += 120
     return FaceSet(pixels, labels, classes)
 
 
