@@ -39,11 +39,12 @@ test-slow: $(READY) ## run the others: whole models, the program as it is starte
 
 test-all: test test-slow ## run all tests but those that need a GPU, as continuous integration does
 
-lint: $(READY) ## check style, format and types
+lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --strict $(CODE_BESIDE)
+	$(BIN)/lint-imports --no-cache --no-logo
 
 bench: $(READY) ## play the demo clip through the server in real time and print what it took; then time the networks
 	$(BIN)/python benchmarks/live.py $(BENCH_ARGS)
