@@ -27,7 +27,7 @@ from live_server import ROOT
 from rich.console import Console
 from rich.table import Table
 
-from models.faces import FaceDetector
+from models.networks.faces import FaceDetector
 from models.runtime import worker
 from stream.analysis import AnalysisError, analyze_file
 from stream.config import load_settings

@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
+from models.media.spectrogram import SAMPLE_RATE
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.network_inputs import examples
 from models.runtime.select import choose_engine
-from models.spectrogram import SAMPLE_RATE
 
 CASES: Final = ("torch:float32", "torch:bfloat16", "openvino:float32", "openvino:int8", "onnxruntime:float32")
 BATCHES: Final = (1, 8, 32)

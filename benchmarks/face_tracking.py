@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from models.face_settings import FaceSettings
-from models.faces import Detection, FaceDetector
-from models.geometry import Box
+from models.media.geometry import Box
+from models.networks.faces import Detection, FaceDetector
 from stream.media import Image, VideoFrame
 from stream.sources.file import FileSource
 from stream.vision.face_finder import FaceFinder

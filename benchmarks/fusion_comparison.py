@@ -32,9 +32,9 @@ from tqdm import tqdm
 
 from baselines import BASELINES, majority_predictions
 from models.bundle import Bundle, find_bundle, load_bundle
-from models.calibration import fit_temperature
+from models.files.whole_file import whole_file
 from models.labels import LABELS
-from models.whole_file import whole_file
+from models.networks.calibration import fit_temperature
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
 from trainer.data.fer2013 import load_fer2013

@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
-from models.calibration import probabilities
+from models.networks.calibration import probabilities
 from models.runtime.engine import Engine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from models.bundle import audio_front
-from models.containers import open_media
-from models.display import Display
-from models.face_image import crop_face, face_input
-from models.geometry import Box
-from models.scene_image import scene_input, shrink_scene
-from models.spectrogram import SAMPLE_RATE
+from models.media.containers import open_media
+from models.media.display import Display
+from models.media.face_image import crop_face, face_input
+from models.media.geometry import Box
+from models.media.scene_image import scene_input, shrink_scene
+from models.media.spectrogram import SAMPLE_RATE
 from stream.jpeg import decode_jpeg
 from stream.vision.face_finder import small_grey
 

@@ -19,8 +19,8 @@ from typing import Final
 
 import torch
 
-from models.text import ContextFormat
-from models.whole_file import whole_file
+from models.files.whole_file import whole_file
+from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.render import markdown_table, percent
 from trainer.fit.loop import FitSettings, Metrics, fit

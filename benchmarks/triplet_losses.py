@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.bundle import load_bundle
-from models.extractor import EmotionExtractor
-from models.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
-from models.whole_file import whole_file
+from models.files.whole_file import whole_file
+from models.networks.extractor import EmotionExtractor
+from models.networks.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
 from trainer.data.faces import FaceSet
 from trainer.fit.checkpoint import load_checkpoint
 from trainer.fit.loop import half_precision

@@ -11,8 +11,8 @@ import typer
 from commands.batch import work_through
 from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
 from commands.outputs import FormOption, ResultOutput, destination
-from models.file_names import shown
-from models.output_checks import require_outside
+from models.files.file_names import shown
+from models.files.output_checks import require_outside
 from stream.config import load_settings
 from stream.exports.formats import format_of
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from commands.common import exit_code, explanation, tell
-from models.file_names import shown
+from models.files.file_names import shown
 from models.user_error import UserError
 
 log = logging.getLogger("m2fnet")

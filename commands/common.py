@@ -15,10 +15,10 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from models.config_file import plain_reason
-from models.file_names import encodable
+from models.files.config_file import plain_reason
+from models.files.file_names import encodable
+from models.files.whole_file import FileError
 from models.user_error import UserError
-from models.whole_file import FileError
 from stream.settings import Settings
 
 if TYPE_CHECKING:

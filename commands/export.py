@@ -8,10 +8,10 @@ import typer
 from rich.progress import Progress
 
 from commands.common import STARTER_RUNS, Runs, Verbose, err, told
-from models.file_names import shown
-from models.output_checks import require_outside
+from models.files.file_names import shown
+from models.files.output_checks import require_outside
+from models.files.whole_file import require_folder
 from models.runtime.names import PrecisionName
-from models.whole_file import require_folder
 
 if TYPE_CHECKING:
     from models.bundle import Bundle

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from models.output_checks import require_outside, require_texts
-from models.whole_file import require_folder, whole_file
+from models.files.output_checks import require_outside, require_texts
+from models.files.whole_file import require_folder, whole_file
 from stream.exports.formats import FORMS, Format, find_format
 
 STDOUT: Final = Path("-")

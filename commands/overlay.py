@@ -11,7 +11,7 @@ import typer
 
 from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
 from commands.outputs import STDOUT
-from models.output_checks import require_apart
+from models.files.output_checks import require_apart
 from stream.config import load_settings
 from stream.overlay.look import FADE_RANGE, SIZE_RANGE, Look, Position, parse_show
 

@@ -58,7 +58,7 @@ class Rendering:
 
     def start(self) -> None:
         """See whether the output can be written, as far as its name is known."""
-        from models.whole_file import require_file  # noqa: PLC0415 - imported when it runs, as cli.py says
+        from models.files.whole_file import require_file  # noqa: PLC0415 - imported when it runs, as cli.py says
 
         if self._output is not None and not self._output.is_dir():
             require_file(self._output)

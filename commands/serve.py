@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
-from models.output_checks import require_outside
+from models.files.output_checks import require_outside
 from stream.config import load_settings
 
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from scipy.signal import butter, sosfiltfilt
 
-from models.containers import create_media, open_media
-from models.display import Display
+from models.media.containers import create_media, open_media
+from models.media.display import Display
 
 Sound = npt.NDArray[np.float32]
 

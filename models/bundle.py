@@ -3,7 +3,7 @@
 ::
 
     config.json            BundleConfig: labels, context format, dimensions, temperatures, SHA-256 of the rest
-    text.safetensors       the weights of each network (:mod:`models.weights`), where large in several files
+    text.safetensors       the weights of each network (:mod:`models.networks.weights`), where large in several files
     audio.safetensors      … face, scene and fusion likewise; a bundle may lack audio, face and scene
     encoder/               the text encoder's configuration and its tokenizer, no weights
     MODEL_CARD.md
@@ -28,16 +28,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 from torch import Tensor, nn
 
-from models.config_file import plain_reason
-from models.extractor import EMBEDDING_DIM, EmotionExtractor
-from models.face_image import INPUT_SIZE, MIN_SIZE
-from models.fusion import FusionConfig, M2FNet
-from models.spectrogram import LogMelImage
-from models.speech_encoder import VoiceExtractor, WhisperMel
-from models.text import MAX_TOKENS, ContextFormat, TextEncoder
+from models.files.config_file import plain_reason
+from models.files.whole_file import FileError, require_folder, told_of, whole_file
+from models.media.face_image import INPUT_SIZE, MIN_SIZE
+from models.media.spectrogram import LogMelImage
+from models.networks.extractor import EMBEDDING_DIM, EmotionExtractor
+from models.networks.fusion import FusionConfig, M2FNet
+from models.networks.speech_encoder import VoiceExtractor, WhisperMel
+from models.networks.text import MAX_TOKENS, ContextFormat, TextEncoder
+from models.networks.weights import Precision, WeightError, load_sharded, pack, save_sharded
 from models.user_error import UserError
-from models.weights import Precision, WeightError, load_sharded, pack, save_sharded
-from models.whole_file import FileError, require_folder, told_of, whole_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """What :class:`models.faces.FaceDetector` looks for."""
+    """What :class:`models.networks.faces.FaceDetector` looks for."""
 
     min_face: int = 40
     """The smallest face, in pixels of the analyzed image."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from tqdm import tqdm
 
-from models.file_names import shown
+from models.files.file_names import shown
 from models.user_error import UserError
 from stream.events import Event, SessionClosed
 from stream.exports.from_events import dialog_from_events

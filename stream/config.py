@@ -6,7 +6,7 @@ from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from models.config_file import ConfigError, load_config
+from models.files.config_file import ConfigError, load_config
 from stream.settings import Settings
 
 __all__ = ["ConfigError", "describe_settings", "load_settings"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.faces import FaceDetector
+from models.networks.faces import FaceDetector
 from models.runtime.engine import ServedName
 from models.runtime.fallback import Fallback
 from models.runtime.figures import BatchFigures

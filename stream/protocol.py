@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from models.config_file import Section, plain_reason
+from models.files.config_file import Section, plain_reason
 from stream.events import Error, Event, Faces, SessionUpdated, TranscriptPartial
 from stream.media import AudioChunk, Samples
 from stream.settings import ClientSettings, SegmenterSettings, Settings

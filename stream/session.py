@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
-from models.high_pass import HighPass
+from models.media.high_pass import HighPass
 from models.runtime.runtime import Branch
 from stream import events
 from stream.dialog.absence import Absences

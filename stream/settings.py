@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from models.config_file import Section
 from models.face_settings import FaceSettings
+from models.files.config_file import Section
 from models.runtime.names import EngineName, PrecisionName
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]

@@ -13,11 +13,11 @@ from torch import nn
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
 from models.bundle import AudioPart, Bundle, BundleConfig, ExtractorPart, FacePart, Temperatures, TextPart
-from models.extractor import EmotionExtractor
-from models.fusion import FusionConfig, M2FNet
 from models.labels import LABELS
-from models.speech_encoder import VoiceExtractor
-from models.text import MAX_TOKENS, TextEncoder
+from models.networks.extractor import EmotionExtractor
+from models.networks.fusion import FusionConfig, M2FNet
+from models.networks.speech_encoder import VoiceExtractor
+from models.networks.text import MAX_TOKENS, TextEncoder
 
 TEXT_DIM = 32
 IMAGE_DIM = 24

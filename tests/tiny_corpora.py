@@ -17,8 +17,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from models.sound import Samples, read_sound
-from models.spectrogram import SAMPLE_RATE
+from models.media.sound import Samples, read_sound
+from models.media.spectrogram import SAMPLE_RATE
 
 CLIP = Path(__file__).resolve().parent.parent / "demo" / "clip.mp4"
 WIDTH, HEIGHT = 320, 180

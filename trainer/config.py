@@ -14,8 +14,8 @@ import yaml
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 
 from models.bundle import MAX_FILE_BYTES
-from models.config_file import Section, load_config
-from models.whole_file import whole_file
+from models.files.config_file import Section, load_config
+from models.files.whole_file import whole_file
 from trainer.data.names import ClipCorpus, ConversationCorpus, FaceCorpus
 from trainer.dialogs.features import Modality
 from trainer.features.extract import FeatureSettings

@@ -24,10 +24,10 @@ from models.bundle import (
     require_place,
     save_bundle,
 )
-from models.calibration import fit_temperature
-from models.extractor import EmotionExtractor
-from models.face_image import INPUT_SIZE
-from models.fusion import M2FNet
+from models.media.face_image import INPUT_SIZE
+from models.networks.calibration import fit_temperature
+from models.networks.extractor import EmotionExtractor
+from models.networks.fusion import M2FNet
 from models.user_error import UserError
 from trainer.config import TrainConfig, save_train_config
 from trainer.data.conversation import Conversations, DatasetError

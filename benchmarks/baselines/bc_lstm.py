@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from baselines.inputs import ConcatenatedInput
-from models.fusion import DialogBatch, FusionConfig
+from models.networks.fusion import DialogBatch, FusionConfig
 from trainer.dialogs.features import STREAMS
 
 _HIDDEN: Final = 150  # of each direction
@@ -34,7 +34,7 @@ class BcLstm(nn.Module):
     """The hierarchical contextual LSTM, its two levels trained together.
 
     Shape:
-        inputs as :class:`~models.fusion.DialogBatch` names them, padding at the end; output
+        inputs as :class:`~models.networks.fusion.DialogBatch` names them, padding at the end; output
         ``(batch, utterances, classes)``.
     """
 

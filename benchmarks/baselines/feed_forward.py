@@ -3,14 +3,14 @@
 from torch import Tensor, nn
 
 from baselines.inputs import ConcatenatedInput
-from models.fusion import DialogBatch, FusionConfig
+from models.networks.fusion import DialogBatch, FusionConfig
 
 
 class TextLinear(nn.Module):
     """A linear layer on the text embedding.
 
     Shape:
-        inputs as :class:`~models.fusion.DialogBatch` names them; output ``(batch, utterances, classes)``.
+        inputs as :class:`~models.networks.fusion.DialogBatch` names them; output ``(batch, utterances, classes)``.
     """
 
     def __init__(self, config: FusionConfig) -> None:
@@ -28,7 +28,7 @@ class ConcatenationMlp(nn.Module):
     """A perceptron of one hidden layer on the concatenation of all embeddings: M2FNet's last two layers alone.
 
     Shape:
-        inputs as :class:`~models.fusion.DialogBatch` names them; output ``(batch, utterances, classes)``.
+        inputs as :class:`~models.networks.fusion.DialogBatch` names them; output ``(batch, utterances, classes)``.
     """
 
     def __init__(self, config: FusionConfig) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.fusion import DialogBatch, FeatureInput, FusionConfig
+from models.networks.fusion import DialogBatch, FeatureInput, FusionConfig
 from trainer.dialogs.features import MODALITIES, Modality
 
 

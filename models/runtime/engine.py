@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import nn
 
 from models.bundle import Bundle, NetworkName
-from models.face_networks import DetectionName, detection_networks
+from models.networks.faces import DetectionName, detection_networks
 from models.runtime.names import Precision, PrecisionName
 from models.user_error import UserError
 

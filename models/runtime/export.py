@@ -8,10 +8,10 @@ from typing import Final, Literal, TypeVar
 from torch import nn
 
 from models.bundle import BundleConfig
+from models.files.whole_file import told_of
 from models.runtime.engine import Array, EngineError, ServedName, precision_for
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, PrecisionName, TensorRtName
-from models.whole_file import told_of
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"]
 Build = Callable[[ServedName, nn.Module], None]

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from models.bundle import BundleConfig
+from models.media.scene_image import SCENE_SIZE
+from models.media.spectrogram import CHANNELS, MEL_BANDS
+from models.networks.speech_encoder import MELS
 from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError, ServedName
-from models.scene_image import SCENE_SIZE
-from models.spectrogram import CHANNELS, MEL_BANDS
-from models.speech_encoder import MELS
 
 _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
     "text": (0, 1),

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from models.bundle import Bundle, BundleConfig
-from models.face_networks import DETECTION
+from models.networks.faces import DETECTION
 from models.runtime.engine import (
     INPUT_NAMES,
     OUTPUT_NAMES,

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from models.bundle import MODALITIES, Bundle, NetworkName, audio_front, find_bundle, load_bundle
-from models.calibration import probabilities
-from models.face_image import FACE_SIZE, face_input
-from models.face_networks import DETECTION, DetectionName, DetectionNetworks
-from models.fusion import FusionConfig
+from models.media.face_image import FACE_SIZE, face_input
+from models.media.scene_image import scene_input, shrink_scene
+from models.media.spectrogram import SAMPLE_RATE
+from models.networks.calibration import probabilities
+from models.networks.faces import DETECTION, DetectionName, DetectionNetworks
+from models.networks.fusion import FusionConfig
+from models.networks.text import Turn, tokenize, with_context
 from models.runtime.engine import OUTPUT_NAMES, Array, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.figures import BatchFigures
@@ -26,9 +29,6 @@ from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
-from models.scene_image import scene_input, shrink_scene
-from models.spectrogram import SAMPLE_RATE
-from models.text import Turn, tokenize, with_context
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
 REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first

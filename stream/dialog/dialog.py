@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.networks.text import Turn
 from models.runtime.runtime import Window
-from models.text import Turn
 from stream.events import UtteranceKey
 
 Floats = npt.NDArray[np.float32]

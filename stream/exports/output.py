@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
-from models.output_checks import require_texts
-from models.whole_file import FileError, require_folder, whole_file
+from models.files.output_checks import require_texts
+from models.files.whole_file import FileError, require_folder, whole_file
 from stream.exports.formats import FORMS, Format, encoded, render
 from stream.exports.results import AnalysisResult
 

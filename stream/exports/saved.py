@@ -7,8 +7,8 @@ from typing import Final, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.config_file import plain_reason
-from models.file_names import shown
+from models.files.config_file import plain_reason
+from models.files.file_names import shown
 from models.user_error import UserError
 from stream import events
 from stream.events import Event

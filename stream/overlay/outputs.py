@@ -14,10 +14,10 @@ import av
 import numpy as np
 from av.container import OutputContainer
 
-from models.containers import create_media
-from models.file_names import shown
+from models.files.file_names import shown
+from models.files.whole_file import FileError, require_file, whole_file
+from models.media.containers import create_media
 from models.user_error import UserError
-from models.whole_file import FileError, require_file, whole_file
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from stream.overlay.drawing import fitted
 

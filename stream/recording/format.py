@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from models.config_file import Section, plain_reason
+from models.files.config_file import Section, plain_reason
 from models.user_error import UserError
 from stream.events import Event
 from stream.settings import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from models.containers import open_media
+from models.media.containers import open_media
 from stream.events import Event
 from stream.recording.format import (
     EVENT,

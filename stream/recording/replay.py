@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from models.output_checks import require_texts
+from models.files.output_checks import require_texts
+from models.files.whole_file import whole_file
 from models.runtime.names import EngineName
 from models.runtime.runtime import Runtime
-from models.whole_file import whole_file
 from stream.dialog.shared_dialog import SharedDialog
 from stream.events import Event
 from stream.protocol import wanted

@@ -8,8 +8,8 @@ import av
 from av.container import InputContainer
 from av.format import Flags
 
-from models.containers import stamp_ms, video_stream
-from models.display import Display
+from models.media.containers import stamp_ms, video_stream
+from models.media.display import Display
 from stream.media import Media, SourceStatus, VideoFrame
 from stream.sources.pace import FrameLimiter
 from stream.sources.sound_decoder import SoundDecoder, tracks_of

@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 import av
 from av.container import InputContainer
 
-from models.containers import open_media
-from models.file_names import shown
+from models.files.file_names import shown
+from models.media.containers import open_media
 from stream.media import Media, SourceStatus
 from stream.sources.base import Source
 from stream.sources.decode import Decoder

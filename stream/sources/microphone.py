@@ -12,7 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from models.resample import Resampler
+from models.media.resample import Resampler
 from stream.media import SAMPLE_RATE, AudioChunk, Media, Samples
 from stream.sources.base import LiveClock, Source
 from stream.sources.tally import Tally

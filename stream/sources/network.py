@@ -7,7 +7,7 @@ from typing import ClassVar, Final, NoReturn
 import av
 from av.container import InputContainer
 
-from models.containers import open_address
+from models.media.containers import open_address
 from models.user_error import UserError
 from stream.media import AudioChunk, Media, SourceStatus
 from stream.sources.backoff import Backoff

@@ -7,8 +7,8 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from models.containers import audio_streams, stamp_ms
-from models.resample import Resampler
+from models.media.containers import audio_streams, stamp_ms
+from models.media.resample import Resampler
 from stream.media import AudioChunk, Samples, SourceStatus
 from stream.sources.sound_tracks import SoundChoice, TrackChooser
 from stream.sources.timeline import Timeline

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from models.resample import is_audible
+from models.media.resample import is_audible
 from stream.media import SAMPLES_PER_MS, AudioChunk
 
 PATIENCE_MS: Final = 2_000.0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from models.file_names import shown
+from models.files.file_names import shown
 from models.user_error import UserError
 
 STDIN: Final = "-"

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.faces import Detection
-from models.geometry import Box
+from models.media.geometry import Box
+from models.networks.faces import Detection
 from stream.media import Image
 from stream.vision.optical_flow import follow
 
@@ -58,7 +58,7 @@ class DetectionPlan:
 
 
 class Detector(Protocol):
-    """What finds faces: :class:`models.faces.FaceDetector`."""
+    """What finds faces: :class:`models.networks.faces.FaceDetector`."""
 
     def detect(self, image: Image) -> list[Detection]:
         """Return the faces of an RGB frame."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.faces import evenly_spaced, over_frames
+from models.networks.faces import evenly_spaced, over_frames
 
 Floats = npt.NDArray[np.float32]
 

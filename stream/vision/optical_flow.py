@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.geometry import Box
+from models.media.geometry import Box
 
 Grey = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.geometry import Box
+from models.media.geometry import Box
 
 _MIN_IOU: Final = 0.2
 _MAX_SHIFT: Final = 0.8  # of the face's width: at 5 frames a second a head can leave its box

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.face_image import crop_face
-from models.faces import weighted_faces
-from models.geometry import Box
+from models.media.face_image import crop_face
+from models.media.geometry import Box
+from models.networks.faces import weighted_faces
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.schedule import DeadlineExceededError
 from models.threads import as_exception, watched_thread

@@ -26,8 +26,8 @@ from models.bundle import (
     require_place,
     save_bundle,
 )
+from models.files.whole_file import FileError
 from models.labels import LABELS
-from models.whole_file import FileError
 
 Change = Callable[[dict[str, torch.Tensor]], object]
 

@@ -13,9 +13,9 @@ from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, 
 
 from models.bundle import Bundle
 from models.labels import LABELS
+from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from models.sound import read_sound
 from stream.analysis import AnalysisError, analyze_file
 from stream.exports.formats import render
 from stream.live_models import LiveModels

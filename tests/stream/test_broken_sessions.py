@@ -14,9 +14,9 @@ from scripted_speech import ScriptedSpeech
 from speech_clips import ONE_SENTENCE, silence
 
 from models.bundle import Bundle
+from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from models.sound import read_sound
 from serving.rooms.broadcast import Broadcast
 from serving.sessions.worker import Emit, SessionWorker
 from stream import events

@@ -10,13 +10,13 @@ from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, noise, silence
 from waiting import PATIENCE_S
 
 from models.bundle import Bundle
+from models.media.sound import read_sound
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.readiness import require_time
 from models.runtime.runtime import Runtime
 from models.runtime.switching import SwitchingEngine
 from models.runtime.torch_engine import TorchEngine
-from models.sound import read_sound
 from stream import events
 from stream.events import Event
 from stream.live_models import LiveModels

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from models.config_file import ConfigError
+from models.files.config_file import ConfigError
 from trainer.config import LEARNED, TrainConfig, load_train_config, save_train_config
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.face_image import FACE_SIZE
 from models.labels import LABEL_INDEX, LABELS
+from models.media.face_image import FACE_SIZE
 from trainer.data.conversation import AbsentError, DatasetError
 from trainer.data.emotion_names import emotion_of
 from trainer.data.faces import FaceSet

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.face_image import FACE_SIZE
+from models.media.face_image import FACE_SIZE
 from trainer.data.conversation import DatasetError, Skipped
 from trainer.data.emotion_names import classes_of
 from trainer.data.faces import FaceSet

@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor
 
-from models.fusion import DialogBatch, FusionConfig
+from models.networks.fusion import DialogBatch, FusionConfig
 from trainer.fit.outputs import Floats
 
 Modality = Literal["text", "audio", "face", "scene"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.bundle import Bundle
-from models.sound import Samples, read_voice
+from models.media.sound import Samples, read_voice
 from trainer.data.conversation import Skipped
 from trainer.data.faces import FaceSet
 from trainer.data.speech import LabelledClips

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.whole_file import whole_file
+from models.files.whole_file import whole_file
 from trainer.evaluation.reliability import ReliabilityBin
 from trainer.evaluation.render import percent, title
 from trainer.evaluation.report import Report

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from models.calibration import probabilities
+from models.networks.calibration import probabilities
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 

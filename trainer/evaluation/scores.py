@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from models.calibration import expected_calibration_error, probabilities
+from models.networks.calibration import expected_calibration_error, probabilities
 from models.user_error import UserError
 from trainer.evaluation.reliability import Reliability, reliability_bins
 from trainer.fit.metrics import Ints, accuracy, by_class, confusion, macro_f1, unweighted_accuracy, weighted_f1

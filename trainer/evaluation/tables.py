@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
-from models.calibration import fit_temperature
-from models.whole_file import whole_file
+from models.files.whole_file import whole_file
+from models.networks.calibration import fit_temperature
 from trainer.dialogs.logits import full_logits
 from trainer.evaluation.ablations import AblationRow
 from trainer.evaluation.paper import PaperCorpus, PaperScores, paper_scores

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from models.whole_file import whole_file
+from models.files.whole_file import whole_file
 from trainer.data.conversation import Clip, Utterance
 from trainer.features.media import MediaFault, Part, media_file
 from trainer.fit.outputs import Floats

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 
-from models.scene_image import SCENE_SIZE, shrink_scene
-from models.spectrogram import SAMPLE_RATE
+from models.media.scene_image import SCENE_SIZE, shrink_scene
+from models.media.spectrogram import SAMPLE_RATE
 from trainer.data.conversation import Conversations
 from trainer.features.blocks import Reader, read_media
 from trainer.features.cache import Block

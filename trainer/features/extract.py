@@ -11,11 +11,11 @@ import numpy as np
 from torch import nn
 
 from models.bundle import Bundle
-from models.extractor import EmotionExtractor
 from models.face_settings import FaceSettings
-from models.faces import FRAMES_PER_UTTERANCE, FaceDetector
+from models.networks.extractor import EmotionExtractor
+from models.networks.faces import FRAMES_PER_UTTERANCE, FaceDetector
+from models.networks.text import tokenize
 from models.runtime.runtime import MAX_SAMPLES
-from models.text import tokenize
 from trainer.data.conversation import Conversations
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Features, Modality
 from trainer.features.blocks import Reader, read_media

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from models.bundle import Bundle, sound_input
-from models.extractor import EmotionExtractor
-from models.text import MAX_TOKENS, ContextFormat
+from models.networks.extractor import EmotionExtractor
+from models.networks.text import MAX_TOKENS, ContextFormat
 from trainer.fit.outputs import Floats
 
 AudioInput = Callable[[Sequence[Floats]], Tensor]
@@ -27,14 +27,14 @@ class Extractors:
     Every network is called as ``network(input) -> (embedding, logits)``, on the device its weights are on.
 
     Attributes:
-        text: a :class:`models.text.TextEncoder`, which needs a tokenizer.
+        text: a :class:`models.networks.text.TextEncoder`, which needs a tokenizer.
         tokenizer: the text encoder's.
         context: how much of the dialog the text encoder reads.
         max_tokens: the longest it reads.
         audio: takes what ``audio_input`` makes.
         audio_input: is part of what ``audio`` was trained on; the cache tells another by the weights.
-        face: takes what :func:`models.face_image.face_input` makes.
-        scene: takes what :func:`models.scene_image.scene_input` makes.
+        face: takes what :func:`models.media.face_image.face_input` makes.
+        scene: takes what :func:`models.media.scene_image.scene_input` makes.
     """
 
     text: nn.Module | None = None

@@ -11,11 +11,11 @@ from typing import Final, Literal, TypeVar
 import av
 from av.container import InputContainer
 
-from models.containers import decoded, length_ms, open_media, origin_ms, seek, stamp_ms, video_stream
-from models.display import Display, Image
-from models.faces import FRAMES_PER_UTTERANCE, evenly_spaced
-from models.sound import NoSoundError, Samples, read_voice
-from models.spectrogram import SAMPLE_RATE
+from models.media.containers import decoded, length_ms, open_media, origin_ms, seek, stamp_ms, video_stream
+from models.media.display import Display, Image
+from models.media.sound import NoSoundError, Samples, read_voice
+from models.media.spectrogram import SAMPLE_RATE
+from models.networks.faces import FRAMES_PER_UTTERANCE, evenly_spaced
 from trainer.data.conversation import Clip, Half, Utterance
 
 FaultKind = Literal["unreadable", "no sound", "no images", "empty", "too long"]

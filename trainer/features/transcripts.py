@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from models.text import Turn
+from models.networks.text import Turn
 from trainer.data.conversation import Conversations, Skipped
 from trainer.features.blocks import Reader, read_media
 from trainer.features.cache import load_words, save_words

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.display import Image
-from models.extractor import EmotionExtractor
-from models.face_image import crop_face, face_input
-from models.faces import FaceDetector, over_frames, weighted_faces
-from models.geometry import Box
-from models.scene_image import scene_input, shrink_scene
+from models.media.display import Image
+from models.media.face_image import crop_face, face_input
+from models.media.geometry import Box
+from models.media.scene_image import scene_input, shrink_scene
+from models.networks.extractor import EmotionExtractor
+from models.networks.faces import FaceDetector, over_frames, weighted_faces
 from trainer.features.cache import Row
 from trainer.fit.devices import device_of
 from trainer.fit.outputs import BranchOutput, Floats

@@ -9,8 +9,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from models.files.whole_file import FileError, whole_file
 from models.user_error import UserError
-from models.whole_file import FileError, whole_file
 
 State = dict[str, Any]
 

@@ -28,8 +28,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from models.files.whole_file import whole_file
 from models.user_error import UserError
-from models.whole_file import whole_file
 from trainer.fit.checkpoint import State, check_settings, check_shapes, load_checkpoint, save_checkpoint
 from trainer.fit.devices import channels_last, half_precision, processes, to_device
 

@@ -17,12 +17,12 @@ from pydantic import ConfigDict, PositiveFloat
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.extractor import EmotionExtractor
-from models.high_pass import CUTOFF_HZ
+from models.files.whole_file import whole_file
 from models.labels import LABELS
-from models.sound import Samples, read_voice
-from models.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
-from models.whole_file import whole_file
+from models.media.high_pass import CUTOFF_HZ
+from models.media.sound import Samples, read_voice
+from models.media.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
+from models.networks.extractor import EmotionExtractor
 from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip
 from trainer.fit.devices import device_of
@@ -200,7 +200,7 @@ class TranscriptionResult:
 
     Attributes:
         network: makes it from the number of classes and whether its head is to be detached (see
-            :class:`models.extractor.EmotionExtractor`); ``network(input) -> (embedding, logits)``.
+            :class:`models.networks.extractor.EmotionExtractor`); ``network(input) -> (embedding, logits)``.
         input: sounds, ``(n,)`` float32 at 16 kHz each, to a batch of the network's input on the CPU.
         augment: of a training batch of that input, after the sounds have been cropped and noise added; its last
             argument says whether strongly, or as the paper does.

@@ -12,7 +12,7 @@ import torch
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from models.losses import (
+from models.networks.losses import (
     ExtractorLossWeights,
     Mining,
     TripletForm,

@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.extractor import EmotionExtractor
-from models.face_image import INPUT_SIZE, MIN_SIZE, face_input, resized
+from models.media.face_image import INPUT_SIZE, MIN_SIZE, face_input, resized
+from models.networks.extractor import EmotionExtractor
 from trainer.data.faces import FaceSet
 from trainer.fit.loop import FitSettings
 from trainer.fit.metrics import Ints

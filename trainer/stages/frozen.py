@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from models.text import TokenBatch
+from models.networks.text import TokenBatch
 from models.user_error import UserError
 from trainer.fit.loop import half_precision
 from trainer.fit.tensor_files import save_tensors

@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from models.extractor import EMBEDDING_DIM
-from models.fusion import DialogBatch, FusionConfig, M2FNet
+from models.networks.extractor import EMBEDDING_DIM
+from models.networks.fusion import DialogBatch, FusionConfig, M2FNet
 from models.user_error import UserError
 from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, Modality, collate
 from trainer.dialogs.logits import Collate, full_logits, moment_logits

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.extractor import EmotionExtractor
+from models.networks.extractor import EmotionExtractor
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from models.extractor import EmotionExtractor
+from models.networks.extractor import EmotionExtractor
 from trainer.fit.devices import device_of
 from trainer.fit.loop import Metrics
 from trainer.fit.metrics import Ints, accuracy, macro_f1, unweighted_accuracy

@@ -2,7 +2,7 @@
 
 FaceNet (Schroff et al., 2015, section 3.2) embeds a large sample every so many steps, takes all of its pairs of one
 label, and chooses for each a negative that is semi-hard: farther than the positive, but by less than the margin.
-Mining within the batch is in :mod:`models.losses`.
+Mining within the batch is in :mod:`models.networks.losses`.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.losses import FACENET_MARGIN
+from models.networks.losses import FACENET_MARGIN
 from models.user_error import UserError
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats

@@ -10,7 +10,7 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
-from models.scene_image import scene_input
+from models.media.scene_image import scene_input
 from trainer.fit.loop import FitSettings
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import BranchOutput

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.labels import LABELS
-from models.text import (
+from models.networks.text import (
     MAX_TOKENS,
     ContextFormat,
     TextEncoder,

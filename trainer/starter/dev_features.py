@@ -8,9 +8,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from models.bundle import Bundle, BundleError
-from models.extractor import EmotionExtractor
-from models.speech_encoder import VoiceExtractor
-from models.text import ContextFormat, TextEncoder, Turn, with_context
+from models.networks.extractor import EmotionExtractor
+from models.networks.speech_encoder import VoiceExtractor
+from models.networks.text import ContextFormat, TextEncoder, Turn, with_context
 from trainer.data.conversation import Dialog
 from trainer.dialogs.features import DialogFeatures
 from trainer.features.extractors import AudioInput

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.fusion import DialogBatch, FusionConfig, M2FNet
+from models.networks.fusion import DialogBatch, FusionConfig, M2FNet
 from trainer.dialogs.features import SKIP, DialogFeatures, Features, collate
 from trainer.dialogs.logits import full_logits
 from trainer.fit.loop import FitSettings, Metrics, one_group

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from models.bundle import Bundle
-from models.calibration import expected_calibration_error, probabilities
+from models.networks.calibration import expected_calibration_error, probabilities
 from trainer.dialogs.features import DialogFeatures
 from trainer.dialogs.logits import full_logits
 from trainer.features.transcripts import Transcribe

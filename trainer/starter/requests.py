@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from models.bundle import Bundle
-from models.face_image import face_input
-from models.fusion import FusionConfig
+from models.media.face_image import face_input
+from models.networks.fusion import FusionConfig
+from models.networks.text import tokenize
 from models.runtime.engine import INPUT_NAMES, Array
-from models.text import tokenize
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
 from trainer.dialogs.features import collate

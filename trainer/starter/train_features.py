@@ -11,10 +11,10 @@ import torch
 from safetensors import safe_open
 from tqdm import tqdm
 
-from models.extractor import EmotionExtractor
-from models.face_image import face_input, resized
 from models.labels import LABELS
-from models.speech_encoder import VoiceExtractor
+from models.media.face_image import face_input, resized
+from models.networks.extractor import EmotionExtractor
+from models.networks.speech_encoder import VoiceExtractor
 from trainer.data.faces import FaceSet
 from trainer.features.cache import digest, network_digest
 from trainer.fit.devices import channels_last, half_precision

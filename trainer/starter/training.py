@@ -23,11 +23,11 @@ from models.bundle import (
     save_bundle,
     write_card,
 )
-from models.calibration import fit_temperature
-from models.extractor import EmotionExtractor
 from models.labels import LABELS
-from models.speech_encoder import VoiceExtractor, load_whisper_encoder
-from models.text import ContextFormat, TextEncoder
+from models.networks.calibration import fit_temperature
+from models.networks.extractor import EmotionExtractor
+from models.networks.speech_encoder import VoiceExtractor, load_whisper_encoder
+from models.networks.text import ContextFormat, TextEncoder
 from trainer.dialogs.features import DialogFeatures, Modality
 from trainer.dialogs.logits import full_logits
 from trainer.features.transcripts import Transcribe

@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from models.bundle import sound_input
 from models.labels import LABELS
-from models.losses import ExtractorLossWeights, TripletForm, extractor_loss, masked_cross_entropy
-from models.sound import Samples
-from models.spectrogram import SAMPLE_RATE, time_warp, white_noise
-from models.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead, WhisperMel
+from models.media.sound import Samples
+from models.media.spectrogram import SAMPLE_RATE, time_warp, white_noise
+from models.networks.losses import ExtractorLossWeights, TripletForm, extractor_loss, masked_cross_entropy
+from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead, WhisperMel
 from trainer.fit.devices import device_of, half_precision
 from trainer.fit.loop import FitSettings, Metrics, one_group
 from trainer.fit.outputs import BranchOutput

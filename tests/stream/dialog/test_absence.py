@@ -11,11 +11,11 @@ from speech_clips import ONE_SENTENCE, silence
 from waiting import PATIENCE_S
 
 from models.bundle import Bundle
+from models.media.sound import read_sound
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.runtime.watchdog import HungError
-from models.sound import read_sound
 from stream import events
 from stream.events import Event, Totals
 from stream.exports.from_events import dialog_from_events

@@ -15,8 +15,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.networks.text import Turn
 from models.runtime.runtime import Branch, Window
-from models.text import Turn
 from stream.dialog.dialog import DialogUtterance, Floats
 from stream.dialog.recognizer import Recognition, Recognizer
 from stream.dialog.shared_dialog import SharedDialog

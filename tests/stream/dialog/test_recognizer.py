@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.bundle import Bundle
-from models.fusion import FusionConfig, M2FNet
+from models.networks.fusion import FusionConfig, M2FNet
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from stream.dialog.dialog import DialogUtterance

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 
 from models.bundle import Bundle
+from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from models.sound import read_sound
 from serving.rooms.broadcast import Broadcast, Channel
 from serving.sessions.preview import encode_frame
 from stream import events

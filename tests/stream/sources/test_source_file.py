@@ -22,7 +22,7 @@ from source_clips import (
     video_frames,
 )
 
-from models.sound import read_sound
+from models.media.sound import read_sound
 from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
 from stream.sources.file import FileSource
 from stream.sources.interleave import interleave

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from source_clips import codes, drain, is_seamless, make_tracks, sound, statuses, tone
 
-from models.sound import read_sound
+from models.media.sound import read_sound
 from stream.media import AudioChunk, Media
 from stream.sources.file import FileSource
 from stream.sources.sound_tracks import PATIENCE_MS, SoundChoice, TrackChooser

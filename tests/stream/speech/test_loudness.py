@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, chords, noise, silence
 
-from models.sound import read_voice
+from models.media.sound import read_voice
 from stream.media import AudioChunk, Samples
 from stream.settings import SegmenterSettings
 from stream.speech.loudness import QUIET_DB, LevelledDetector, gain, level_db, levelled

@@ -9,9 +9,9 @@ from scripted_speech import ScriptedSpeech
 from speech_clips import ONE_SENTENCE
 
 from models.bundle import Bundle
+from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from models.sound import read_sound
 from stream import events
 from stream.events import Event
 from stream.live_models import LiveModels

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speech_clips import ONE_SENTENCE, chords, noise, segmented, silence
 
-from models.sound import read_sound
+from models.media.sound import read_sound
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples
 from stream.settings import SegmenterSettings
 from stream.speech.segmenter import Discarded, Segment, Segmenter, SegmentEvent, SpeechStart, UtteranceEnd

@@ -15,7 +15,7 @@ from speech_clips import (
     word_error_rate,
 )
 
-from models.sound import read_sound
+from models.media.sound import read_sound
 from stream.settings import TranscriberSettings
 from stream.speech.transcriber import Transcriber
 

@@ -8,8 +8,8 @@ import pytest
 from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, TWO_SPEAKERS_WORDS, noise, plain, silence, text_of, word_error_rate
 from waiting import PATIENCE_S, wait_until
 
+from models.media.sound import read_sound
 from models.runtime.watchdog import HungError
-from models.sound import read_sound
 from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, Samples
 from stream.settings import RuntimeSettings, Settings, TranscriberSettings

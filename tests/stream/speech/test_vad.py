@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, chords, noise, silence
 
-from models.sound import read_sound
+from models.media.sound import read_sound
 from stream.media import Samples
 from stream.speech.vad import WINDOW, SpeechDetector
 

@@ -8,7 +8,7 @@ import pytest
 from faster_whisper import WhisperModel
 from speech_clips import MEDIA, ONE_SENTENCE, TWO_SPEAKERS, noise, silence
 
-from models.sound import read_sound
+from models.media.sound import read_sound
 from stream.media import SAMPLE_RATE, Samples
 from stream.settings import TranscriberSettings
 from stream.speech.transcript import Transcript

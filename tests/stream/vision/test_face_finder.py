@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.faces import Detection
-from models.geometry import Box
+from models.media.geometry import Box
+from models.networks.faces import Detection
 from stream.media import Image
 from stream.vision.face_finder import FaceFinder, small_grey
 from stream.vision.optical_flow import follow

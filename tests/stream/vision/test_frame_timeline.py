@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.faces import evenly_spaced
+from models.networks.faces import evenly_spaced
 from stream.vision.frame_timeline import FrameTimeline, nearest
 
 

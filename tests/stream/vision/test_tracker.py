@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.geometry import Box
+from models.media.geometry import Box
 from stream.vision.tracker import FaceTracker, similarity
 
 coordinates = st.floats(0, 500, allow_nan=False)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image as PillowImage
 from waiting import PATIENCE_S, wait_until
 
-from models.faces import Detection
-from models.geometry import Box
+from models.media.geometry import Box
+from models.networks.faces import Detection
 from models.runtime.runtime import Branch
 from models.runtime.schedule import DeadlineExceededError
 from stream.events import Faces

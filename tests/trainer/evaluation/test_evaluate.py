@@ -11,8 +11,8 @@ import cli
 import models.bundle
 from models.bundle import Bundle
 from models.labels import LABELS
-from models.spectrogram import SAMPLE_RATE
-from models.text import ContextFormat
+from models.media.spectrogram import SAMPLE_RATE
+from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.conversations import branch_rows, fused_row, read_conversations
 from trainer.evaluation.evaluate import Recogniser, Request, evaluate

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.fusion import FusionConfig, M2FNet
+from models.networks.fusion import FusionConfig, M2FNet
 from trainer.dialogs.features import DialogFeatures, Features
 from trainer.evaluation.views import HeardDialog, View, view_logits
 from trainer.fit.outputs import Floats

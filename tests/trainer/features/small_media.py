@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.text import Turn
+from models.networks.text import Turn
 from trainer.data.conversation import Clip, Conversations, Utterance
 from trainer.features.extractors import Extractors
 

@@ -15,7 +15,7 @@ from small_media import Loudness, conversations, ears, tone, utterance
 from torch import nn
 from waiting import wait_until
 
-from models.whole_file import FileError
+from models.files.whole_file import FileError
 from trainer.data.conversation import Conversations
 from trainer.features import blocks
 from trainer.features.cache import Block, Row, load_rows, load_words, network_digest, save_rows, save_words

@@ -13,12 +13,12 @@ from tiny_corpora import tiny_iemocap, tiny_meld
 from torch import Tensor, nn
 
 from models.bundle import Bundle
-from models.extractor import EmotionExtractor
-from models.faces import FaceDetector, over_frames
+from models.media.scene_image import SCENE_SIZE
+from models.networks.extractor import EmotionExtractor
+from models.networks.faces import FaceDetector, over_frames
+from models.networks.text import Turn
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from models.scene_image import SCENE_SIZE
-from models.text import Turn
 from stream.media import VideoFrame
 from stream.vision.video_analyzer import FaceAnalyzer
 from trainer.data.conversation import Conversations

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from small_media import FPS, TONE_HZ, number_in, numbered_video, silent_video, tone, utterance
 
-from models.faces import evenly_spaced
-from models.sound import NoSoundError, read_sound
+from models.media.sound import NoSoundError, read_sound
+from models.networks.faces import evenly_spaced
 from trainer.data.conversation import Utterance
 from trainer.features.media import FaultKind, Limits, MediaFault, decode, tally
 

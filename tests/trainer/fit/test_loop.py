@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.whole_file import FileError
+from models.files.whole_file import FileError
 from trainer.fit.checkpoint import CheckpointError, save_checkpoint
 from trainer.fit.devices import to_device
 from trainer.fit.loop import FitSettings, Metrics, TrainingError, fit, one_group

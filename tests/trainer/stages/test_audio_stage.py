@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.losses import masked_cross_entropy
-from models.sound import Samples
+from models.media.sound import Samples
+from models.networks.losses import masked_cross_entropy
 from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip
 from trainer.fit.loop import FitSettings, fit

@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from models.labels import LABELS
-from models.losses import ExtractorLossWeights
+from models.networks.losses import ExtractorLossWeights
 from trainer.data.faces import FaceSet
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages.extractor import ExtractorBatch, mix

@@ -6,7 +6,7 @@ import torch
 from tiny_bundle import tiny_bundle, tiny_tokenizer
 from transformers import AutoModel, BertConfig, MPNetConfig, PreTrainedModel
 
-from models.text import TextPair, tokenize
+from models.networks.text import TextPair, tokenize
 from trainer.stages.frozen import FrozenEncoderError, lower_states, split_encoder
 
 KINDS = [BertConfig, MPNetConfig]

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from models.extractor import EmotionExtractor
+from models.networks.extractor import EmotionExtractor
 from trainer.stages.heads import fit_head, head_logits, with_head
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.losses import FACENET_MARGIN, Mining, mine_triplets
+from models.networks.losses import FACENET_MARGIN, Mining, mine_triplets
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.stages.mining import (

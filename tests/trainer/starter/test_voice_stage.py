@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.bundle import audio_front
-from models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from models.networks.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages.audio import Sounds
 from trainer.starter.voice import VoiceSettings, VoiceStage, statistics, whisper_input

@@ -1,0 +1,208 @@
+"""The voice branch on a speech recogniser's encoder: what Whisper's layers say of a voice, and how it was said.
+
+A recogniser's encoder has heard far more speech than the emotional corpora hold. Its layers are kept as they are;
+the mean and deviation over time of each go through a projector (paper, section 3.2: a linear projector to 300
+dimensions) and a linear head.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchaudio.transforms import MelSpectrogram
+
+from models.media.spectrogram import HOP, MIN_SAMPLES, SAMPLE_RATE, WINDOW, pad_to_minimum
+from models.networks.ctranslate2_weights import read_weights
+from models.networks.extractor import EMBEDDING_DIM
+
+MELS: Final = 80
+_LOUDNESS: Final = 0.05  # root mean square that every utterance is brought to
+_FLOOR: Final = 1e-10
+_DYNAMIC_RANGE: Final = 8.0  # decades below the loudest, as Whisper was trained
+_EPS: Final = 1e-5
+
+
+@dataclass(frozen=True)
+class SpeechEncoderConfig:
+    """The sizes of Whisper tiny's encoder (Radford et al., 2022)."""
+
+    width: int = 384
+    layers: int = 4
+    heads: int = 6
+    positions: int = 1500
+
+
+class WhisperMel(nn.Module):
+    """Whisper's log-mel spectrogram, of sound brought to one loudness: the microphone is not the speaker's emotion.
+
+    Shape:
+        input ``(batch, samples)`` float32 at 16 kHz; output ``(batch, 80, columns)``, one column for 160 samples.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mel = MelSpectrogram(
+            SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=MELS, norm="slaney", mel_scale="slaney"
+        )
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Return the spectrograms of a batch of equally long sounds."""
+        level = samples.square().mean(dim=-1, keepdim=True).sqrt()
+        power = self.mel(pad_to_minimum(samples * _LOUDNESS / (level + _EPS), MIN_SAMPLES))[..., :-1]
+        log = torch.log10(power.clamp(min=_FLOOR))
+        loudest = log.amax(dim=(1, 2), keepdim=True)
+        scaled: Tensor = (torch.maximum(log, loudest - _DYNAMIC_RANGE) + 4.0) / 4.0
+        return scaled
+
+
+class _Layer(nn.Module):
+    """A pre-norm transformer layer."""
+
+    def __init__(self, config: SpeechEncoderConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.query_key_value = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.feed_forward_norm = nn.LayerNorm(config.width)
+        self.expand = nn.Linear(config.width, 4 * config.width)
+        self.shrink = nn.Linear(4 * config.width, config.width)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return ``(batch, frames, width)``."""
+        joined = self.query_key_value(self.attention_norm(stream))
+        parts = joined.reshape(*stream.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        stream = stream + self.out(attended.transpose(1, 2).flatten(-2))
+        wide = functional.gelu(self.expand(self.feed_forward_norm(stream)))
+        output: Tensor = stream + self.shrink(wide)
+        return output
+
+
+class SpeechEncoder(nn.Module):
+    """Whisper's encoder, of which every layer's output is kept.
+
+    Shape:
+        input ``(batch, 80, columns)`` of at most 3,000 columns; output ``(batch, 2 * (layers + 1) * width)``: the
+        mean and the standard deviation over time of what each layer, and the convolutions before them, give.
+    """
+
+    def __init__(self, config: SpeechEncoderConfig = SpeechEncoderConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.listen = nn.Conv1d(MELS, config.width, kernel_size=3, padding=1)
+        self.halve = nn.Conv1d(config.width, config.width, kernel_size=3, stride=2, padding=1)
+        self.positions = nn.Parameter(torch.zeros(config.positions, config.width), requires_grad=False)
+        self.layers = nn.ModuleList([_Layer(config) for _ in range(config.layers)])
+
+    @property
+    def dim(self) -> int:
+        """Return the width of the output."""
+        return 2 * (self.config.layers + 1) * self.config.width
+
+    def states(self, mel: Tensor) -> list[Tensor]:
+        """Return what the convolutions and each layer give, each ``(batch, frames, width)``, two columns a frame."""
+        stream = functional.gelu(self.halve(functional.gelu(self.listen(mel)))).transpose(1, 2)
+        stream = stream + self.positions[: stream.shape[1]]
+        found = [stream]
+        for layer in self.layers:
+            stream = layer(stream)
+            found.append(stream)
+        return found
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Return the statistics."""
+        found = self.states(mel)
+        means = [state.mean(dim=1) for state in found]
+        deviations = [((state - state.mean(dim=1, keepdim=True)).square().mean(dim=1) + _EPS).sqrt() for state in found]
+        return torch.cat([*means, *deviations], dim=-1)
+
+
+class VoiceHead(nn.Module):
+    """From an encoder's statistics to an embedding and logits.
+
+    Shape:
+        input ``(batch, statistics)``; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
+    """
+
+    def __init__(self, statistics: int, classes: int, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(statistics)
+        self.dropout = nn.Dropout(dropout)
+        self.projector = nn.Linear(statistics, dim)
+        self.head = nn.Linear(dim, classes)
+
+    def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(embedding, logits)``."""
+        embedding: Tensor = self.projector(self.dropout(self.norm(statistics)))
+        return embedding, self.classify(embedding)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Return the logits of embeddings ``(batch, dim)``."""
+        logits: Tensor = self.head(self.dropout(torch.relu(embedding)))
+        return logits
+
+
+class VoiceExtractor(nn.Module):
+    """The whole voice branch.
+
+    Shape:
+        input ``(batch, 80, columns)`` as :class:`WhisperMel` makes it; output embedding ``(batch, dim)`` and logits
+        ``(batch, classes)``.
+    """
+
+    def __init__(self, encoder: SpeechEncoder, head: VoiceHead) -> None:
+        super().__init__()
+        self.encoder, self.voice = encoder, head
+
+    @classmethod
+    def untrained(cls, classes: int, dim: int = EMBEDDING_DIM) -> "VoiceExtractor":
+        """Return the network without its weights, to be loaded."""
+        encoder = SpeechEncoder()
+        return cls(encoder, VoiceHead(encoder.dim, classes, dim))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(embedding, logits)``."""
+        outputs: tuple[Tensor, Tensor] = self.voice(self.encoder(images))
+        return outputs
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Return the logits of embeddings ``(batch, dim)``."""
+        return self.voice.classify(embedding)
+
+
+_CONVOLUTIONS: Final = {"listen": "conv1", "halve": "conv2"}
+_NORMS: Final = {"attention_norm": "self_attention/layer_norm", "feed_forward_norm": "ffn/layer_norm"}
+_LINEARS: Final = {
+    "query_key_value": "self_attention/linear_0",
+    "out": "self_attention/linear_1",
+    "expand": "ffn/linear_0",
+    "shrink": "ffn/linear_1",
+}
+
+
+def load_whisper_encoder(folder: Path) -> SpeechEncoder:
+    """Return the encoder of a Whisper tiny model that is kept in CTranslate2's format, weights not quantised.
+
+    Raises:
+        WeightsError: the file can't be read.
+        RuntimeError: it holds a model of another size.
+    """
+    stored = {name.removeprefix("encoder/"): tensor for name, tensor in read_weights(folder / "model.bin").items()}
+    encoder = SpeechEncoder()
+    state = {"positions": stored["position_encodings/encodings"]}
+    for ours, theirs in _CONVOLUTIONS.items():
+        state |= {f"{ours}.{part}": stored[f"{theirs}/{part}"] for part in ("weight", "bias")}
+    for index in range(encoder.config.layers):
+        for ours, theirs in _LINEARS.items():
+            state |= {
+                f"layers.{index}.{ours}.{part}": stored[f"layer_{index}/{theirs}/{part}"] for part in ("weight", "bias")
+            }
+        for ours, theirs in _NORMS.items():
+            state[f"layers.{index}.{ours}.weight"] = stored[f"layer_{index}/{theirs}/gamma"]
+            state[f"layers.{index}.{ours}.bias"] = stored[f"layer_{index}/{theirs}/beta"]
+    encoder.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return encoder.eval().requires_grad_(False)

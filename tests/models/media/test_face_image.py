@@ -1,0 +1,84 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.media.face_image import crop_face, face_input, resized
+from models.media.geometry import Box
+
+
+def image(height: int = 120, width: int = 160) -> np.ndarray:
+    """Return brightness rising to the right, so that a crop shows where it was taken."""
+    ramp = np.linspace(0, 255, width).astype(np.uint8)
+    return np.repeat(np.broadcast_to(ramp, (height, width))[..., None], 3, axis=2).copy()
+
+
+def test_a_face_is_cut_square_around_its_centre_with_a_margin() -> None:
+    crop = crop_face(image(), Box(60, 20, 100, 60))
+    assert crop.shape == (48, 48)
+    assert crop.dtype == np.uint8
+    centre = image()[0, 79:81, 0].mean()
+    assert crop.mean() == pytest.approx(centre, abs=2)
+    # A margin of 5 % on each side: from 58 to 102 of 160.
+    assert crop[:, 0].mean() == pytest.approx(image()[0, 58, 0], abs=3)
+    assert crop[:, -1].mean() == pytest.approx(image()[0, 101, 0], abs=3)
+
+
+def test_a_tall_box_is_not_squeezed() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(image, (100, 100), 30, (255, 255, 255), -1)
+    bright = crop_face(image, Box(80, 50, 120, 150)) > 127
+    assert abs(int(bright.any(axis=0).sum()) - int(bright.any(axis=1).sum())) <= 1
+
+
+def test_beyond_the_edge_the_edge_is_repeated() -> None:
+    crop = crop_face(image(), Box(-40, 20, 40, 100))
+    assert (crop[:, :20] == 0).all()
+    assert crop[:, -1].mean() > 40
+
+
+def test_red_green_and_blue_weigh_as_brightness_does() -> None:
+    colours = [np.full((60, 60, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    red, green, blue = (int(crop_face(colour, Box(10, 10, 50, 50)).mean()) for colour in colours)
+    assert green > red > blue > 0
+
+
+@given(
+    st.floats(-80, 199),
+    st.floats(-80, 149),
+    st.floats(0, 300),
+    st.floats(0, 300),
+)
+@settings(deadline=None)
+def test_any_box_that_touches_the_image_gives_a_crop(left: float, top: float, width: float, height: float) -> None:
+    box = Box(left, top, left + width, top + height)
+    centre = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
+    if 1 <= centre[0] <= 198 and 1 <= centre[1] <= 148:
+        assert crop_face(image(150, 200), box).shape == (48, 48)
+
+
+def test_faces_become_standardised_images_of_three_equal_channels() -> None:
+    faces = torch.randint(0, 256, (2, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = face_input(faces)
+    assert images.shape == (2, 3, 96, 96)
+    assert images.dtype == torch.float32
+    torch.testing.assert_close(images[:, 0], images[:, 2])
+    assert images.mean(dim=(1, 2, 3)).abs().max() < 0.05
+
+
+def test_a_smaller_input_is_the_usual_one_shrunk() -> None:
+    faces = torch.randint(0, 256, (2, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    small = face_input(faces, 64)
+    assert small.shape == (2, 3, 64, 64)
+    torch.testing.assert_close(small, resized(face_input(faces), 64))
+
+
+def test_exposure_and_contrast_do_not_reach_the_network() -> None:
+    face = torch.arange(48 * 48, dtype=torch.float32).reshape(1, 48, 48) / 20
+    torch.testing.assert_close(face_input(face), face_input(face * 1.7 + 20), atol=1e-3, rtol=0)
+
+
+def test_a_blank_face_is_finite() -> None:
+    assert face_input(torch.full((1, 48, 48), 128, dtype=torch.uint8)).abs().max() == 0

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from models.media.sound import read_sound
+from models.networks.ctranslate2_weights import WeightsError, read_weights
+from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, WhisperMel, load_whisper_encoder
+from trainer.starter.packaged import packaged_whisper
+
+SPEECH = Path(__file__).parents[2] / "fixtures" / "speech" / "two_speakers.opus"
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SpeechEncoder:
+    return load_whisper_encoder(packaged_whisper())
+
+
+@pytest.fixture(scope="module")
+def mel() -> torch.Tensor:
+    """Thirty seconds, as Whisper always has them."""
+    samples = read_sound(SPEECH)[: 30 * 16_000]
+    return WhisperMel()(torch.from_numpy(np.pad(samples, (0, 30 * 16_000 - len(samples))))[None])
+
+
+@pytest.mark.slow
+def test_the_encoder_computes_what_the_speech_recogniser_does(encoder: SpeechEncoder, mel: torch.Tensor) -> None:
+    folder = packaged_whisper()
+    original = ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="float32")
+    features = ctranslate2.StorageView.from_array(np.ascontiguousarray(mel.numpy()))
+    expected = torch.from_numpy(np.array(original.encode(features)))
+    norm = read_weights(folder / "model.bin")
+    with torch.inference_mode():
+        last = functional.layer_norm(
+            encoder.states(mel)[-1],
+            (384,),
+            norm["encoder/layer_norm/gamma"].float(),
+            norm["encoder/layer_norm/beta"].float(),
+        )
+    assert last == pytest.approx(expected, abs=1e-3)
+
+
+def test_loudness_changes_nothing() -> None:
+    samples = torch.from_numpy(read_sound(SPEECH)[:32_000])[None]
+    quiet, loud = WhisperMel()(0.1 * samples), WhisperMel()(samples)
+    assert quiet == pytest.approx(loud, abs=1e-2)
+
+
+def test_silence_and_very_short_sounds_give_finite_answers(encoder: SpeechEncoder) -> None:
+    network = VoiceExtractor(encoder, VoiceExtractor.untrained(7).voice).eval()
+    for samples in (torch.zeros(1, 100), torch.zeros(1, 32_000)):
+        with torch.inference_mode():
+            embedding, logits = network(WhisperMel()(samples))
+        assert embedding.shape == (1, 300)
+        assert logits.shape == (1, 7)
+        assert torch.isfinite(logits).all()
+
+
+def test_a_model_file_cut_short_or_of_another_version_is_told(tmp_path: Path) -> None:
+    content = (packaged_whisper() / "model.bin").read_bytes()[:1000]
+    (tmp_path / "model.bin").write_bytes(content)
+    with pytest.raises(WeightsError, match="not a whole CTranslate2 model"):
+        read_weights(tmp_path / "model.bin")
+    (tmp_path / "model.bin").write_bytes(b"\x63\0\0\0" + content[4:])
+    with pytest.raises(WeightsError, match="version 99"):
+        read_weights(tmp_path / "model.bin")
