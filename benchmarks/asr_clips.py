@@ -11,9 +11,9 @@ import numpy as np
 from faster_whisper.audio import decode_audio
 
 from stream.media import SAMPLE_RATE, AudioChunk, Samples
-from stream.settings import SegmenterSettings
 from stream.speech.segmenter import Segmenter, UtteranceEnd
 from stream.speech.vad import SpeechDetector
+from wire.settings import SegmenterSettings
 
 BEFORE_S, AFTER_S = 0.15, 0.25
 SENTENCES: Final = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}

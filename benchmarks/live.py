@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from m2fnet_client import ClientError
-from stream.events import (
+from wire.events import (
     Emotion,
     Error,
     Faces,
@@ -42,7 +42,7 @@ from stream.events import (
     UtteranceResumed,
     Warning,  # noqa: A004 - the protocol's word
 )
-from stream.settings import SegmenterSettings
+from wire.settings import SegmenterSettings
 
 
 @dataclass(frozen=True)

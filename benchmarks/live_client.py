@@ -11,10 +11,11 @@ import numpy as np
 
 from m2fnet_client import Gap, Session, connect
 from m2fnet_client.file_media import FRAMES_PER_SECOND, DueMessage, Pieces, media_of
+from serving.sessions.client_protocol import Frame
 from serving.sessions.preview import encode_frame
-from stream.events import EventBase, SessionClosed
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
-from stream.protocol import Frame, MediaKind, MediaMessage
+from wire.events import EventBase, SessionClosed
+from wire.media import MediaKind, MediaMessage
 
 TAIL_MS: Final = 1_000  # nobody hangs up on the last word: the last utterance ends in silence, as the others do
 PATIENCE_S: Final = 120.0  # for the end of the session, after the last media

@@ -28,11 +28,11 @@ from tqdm import tqdm
 
 from m2fnet_client.file_media import media_of
 from stream.config import load_settings
-from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, SourceStatus, VideoFrame
 from stream.session import Session
 from stream.settings import Settings
+from wire.events import Event
 
 FRAMES_PER_SECOND: Final = 8.0
 MOST_GROWTH: Final = 0.02

@@ -3,7 +3,7 @@
 import sys
 
 from m2fnet_client import connect_sync
-from stream.events import Emotion
+from wire.events import Emotion
 
 file, address = (*sys.argv[1:], "127.0.0.1:8765")[:2]
 with connect_sync(address, name="A file") as session:

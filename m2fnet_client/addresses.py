@@ -6,7 +6,7 @@ from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from m2fnet_client.errors import ClientCode, ClientError
-from stream.protocol import EVENTS, STREAM
+from wire.addresses import EVENTS, STREAM
 
 MediaName = Literal["video", "audio"]
 SCHEMES: Final[Mapping[str, str]] = {"": "ws", "http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}

@@ -17,9 +17,9 @@ from m2fnet_client.core import Received
 from m2fnet_client.file_media import FRAMES_PER_SECOND
 from m2fnet_client.session import FINISH_S, Session, connect
 from m2fnet_client.watcher import Watched, Watcher, watch
-from stream.events import SessionClosed
-from stream.protocol import MediaMessage
-from stream.settings import ClientSettings
+from wire.events import SessionClosed
+from wire.media import MediaMessage
+from wire.settings import ClientSettings
 
 Result = TypeVar("Result")
 END: Final = object()

@@ -9,9 +9,10 @@ from websockets.frames import CloseCode
 
 from m2fnet_client.addresses import Position
 from m2fnet_client.errors import ClientCode, ClientError, ClosedError, InvalidMessageError, RefusedError
-from stream import events
-from stream.events import Event, EventBase, RoomState, SessionClosed, SessionCreated
-from stream.protocol import MediaMessage, ProtocolError, decode_media
+from wire import events
+from wire.errors import ProtocolError
+from wire.events import Event, EventBase, RoomState, SessionClosed, SessionCreated
+from wire.media import MediaMessage, decode_media
 
 STOPPED: Final = "server.stopped"
 # A server, or what stands before it, that ends need not say why.

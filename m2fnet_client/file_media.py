@@ -11,7 +11,8 @@ import numpy as np
 
 from m2fnet_client.errors import ClientError
 from stream.media import SAMPLES_PER_MS, AudioChunk, Media, Samples, SourceStatus, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, encode_samples
+from wire.media import MediaKind, MediaMessage
+from wire.pcm import to_pcm
 
 _log: Final = logging.getLogger(__name__)
 
@@ -99,5 +100,5 @@ class Pieces:
     def _take(self, count: int) -> DueMessage:
         samples, self._waiting = self._waiting[:count], self._waiting[count:]
         start, self._start = self._start, self._start + count
-        message = MediaMessage(MediaKind.PCM_S16, round(start / SAMPLES_PER_MS), encode_samples(samples))
+        message = MediaMessage(MediaKind.PCM_S16, round(start / SAMPLES_PER_MS), to_pcm(samples))
         return DueMessage(self._start / SAMPLES_PER_MS, message)

@@ -19,17 +19,11 @@ from m2fnet_client.core import Conversation, Progress, Received
 from m2fnet_client.errors import ClientCode, ClientError, ClosedError, UnreachableError
 from m2fnet_client.file_media import FRAMES_PER_SECOND, file_messages
 from m2fnet_client.sockets import close_socket, goodbye, open_socket
-from stream.events import SessionClosed
-from stream.protocol import (
-    MAX_TIME_MS,
-    MediaKind,
-    MediaMessage,
-    SessionClose,
-    SessionUpdate,
-    encode_media,
-    encode_samples,
-)
-from stream.settings import ClientSettings
+from wire.control import SessionClose, SessionUpdate
+from wire.events import SessionClosed
+from wire.media import MAX_TIME_MS, MediaKind, MediaMessage, encode_media
+from wire.pcm import to_pcm
+from wire.settings import ClientSettings
 
 FINISH_S: Final = 60.0
 ADMISSION_S: Final = 10.0
@@ -40,8 +34,8 @@ class Session:
     """A connection to ``/v1/stream``: see :func:`connect`.
 
     Iterating over it gives what the server tells, also what it told while nobody iterated: events
-    (:mod:`stream.events`), :class:`~m2fnet_client.core.Gap` where some were lost, and with ``media`` the frames of
-    the others (:class:`~stream.protocol.MediaMessage`). It ends after :meth:`finish`; otherwise it raises
+    (:mod:`wire.events`), :class:`~m2fnet_client.core.Gap` where some were lost, and with ``media`` the frames of
+    the others (:class:`~wire.media.MediaMessage`). It ends after :meth:`finish`; otherwise it raises
     :class:`~m2fnet_client.errors.ClosedError` when the connection does.
     """
 
@@ -97,7 +91,7 @@ class Session:
         Raises:
             ClosedError: the connection has ended.
         """
-        payload = samples if isinstance(samples, bytes) else encode_samples(np.asarray(samples, np.float32))
+        payload = samples if isinstance(samples, bytes) else to_pcm(np.asarray(samples, np.float32))
         await self.send(MediaMessage(MediaKind.PCM_S16, round(time_ms), payload))
 
     async def send_frame(self, time_ms: float, jpeg: bytes) -> None:

@@ -12,7 +12,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from m2fnet_client.errors import ClientCode, ClientError, RefusedError, UnreachableError
-from stream.protocol import subprotocols
+from wire.addresses import subprotocols
 
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 2.0

@@ -47,9 +47,9 @@ Watched = Received | Reconnecting
 class Watcher:
     """What :func:`watch` returns: iterating over it gives what the server tells.
 
-    Events (:mod:`stream.events`), :class:`~m2fnet_client.core.Gap` where some were lost,
+    Events (:mod:`wire.events`), :class:`~m2fnet_client.core.Gap` where some were lost,
     :class:`Reconnecting` when the connection was, and with ``media`` frames and sound
-    (:class:`~stream.protocol.MediaMessage`). ``room.state`` comes first on each connection to a room: if it is
+    (:class:`~wire.media.MediaMessage`). ``room.state`` comes first on each connection to a room: if it is
     ``resumed``, what was missed follows; otherwise forget what you had of the room, a snapshot follows.
     """
 

@@ -30,6 +30,7 @@ from serving.http.pages import Answer, Pages, answer, as_json, plain
 from serving.http.waiting import Waiting
 from serving.rooms.requests import JoinRequest, WatchRequest, parse_join, parse_watch
 from serving.rooms.rooms import Member
+from serving.sessions.client_protocol import Configure
 from serving.sessions.connections import Client, Connection, Watcher, refuse
 from serving.sessions.preview import Previewer
 from serving.sessions.registry import MakeSession, Models, SessionRegistry, speaker_of
@@ -40,12 +41,14 @@ from serving.telemetry.figures import Figures, why_not_ready
 from serving.telemetry.loop_lag import LoopWatch
 from serving.telemetry.metrics import CONTENT_TYPE, Metrics
 from serving.telemetry.status import server_status
-from stream.events import Event, SessionClosed, Totals
-from stream.protocol import STREAM, SUBPROTOCOL, Configure, ErrorCode, ProtocolError, key_among
 from stream.recording.record import Recorder
-from stream.settings import ClientSettings, Settings
+from stream.settings import Settings
 from stream.sources.base import Source
 from stream.sources.tap import TappedSource
+from wire.addresses import STREAM, SUBPROTOCOL, key_among
+from wire.errors import ErrorCode, ProtocolError
+from wire.events import Event, SessionClosed, Totals
+from wire.settings import ClientSettings
 
 log = logging.getLogger("m2fnet.server")
 

@@ -28,12 +28,12 @@ from serving.telemetry import logs
 from stream.dialog.session_context import SessionContext
 from stream.live_models import LiveModels
 from stream.pipeline import Drivable
-from stream.protocol import ErrorCode, ProtocolError
 from stream.recording.record import Facts, Recorder, SessionRecord, require_writable
 from stream.recording.session import RecordedSession
 from stream.session import Session
 from stream.settings import ServerSettings, Settings
 from stream.sources.open import open_local, require_files
+from wire.errors import ErrorCode, ProtocolError
 
 log = logging.getLogger("m2fnet.server")
 

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from models.files.file_names import shown
 from models.user_error import UserError
-from stream.events import Event, SessionClosed
 from stream.exports.from_events import dialog_from_events
 from stream.exports.results import AnalysisResult
 from stream.live_models import LiveModels
@@ -21,6 +20,7 @@ from stream.settings import Settings
 from stream.sources.file import FileSource
 from stream.sources.sound_tracks import SoundChoice
 from stream.sources.tap import TappedSource
+from wire.events import Event, SessionClosed
 
 SPEAKER: Final = "Speaker"
 

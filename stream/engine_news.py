@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models.runtime.fallback import Fallback
 from models.runtime.switching import EngineState
-from stream import events
+from wire import events
 
 
 class EngineWarnings:

@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from stream import events
-from stream.events import Event, Totals
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
+from wire import events
+from wire.events import Event, Totals
 
 _POLL_S: Final = 0.05
 

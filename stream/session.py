@@ -15,14 +15,12 @@ from uuid import uuid4
 
 from models.media.high_pass import HighPass
 from models.runtime.runtime import Branch
-from stream import events
 from stream.dialog.absence import Absences
 from stream.dialog.dialog import DialogUtterance
 from stream.dialog.recognizer import Kept, NoEmotionError, Recognition, Recognizer
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.engine_news import EngineWarnings
-from stream.events import Event, Latency, Totals, UtteranceKey
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
 from stream.settings import Settings
@@ -42,6 +40,8 @@ from stream.speech.sound_check import SoundCheck
 from stream.speech.transcript import Transcript, Word
 from stream.speech.vad import SpeechDetector
 from stream.vision.video_analyzer import FaceAnalyzer, MakeVideoAnalyzer, Vision
+from wire import events
+from wire.events import Event, Latency, Totals, UtteranceKey
 
 Emit = Callable[[Event], None]
 

@@ -1,7 +1,7 @@
 """Events of a dialog as sessions publish them, for the tests of what is exported."""
 
 from models.labels import LABELS
-from stream import events
+from wire import events
 
 LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 

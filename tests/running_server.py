@@ -27,14 +27,15 @@ from models.runtime.switching import EngineState
 from serving import run as server_run
 from serving.live import LiveServer, Plan
 from serving.sessions.registry import MakeSession
-from stream import events
 from stream.dialog.session_context import SessionContext
-from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, encode_media, subprotocols
 from stream.recording.record import Recorder, SessionRecord
 from stream.settings import ServerSettings, Settings
 from stream.speech.transcriber import AsrFigures
+from wire import events
+from wire.addresses import subprotocols
+from wire.events import Event, Totals
+from wire.media import MediaKind, MediaMessage, encode_media
 
 Emit = Callable[[Event], None]
 Message = dict[str, Any]

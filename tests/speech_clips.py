@@ -8,11 +8,11 @@ import jiwer
 import numpy as np
 
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples
-from stream.settings import SegmenterSettings
 from stream.speech.segmenter import Segmenter, SegmentEvent, UtteranceEnd
 from stream.speech.transcriber import Transcriber
 from stream.speech.transcript import Transcript, Word
 from stream.speech.vad import SpeechDetector
+from wire.settings import SegmenterSettings
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "tests" / "fixtures" / "speech"

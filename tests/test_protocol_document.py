@@ -15,11 +15,15 @@ from running_server import running, tone
 from serving.http import tokens
 from serving.rooms import broadcast, clock_offset, history, watcher_queue
 from serving.rooms.rooms import TOLD_MS
-from serving.sessions import limits
+from serving.sessions import client_protocol, limits
 from serving.sessions.connections import CLOSE_CODES
-from stream import events, jpeg, protocol
-from stream.protocol import CONTROL_TYPES, HEADER, ErrorCode, MediaKind, parse_control
-from stream.settings import ClientSettings, SegmenterSettings, ServerSettings
+from stream import jpeg
+from stream.settings import ServerSettings
+from wire import control, events
+from wire.control import CONTROL_TYPES, parse_control
+from wire.errors import ErrorCode, ProtocolError
+from wire.media import HEADER, MediaKind
+from wire.settings import ClientSettings, SegmenterSettings
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 EVENTS: tuple[type[events.EventBase], ...] = get_args(get_args(events.Event)[0])
@@ -74,8 +78,8 @@ def test_the_numbers_are_those_of_the_code() -> None:
     for number in (
         f"A binary message is a header of {HEADER.size} bytes",
         f"`{HEADER.format}`",
-        f"longer than {protocol.MAX_TEXT:,} characters",
-        f"{protocol.MAX_ERRORS_IN_A_ROW} messages in a row",
+        f"longer than {control.MAX_TEXT:,} characters",
+        f"{client_protocol.MAX_ERRORS_IN_A_ROW} messages in a row",
         f"the last {broadcast.KEPT_ENDED_SESSIONS} that have ended",
         f"the last {history.KEPT_EMOTIONS} utterances",
         f"({server.max_rooms} unless set)",
@@ -120,7 +124,7 @@ def test_the_conversation_is_one_that_can_be_had() -> None:
         assert json.loads(line[2:]).keys() == event.model_dump().keys()
     assert parse_control(sent[0]).type == "session.update"
     assert parse_control(sent[-1]).type == "session.close"
-    with pytest.raises(protocol.ProtocolError) as refused:
+    with pytest.raises(ProtocolError) as refused:
         parse_control(sent[1])
     (error,) = [event for event in told if isinstance(event, events.Error)]
     assert (error.code, error.message) == (refused.value.code, str(refused.value))

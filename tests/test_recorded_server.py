@@ -12,11 +12,11 @@ from waiting import wait_until_async
 from websockets.asyncio.client import connect
 
 from serving import run as server_run
-from stream import events
 from stream.recording.format import ABOUT, media_name
 from stream.recording.reader import Recording
 from stream.recording.replay import replay_command
 from stream.settings import RuntimeSettings, ServerSettings, Settings
+from wire import events
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "demo" / "clip.mp4"

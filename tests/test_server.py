@@ -29,15 +29,16 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from serving import run as server_run
 from serving.http import pages
 from serving.live import Plan
-from stream import events
+from serving.sessions.client_protocol import MAX_ERRORS_IN_A_ROW
 from stream.dialog.session_context import SessionContext
-from stream.events import Totals
 from stream.media import AudioChunk, VideoFrame
-from stream.protocol import MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, decode_media, encode_media
 from stream.recording.record import SessionRecord
 from stream.settings import ServerSettings, Settings
 from stream.sources.base import Source
 from stream.sources.open import device, open_local, open_source
+from wire import events
+from wire.events import Totals
+from wire.media import MediaKind, MediaMessage, decode_media, encode_media
 
 
 class Talkative(EverySound):

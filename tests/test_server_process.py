@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from server_process import serving
 from websockets.asyncio.client import connect
 
-from stream.protocol import MediaKind, MediaMessage, encode_media
+from wire.media import MediaKind, MediaMessage, encode_media
 
 ROOT = Path(__file__).parents[1]
 SENTENCE = ROOT / "tests" / "fixtures" / "speech" / "one_sentence.opus"

@@ -12,20 +12,12 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 from pydantic_core import core_schema
 
 from serving.rooms.requests import JOIN_FIELDS, MAX_NAME, PREVIEWS, WATCH_FIELDS
-from stream.events import Event, EventBase, SessionCreated
-from stream.protocol import (
-    EVENTS,
-    HEADER,
-    KEY_SUBPROTOCOL,
-    MEDIA_VERSION,
-    STREAM,
-    SUBPROTOCOL,
-    Auth,
-    ControlMessage,
-    ErrorCode,
-    MediaKind,
-)
 from stream.settings import ServerSettings
+from wire.addresses import EVENTS, KEY_SUBPROTOCOL, STREAM, SUBPROTOCOL
+from wire.control import Auth, ControlMessage
+from wire.errors import ErrorCode
+from wire.events import Event, EventBase, SessionCreated
+from wire.media import HEADER, MEDIA_VERSION, MediaKind
 
 Node = dict[str, Any]
 

@@ -13,8 +13,9 @@ from websockets.http11 import Request
 from serving.http.guarded_connection import GuardedConnection
 from serving.http.tokens import KEY_NAMES, KEY_NOT_IN_ADDRESS, NOT_IN_ADDRESS, Guesses, Token, bearer, is_in_address
 from serving.http.waiting import owner_of
-from stream.protocol import ErrorCode, ProtocolError, parse_auth
 from stream.settings import ServerSettings
+from wire.control import parse_auth
+from wire.errors import ErrorCode, ProtocolError
 
 HOW: Final = 'Authorization: Bearer TOKEN in a header, or {"type": "auth", "token": "TOKEN"} as the first message'
 

@@ -9,10 +9,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from serving.rooms.broadcast import Past
 from serving.rooms.requests import clean_name, query_fields
-from stream.events import Event
 from stream.exports.formats import FORMS, Format, encoded, find_format
 from stream.exports.from_events import dialog_from_events, shortened
-from stream.protocol import ErrorCode, ProtocolError
+from wire.errors import ErrorCode, ProtocolError
+from wire.events import Event
 
 EXPORTS: Final = ("/v1/rooms/", "/v1/sessions/")
 USUAL: Final[Format] = "html"

@@ -18,8 +18,8 @@ from serving.http.authenticator import Authenticator, Refused
 from serving.http.exports import EXPORTS, ExportError, FindPast, export_answer
 from serving.http.forwarded import Forwarded, Proxies
 from serving.http.headers import MAY_ASK, METHODS, cross_origin_headers, security_headers
-from stream.protocol import EVENTS, STREAM
 from stream.settings import ServerSettings
+from wire.addresses import EVENTS, STREAM
 
 WEB: Final = Path(__file__).resolve().parents[2] / "web"
 PAGES: Final = {"/": "index.html", "/call": "call.html", "/overlay": "overlay.html", "/dashboard": "dashboard.html"}

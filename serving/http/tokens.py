@@ -13,8 +13,9 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from models.user_error import UserError
-from stream.protocol import KEY_SUBPROTOCOL, MAX_TOKEN, SUBPROTOCOL
 from stream.settings import ServerSettings
+from wire.addresses import KEY_SUBPROTOCOL, SUBPROTOCOL
+from wire.control import MAX_TOKEN
 
 VARIABLE: Final = "M2FNET_TOKEN"
 SHORTEST: Final = 16

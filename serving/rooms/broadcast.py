@@ -14,10 +14,10 @@ from typing import Final
 
 from serving.rooms.topic import Resume, Topic
 from serving.rooms.watcher_queue import Dropped, WatcherQueue
-from stream import events
-from stream.events import Event, Published
-from stream.protocol import MAX_SESSION_NUMBER, MAX_TIME_MS, MediaKind, MediaMessage, encode_media
 from stream.recording.record import Record
+from wire import events
+from wire.events import Event, Published
+from wire.media import MAX_SESSION_NUMBER, MAX_TIME_MS, MediaKind, MediaMessage, encode_media
 
 KEPT_ENDED_SESSIONS: Final = 4
 

@@ -4,8 +4,8 @@ from collections.abc import Hashable
 from itertools import islice
 from typing import Final, TypeVar
 
-from stream import events
-from stream.events import Published, UtteranceKey
+from wire import events
+from wire.events import Published, UtteranceKey
 
 KEPT_EMOTIONS: Final = 500
 KEPT_OPEN_UTTERANCES: Final = 64

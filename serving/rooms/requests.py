@@ -7,7 +7,8 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from serving.rooms.topic import Resume
-from stream.protocol import ErrorCode, MediaKind, ProtocolError, quote
+from wire.errors import ErrorCode, ProtocolError, quote
+from wire.media import MediaKind
 
 MAX_NAME: Final = 64
 PREVIEWS: Final[Mapping[str, MediaKind]] = {"video": MediaKind.JPEG, "audio": MediaKind.PCM_S16}

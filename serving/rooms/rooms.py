@@ -15,10 +15,10 @@ from serving.rooms.topic import Topic
 from serving.telemetry.figures import RoomFigures
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
-from stream.events import ClockOffset, ParticipantJoined, ParticipantLeft
 from stream.media import AudioChunk, Media, VideoFrame
-from stream.protocol import ErrorCode, ProtocolError
 from stream.settings import ServerSettings
+from wire.errors import ErrorCode, ProtocolError
+from wire.events import ClockOffset, ParticipantJoined, ParticipantLeft
 
 TOLD_MS: Final = 20.0  # a correction of a participant's clock by less is not told
 

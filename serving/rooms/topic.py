@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from serving.rooms.history import History
-from stream import events
-from stream.events import Event, Participant, Published
 from stream.recording.record import Record
+from wire import events
+from wire.events import Event, Participant, Published
 
 KEPT_GONE: Final = 64  # participants who have left, of whom everybody who comes is told
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from stream import events
-from stream.events import Event, Published
-from stream.protocol import MediaKind
+from wire import events
+from wire.events import Event, Published
+from wire.media import MediaKind
 
 WAITING_PREVIEWS: Final = {MediaKind.JPEG: 2, MediaKind.PCM_S16: 20}  # a missing piece of sound is heard
 REPORT_INTERVAL_S: Final = 1.0

@@ -15,32 +15,30 @@ from models.threads import note_broken
 from serving.rooms.broadcast import Channel, Subscription, SubscriptionFilter
 from serving.rooms.requests import JoinRequest, WatchRequest
 from serving.rooms.rooms import Member
+from serving.sessions.client_protocol import (
+    MAX_ERRORS_IN_A_ROW,
+    Action,
+    ClientProtocol,
+    Configure,
+    Finish,
+    Frame,
+    Reject,
+)
 from serving.sessions.limits import IdleWatch, InputLimits
 from serving.sessions.registry import SessionRegistry, speaker_of
 from serving.sessions.worker import SessionWorker
 from serving.tasks import watched_task
-from stream import events
-from stream.events import Error, Event, SessionClosed, Totals
 from stream.jpeg import JpegFrame
 from stream.media import AudioChunk, Media
-from stream.protocol import (
-    EVENTS,
-    MAX_ERRORS_IN_A_ROW,
-    STREAM,
-    Action,
-    ClientProtocol,
-    Configure,
-    ErrorCode,
-    Finish,
-    Frame,
-    MediaKind,
-    ProtocolError,
-    Reject,
-    parse_auth,
-)
-from stream.settings import ClientSettings
 from stream.sources.remote import RemoteSource
 from stream.sources.tap import TappedSource
+from wire import events
+from wire.addresses import EVENTS, STREAM
+from wire.control import parse_auth
+from wire.errors import ErrorCode, ProtocolError
+from wire.events import Error, Event, SessionClosed, Totals
+from wire.media import MediaKind
+from wire.settings import ClientSettings
 
 FLUSH_S: Final = 2.0
 ROUND_TRIP_EVERY_S: Final = 5.0

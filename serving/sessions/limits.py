@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import Final, Literal
 
-from stream.events import Error
+from serving.sessions.client_protocol import Action, Finish, Reject
 from stream.media import SAMPLES_PER_MS
-from stream.protocol import HEADER, SAMPLE_TYPES, Action, ErrorCode, Finish, MediaKind, Reject
 from stream.settings import ServerSettings
+from wire.errors import ErrorCode
+from wire.events import Error
+from wire.media import HEADER, SAMPLE_TYPES, MediaKind
 
 TELL_S: Final = 1.0
 CALM_S: Final = 5.0  # so long without a message too many, and it is forgotten that there were some

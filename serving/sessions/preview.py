@@ -9,7 +9,8 @@ import numpy as np
 from models.threads import watch_future
 from serving.rooms.broadcast import Channel
 from stream.media import AudioChunk, Image, Media, VideoFrame
-from stream.protocol import MediaKind, encode_samples
+from wire.media import MediaKind
+from wire.pcm import to_pcm
 
 MAX_WIDTH: Final = 640
 JPEG_QUALITY: Final = 80
@@ -43,7 +44,7 @@ class Previewer:
         """Pass on one chunk or frame, if it is due and somebody wants it."""
         match media:
             case AudioChunk() if self._channel.previewed(MediaKind.PCM_S16):
-                self._channel.preview(MediaKind.PCM_S16, media.time_ms, encode_samples(media.samples))
+                self._channel.preview(MediaKind.PCM_S16, media.time_ms, to_pcm(media.samples))
             case VideoFrame() if self._due(media.time_ms) and self._channel.previewed(MediaKind.JPEG):
                 self._last_ms = media.time_ms
                 self._encoding = self._executor.submit(self._encode, media)

@@ -13,19 +13,19 @@ from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from serving.rooms.broadcast import Broadcast, Channel
 from serving.rooms.rooms import Member, Rooms
+from serving.sessions.client_protocol import Configure
 from serving.sessions.worker import Emit, SessionWorker
 from serving.telemetry.figures import SessionFigures
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
-from stream.events import Event, SessionCreated, Totals
 from stream.media import DropCounts
 from stream.pipeline import Drivable, Readable
-from stream.protocol import Configure
 from stream.recording.format import AnalysisSettings, SessionEntry
 from stream.recording.record import Recorder, SessionRecord
 from stream.settings import Settings
 from stream.sources.tap import TappedSource
 from stream.speech.transcriber import AsrFigures
+from wire.events import Event, SessionCreated, Totals
 
 
 class Models(Protocol):

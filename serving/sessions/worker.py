@@ -8,11 +8,12 @@ from typing import Final
 
 from models.threads import watched_thread
 from serving.rooms.broadcast import Channel
-from stream import events
-from stream.events import Event, Totals
+from stream.client_settings import wanted
 from stream.pipeline import Drivable, Readable, SessionOutcome, run_session
-from stream.protocol import ErrorCode, wanted
-from stream.settings import ClientSettings
+from wire import events
+from wire.errors import ErrorCode
+from wire.events import Event, Totals
+from wire.settings import ClientSettings
 
 log = logging.getLogger("m2fnet.session")
 

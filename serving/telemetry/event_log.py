@@ -5,8 +5,8 @@ import logging
 import secrets
 from typing import Final
 
-from stream import events
-from stream.events import Event
+from wire import events
+from wire.events import Event
 
 log: Final = logging.getLogger("m2fnet.session")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final, Literal, get_args
 
-from stream import events
-from stream.events import Event, Latency
+from wire import events
+from wire.events import Event, Latency
 
 Stage = Literal["endpoint", "transcript", "features", "fusion", "total"]
 

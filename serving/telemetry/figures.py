@@ -10,10 +10,10 @@ from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from serving.telemetry.event_tally import EventFigures
 from serving.telemetry.loop_lag import LagCounts
-from stream.events import Totals
 from stream.media import DropCounts
 from stream.settings import ServerSettings
 from stream.speech.transcriber import AsrFigures
+from wire.events import Totals
 
 
 @dataclass(frozen=True)

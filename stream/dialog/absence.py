@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Literal
 
-from stream import events
+from wire import events
 
 log = logging.getLogger("m2fnet.session")
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from models.networks.text import Turn
 from models.runtime.runtime import Window
-from stream.events import UtteranceKey
+from wire.events import UtteranceKey
 
 Floats = npt.NDArray[np.float32]
 

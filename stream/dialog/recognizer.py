@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.runtime.runtime import Branch, Runtime
 from stream.dialog.dialog import Dialog, DialogUtterance, Reach, Reading
 from stream.dialog.shared_dialog import SharedDialog
-from stream.events import Modality, Probabilities, UtteranceKey, likeliest
+from wire.events import Modality, Probabilities, UtteranceKey, likeliest
 
 Floats = npt.NDArray[np.float32]
 

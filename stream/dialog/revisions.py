@@ -8,7 +8,7 @@ the newest dialog, whichever thread was the slowest.
 from dataclasses import dataclass
 from typing import Final
 
-from stream.events import Probabilities, UtteranceKey
+from wire.events import Probabilities, UtteranceKey
 
 _REMEMBERED: Final = 1_024  # utterances, far more than any window holds
 

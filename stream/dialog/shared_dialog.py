@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from stream.dialog.dialog import Dialog, DialogUtterance, Floats, Reach, Reading
 from stream.dialog.revisions import Revisions
-from stream.events import Probabilities, UtteranceKey
+from wire.events import Probabilities, UtteranceKey
 
 
 class SharedDialog:

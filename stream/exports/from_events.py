@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from stream import events
-from stream.events import Event, UtteranceKey
 from stream.exports.results import AnalysisResult, FaceResult, FrameResult, UtteranceResult, WarningResult
+from wire import events
+from wire.events import Event, UtteranceKey
 
 FIRST_FACE: Final = 1  # as the tracker of a single session counts
 

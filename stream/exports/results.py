@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from models.labels import LABELS
-from stream.events import Modality, Probabilities
+from wire.events import Modality, Probabilities
 
 
 class _Result(BaseModel):

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 from models.files.config_file import plain_reason
 from models.files.file_names import shown
 from models.user_error import UserError
-from stream import events
-from stream.events import Event
 from stream.exports.from_events import conversations, dialog_from_events
 from stream.exports.results import ANALYSIS, AnalysisResult, WarningResult
+from wire import events
+from wire.events import Event
 
 EVENTS_FILE: Final = "events.jsonl"
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(events.Event)

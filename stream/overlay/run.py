@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.threads import watched_thread
-from stream import events
-from stream.events import Event, Totals
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.overlay.drawing import draw
 from stream.overlay.look import Look
@@ -18,6 +16,8 @@ from stream.pipeline import Readable, run_session
 from stream.session import Session
 from stream.sources.media_queue import Bounds, MediaQueue
 from stream.sources.relay import RelayedSource
+from wire import events
+from wire.events import Event, Totals
 
 _NO_CAMERA: Final = frozenset(("camera.lost", "camera.not_found", "camera.error"))
 _END: Final = SourceStatus("ended", "overlay.ended", "no more frames come")

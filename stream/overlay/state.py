@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream import events
-from stream.events import Event, Probabilities, likeliest
 from stream.overlay.view import Row, ShownFace, View
+from wire import events
+from wire.events import Event, Probabilities, likeliest
 
 ROWS: Final = 2
 _KEPT: Final = 8

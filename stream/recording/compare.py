@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from stream import events
-from stream.events import Event
+from wire import events
+from wire.events import Event
 
 TOLERANCE: Final = 1e-4
 _PIXELS: Final = 0.1

@@ -8,17 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.files.config_file import Section, plain_reason
 from models.user_error import UserError
-from stream.events import Event
-from stream.settings import (
-    ClientSettings,
-    DialogSettings,
-    RuntimeSettings,
-    SegmenterSettings,
-    Settings,
-    TranscriberSettings,
-    VisionSettings,
-)
+from stream.settings import DialogSettings, RuntimeSettings, Settings, TranscriberSettings, VisionSettings
 from stream.speech.transcript import Transcript, Word
+from wire.events import Event
+from wire.settings import ClientSettings, SegmenterSettings
 
 Line = TypeVar("Line")
 

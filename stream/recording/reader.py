@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 
 from models.media.containers import open_media
-from stream.events import Event
 from stream.recording.format import (
     EVENT,
     EVENTS,
@@ -26,6 +25,7 @@ from stream.recording.format import (
     read_lines,
 )
 from stream.recording.matroska import Track
+from wire.events import Event
 
 log = logging.getLogger("m2fnet.replay")
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from models.threads import watched_thread
-from stream import events
-from stream.events import Event, Published
 from stream.recording.files import Batch, RecordingFiles
 from stream.recording.format import About, RecordingError, SessionEntry, Step, line_of
 from stream.recording.matroska import Block
+from wire import events
+from wire.events import Event, Published
 
 log = logging.getLogger("m2fnet.recording")
 

@@ -13,14 +13,14 @@ from models.files.output_checks import require_texts
 from models.files.whole_file import whole_file
 from models.runtime.names import EngineName
 from models.runtime.runtime import Runtime
+from stream.client_settings import wanted
 from stream.dialog.shared_dialog import SharedDialog
-from stream.events import Event
-from stream.protocol import wanted
 from stream.recording.compare import differences, is_computed
 from stream.recording.format import RecordingError, SessionEntry
 from stream.recording.reader import Recording
 from stream.recording.replayed import ReplayedSession
 from stream.settings import RuntimeSettings
+from wire.events import Event
 
 log = logging.getLogger("m2fnet.replay")
 

@@ -8,7 +8,6 @@ from typing import Final
 from models.runtime.runtime import Runtime
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
-from stream.events import Event, Faces
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
 from stream.recording.format import (
@@ -21,7 +20,7 @@ from stream.recording.format import (
     SoundStep,
     TranscriptStep,
 )
-from stream.recording.media import NumberedFrame, from_pcm
+from stream.recording.media import NumberedFrame
 from stream.recording.reader import Taken
 from stream.recording.session import NoTranscriptError, hand_on
 from stream.session import Session
@@ -29,6 +28,8 @@ from stream.settings import Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import FaceAnalyzer, Seen, VisionCounts
+from wire.events import Event, Faces
+from wire.pcm import from_pcm
 
 _PATIENCE_MS: Final = 600_000  # no frame that was analyzed then is too late now
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from stream.dialog.session_context import SessionContext
-from stream.events import Event, Totals
 from stream.jpeg import jpeg_size
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
@@ -26,13 +25,15 @@ from stream.recording.format import (
     TranscriptStep,
 )
 from stream.recording.matroska import Block, Track
-from stream.recording.media import NumberedFrame, as_jpeg, from_pcm, to_pcm
+from stream.recording.media import NumberedFrame, as_jpeg
 from stream.recording.record import SessionRecord
 from stream.session import Session
 from stream.settings import Settings
 from stream.speech.transcriber import AsrFigures, SpeechToText
 from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import Vision
+from wire.events import Event, Totals
+from wire.pcm import from_pcm, to_pcm
 
 
 @dataclass(frozen=True, eq=False)

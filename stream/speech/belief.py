@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-from stream import events
 from stream.speech.repetition import RepetitionGuard
 from stream.speech.transcript import Transcript
+from wire import events
 
 _ADVICE: Final = (
     "its emotion rests on voice and face. If another language is spoken than the speech model knows, or than is set, "

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stream.media import SAMPLES_PER_MS
-from stream.settings import SegmenterSettings
 from stream.speech.vad import WINDOW
+from wire.settings import SegmenterSettings
 
 EndReason = Literal["silence", "sentence", "longest", "end"]
 DecisionKind = Literal["start", "likely_end", "resumed", "end", "discarded"]

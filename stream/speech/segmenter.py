@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples
-from stream.settings import SegmenterSettings
 from stream.speech.endpointing import Decision, Endpointer, EndReason
 from stream.speech.loudness import levelled
 from stream.speech.sample_buffer import SampleBuffer
 from stream.speech.sentences import complete_sentences, in_order
 from stream.speech.transcript import Word
 from stream.speech.vad import WINDOW
+from wire.settings import SegmenterSettings
 
 _HOP = 10 * SAMPLES_PER_MS  # step and width with which the quietest place between two words is sought
 _SMOOTHED = 30 * SAMPLES_PER_MS

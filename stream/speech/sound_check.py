@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 import numpy as np
 
-from stream import events
 from stream.media import SAMPLE_RATE, Samples
 from stream.speech.loudness import QUIET_DB, SILENT_DB
 from stream.speech.vad import WINDOW
+from wire import events
 
 SoundCode = Literal["sound.quiet", "sound.clipped", "sound.background"]
 

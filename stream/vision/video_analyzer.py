@@ -17,13 +17,13 @@ from models.networks.faces import weighted_faces
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.schedule import DeadlineExceededError
 from models.threads import as_exception, watched_thread
-from stream.events import FaceBox, Faces
 from stream.media import Image, VideoFrame
 from stream.settings import VisionSettings
 from stream.vision.face_finder import Detector, FaceFinder
 from stream.vision.frame_rate import FrameRate
 from stream.vision.frame_timeline import FrameTimeline
 from stream.vision.tracker import FaceTracker
+from wire.events import FaceBox, Faces
 
 Floats = npt.NDArray[np.float32]
 

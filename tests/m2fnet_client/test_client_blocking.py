@@ -12,8 +12,8 @@ from running_server import running, tone
 
 from m2fnet_client import ClosedError, RefusedError, UnreachableError, connect_sync, watch_sync
 from m2fnet_client.blocking import portal
-from stream import events
-from stream.settings import ClientSettings
+from wire import events
+from wire.settings import ClientSettings
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from m2fnet_client import ClientError, ClosedError, Gap, InvalidMessageError, Po
 from m2fnet_client.addresses import events_address, stream_address
 from m2fnet_client.backoff import Backoff, Retry
 from m2fnet_client.core import EVENT_TYPES, Conversation, Progress, parse_event
-from stream import events
-from stream.protocol import MediaKind, MediaMessage, encode_media
+from wire import events
+from wire.media import MediaKind, MediaMessage, encode_media
 
 
 def state(seq: int, *, resumed: bool = False, instance: str = "life", **fields: str) -> events.RoomState:

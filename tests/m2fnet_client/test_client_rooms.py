@@ -23,9 +23,9 @@ from m2fnet_client import (
     connect,
     watch,
 )
-from stream import events
 from stream.media import AudioChunk, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, decode_media
+from wire import events
+from wire.media import MediaKind, MediaMessage, decode_media
 
 SOUND = bytes(3_200)
 SOON = Retry(first_s=0.01, longest_s=0.05, attempts=None)

@@ -12,10 +12,10 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from m2fnet_client import ClientError, ClosedError, Gap, RefusedError, UnknownEvent, UnreachableError, connect
 from m2fnet_client.buffer import Buffer
-from stream import events
 from stream.media import AudioChunk, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, decode_media
-from stream.settings import ClientSettings, SegmenterSettings
+from wire import events
+from wire.media import MediaKind, MediaMessage, decode_media
+from wire.settings import ClientSettings, SegmenterSettings
 
 CLIP = Path(__file__).parents[1] / "fixtures" / "speech" / "one_sentence.opus"
 CREATED = events.SessionCreated(session="s", seq=1, labels=["joy"], speaker="Ann", engine="none", bundle="b")

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from m2fnet_client import ClientError, UnreachableError, connect
-from stream import events
+from wire import events
 
 CREATED = events.SessionCreated(session="s", seq=1, labels=["joy"], speaker="Ann", engine="none", bundle="b")
 

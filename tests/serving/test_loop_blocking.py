@@ -26,11 +26,11 @@ from stream.dialog.shared_dialog import SharedDialog
 from stream.jpeg import decode_jpeg
 from stream.live_models import LiveModels
 from stream.media import AudioChunk
-from stream.protocol import MediaKind, MediaMessage, encode_media
 from stream.recording.record import SessionRecord
 from stream.session import Session
 from stream.settings import Settings
 from stream.speech.transcriber import Transcriber
+from wire.media import MediaKind, MediaMessage, encode_media
 
 SECONDS = 4
 NETWORKS: Final = {"ctranslate2", "faster_whisper", "onnxruntime", "openvino", "torch"}

@@ -19,15 +19,16 @@ from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from serving.rooms.broadcast import Broadcast
 from serving.sessions.worker import Emit, SessionWorker
-from stream import events
 from stream.analysis import AnalysisError, analyze_file
-from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.pipeline import run_session
 from stream.session import Session
-from stream.settings import ClientSettings, Settings, TranscriberSettings
+from stream.settings import Settings, TranscriberSettings
 from stream.speech.transcript import Transcript
+from wire import events
+from wire.events import Event
+from wire.settings import ClientSettings
 
 WAIT_S = 60.0
 SETTINGS = Settings()

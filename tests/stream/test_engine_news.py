@@ -2,8 +2,8 @@
 
 from models.runtime.fallback import Fallback
 from models.runtime.switching import EngineState
-from stream import events
 from stream.engine_news import EngineWarnings
+from wire import events
 
 TORCH, READY = EngineState("torch-cpu"), EngineState("openvino-cpu")
 WAITING = EngineState("torch-cpu", "openvino")

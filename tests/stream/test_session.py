@@ -17,14 +17,14 @@ from models.runtime.readiness import require_time
 from models.runtime.runtime import Runtime
 from models.runtime.switching import SwitchingEngine
 from models.runtime.torch_engine import TorchEngine
-from stream import events
-from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from stream.session import Session
 from stream.settings import Settings
 from stream.speech.repetition import bare
 from stream.speech.transcriber import Transcriber
+from wire import events
+from wire.events import Event
 
 pytestmark = pytest.mark.slow
 

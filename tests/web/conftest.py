@@ -21,7 +21,7 @@ from waiting import PATIENCE_S
 
 from models.labels import LABELS
 from serving.http.pages import PAGES
-from stream import events
+from wire import events
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM_ARGUMENTS = (

@@ -11,8 +11,8 @@ from conftest import check_accessible, emotion, jpeg, partial, started
 from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
 
 from models.labels import LABELS
-from stream import events
-from stream.protocol import MediaKind, MediaMessage, encode_media
+from wire import events
+from wire.media import MediaKind, MediaMessage, encode_media
 
 pytestmark = pytest.mark.browser
 

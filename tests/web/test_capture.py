@@ -11,9 +11,10 @@ from fake_devices import RATE, device_arguments, talk
 from playwright.sync_api import Browser, BrowserContext, WebSocketRoute, expect
 
 from models.labels import LABELS
-from stream import events
+from serving.sessions.client_protocol import Frame, parse_message
 from stream.media import AudioChunk, Image, Samples
-from stream.protocol import Frame, SessionClose, SessionUpdate, parse_message
+from wire import events
+from wire.control import SessionClose, SessionUpdate
 
 pytestmark = pytest.mark.browser
 

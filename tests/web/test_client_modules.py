@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from conftest import ScriptedServer, emotion, partial, run_module, started
 
-from stream import events
+from wire import events
 
 pytestmark = pytest.mark.browser
 

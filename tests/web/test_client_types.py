@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from stream import events
-from stream.settings import ClientSettings
+from wire import events
+from wire.settings import ClientSettings
 
 TYPES = (Path(__file__).parents[2] / "web" / "client.d.ts").read_text()
 MODELS = get_args(get_args(events.Event)[0])

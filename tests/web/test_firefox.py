@@ -10,8 +10,8 @@ from firefox import Firefox, firefox, firefox_path
 from running_server import EverySound, in_a_thread, running
 from sound_server import played, sound_server
 
-from stream import events
 from stream.media import AudioChunk, VideoFrame
+from wire import events
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ from conftest import ScriptedServer, run_module
 
 from models.labels import LABELS
 from stream.exports.report.sign_paths import SIGN_PATHS
-from stream.protocol import MediaKind, MediaMessage, decode_media, decode_samples, encode_media
+from wire.media import MediaKind, MediaMessage, decode_media, decode_samples, encode_media
 
 pytestmark = pytest.mark.browser
 

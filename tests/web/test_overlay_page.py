@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, WebSocketRoute, expect
 
 from models.labels import LABELS
-from stream import events
+from wire import events
 
 pytestmark = pytest.mark.browser
 

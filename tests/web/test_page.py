@@ -7,7 +7,7 @@ from conftest import ScriptedServer, check_accessible, emotion, jpeg, partial, s
 from playwright.sync_api import expect
 
 from models.labels import LABELS
-from stream import events
+from wire import events
 
 pytestmark = pytest.mark.browser
 

@@ -3,8 +3,8 @@
 import unicodedata
 from typing import Final
 
-from stream.events import Modality
 from stream.exports.report.sign_paths import SIGN_PATHS, Paths
+from wire.events import Modality
 
 MODALITIES: Final[dict[Modality, str]] = {"text": "words", "audio": "voice", "face": "face", "scene": "scene"}
 

@@ -21,10 +21,12 @@ from websockets.exceptions import ConnectionClosed
 
 from m2fnet_client import RefusedError, Session, connect, watch
 from serving.http import asyncapi
-from stream import events
 from stream.media import AudioChunk, VideoFrame
-from stream.protocol import ErrorCode, MediaKind, MediaMessage, ProtocolError, encode_media, parse_control
-from stream.settings import ClientSettings, SegmenterSettings
+from wire import events
+from wire.control import parse_control
+from wire.errors import ErrorCode, ProtocolError
+from wire.media import MediaKind, MediaMessage, encode_media
+from wire.settings import ClientSettings, SegmenterSettings
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT: dict[str, Any] = yaml.safe_load(asyncapi.text())

@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from serving import run as server_run
 from serving.http.tokens import ChosenToken, Guesses
-from stream.protocol import MAX_ERRORS_IN_A_ROW
+from serving.sessions.client_protocol import MAX_ERRORS_IN_A_ROW
 from stream.settings import ServerSettings, Settings
 
 SECRET = "a-token-that-nobody-guesses"  # noqa: S105 - of a server that lives for a test

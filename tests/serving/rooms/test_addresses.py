@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from serving.rooms.requests import JoinRequest, WatchRequest, clean_name, parse_join, parse_watch
 from serving.rooms.topic import Resume
-from stream.protocol import ErrorCode, MediaKind, ProtocolError
+from wire.errors import ErrorCode, ProtocolError
+from wire.media import MediaKind
 
 
 def result_or_code(parse: Callable[[str], object], text: str) -> object:

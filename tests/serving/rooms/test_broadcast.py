@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from serving.rooms.broadcast import KEPT_ENDED_SESSIONS, Broadcast, Channel, Subscription, SubscriptionFilter
 from serving.rooms.history import History
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue, expendability
-from stream import events
-from stream.events import Event, Published, Totals
-from stream.protocol import MediaKind, decode_media
+from wire import events
+from wire.events import Event, Published, Totals
+from wire.media import MediaKind, decode_media
 
 LATENCY = events.Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 

@@ -16,9 +16,9 @@ from serving import run as server_run
 from serving.rooms import broadcast
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue
 from serving.sessions.preview import encode_frame
-from stream import events
-from stream.events import Published
-from stream.protocol import MediaKind
+from wire import events
+from wire.events import Published
+from wire.media import MediaKind
 
 READERS, STALLED = 45, 5
 CAPACITY = 128

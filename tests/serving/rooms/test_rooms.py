@@ -5,7 +5,8 @@ from typing import Any
 from running_server import closing, control, event, frame, kinds, running, sound, until
 from websockets.asyncio.client import ClientConnection
 
-from stream.protocol import JPEG_START, MediaKind, MediaMessage, decode_media, encode_media
+from serving.sessions.client_protocol import JPEG_START
+from wire.media import MediaKind, MediaMessage, decode_media, encode_media
 
 Message = dict[str, Any]
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.rooms.topic import KEPT_GONE, Resume, Topic
-from stream import events
-from stream.events import Event
+from wire import events
+from wire.events import Event
 
 
 def joined(name: str) -> Event:

@@ -11,9 +11,9 @@ from serving.rooms.requests import JoinRequest
 from serving.sessions.registry import SessionRegistry
 from serving.telemetry.event_log import EventLog
 from serving.telemetry.event_tally import EventTally
-from stream import events
-from stream.events import Event, Totals
 from stream.settings import ServerSettings, Settings
+from wire import events
+from wire.events import Event, Totals
 
 OURS: Final = ("models.", "serving.", "stream.")
 CYCLES: Final = 600  # more than what is kept of anything

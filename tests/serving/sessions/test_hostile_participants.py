@@ -19,7 +19,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from serving.http.guarded_connection import MAX_UNREAD_BYTES
-from stream.protocol import HEADER, MAX_ERRORS_IN_A_ROW, MediaKind, MediaMessage, encode_media
+from serving.sessions.client_protocol import MAX_ERRORS_IN_A_ROW
+from wire.media import HEADER, MediaKind, MediaMessage, encode_media
 
 Message = dict[str, Any]
 Hostile = Callable[[Running], Coroutine[Any, Any, None]]

@@ -9,7 +9,7 @@ from PIL import Image
 from serving.rooms.broadcast import Broadcast, Channel, Subscription, SubscriptionFilter
 from serving.sessions.preview import Previewer, encode_frame
 from stream.media import AudioChunk, SourceStatus, VideoFrame
-from stream.protocol import MediaKind, MediaMessage, decode_media
+from wire.media import MediaKind, MediaMessage, decode_media
 
 ALL = frozenset({MediaKind.JPEG, MediaKind.PCM_S16})
 

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.sessions.client_protocol import Action, Finish, Reject
 from serving.sessions.limits import CALM_S, TELL_S, InputLimits, RateLimit, TokenBucket, Verdict
-from stream.protocol import HEADER, Action, ErrorCode, Finish, MediaKind, MediaMessage, Reject, encode_media
 from stream.settings import ServerSettings
+from wire.errors import ErrorCode
+from wire.media import HEADER, MediaKind, MediaMessage, encode_media
 
 LIMITS = ServerSettings()
 PIECE = encode_media(MediaMessage(MediaKind.PCM_S16, 0, bytes(3200)))  # 100 ms

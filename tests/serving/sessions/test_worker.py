@@ -9,11 +9,11 @@ from waiting import PATIENCE_S
 
 from serving.rooms.broadcast import Broadcast, Channel, Subscription
 from serving.sessions.worker import SessionWorker
-from stream import events
-from stream.events import Event, Totals
 from stream.media import AudioChunk, VideoFrame
-from stream.settings import ClientSettings
 from stream.sources.remote import RemoteSource
+from wire import events
+from wire.events import Event, Totals
+from wire.settings import ClientSettings
 
 Emit = Callable[[Event], None]
 

@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 from running_server import LATENCY
 
 from serving.telemetry.event_tally import BOUNDS_S, STAGES, EventTally, percentiles
-from stream import events
-from stream.events import Emotion, Event, Totals
+from wire import events
+from wire.events import Emotion, Event, Totals
 
 
 def emotion(revision: int = 0, total_ms: float = 700.0, *, final: bool = True) -> Emotion:

@@ -12,9 +12,9 @@ from running_server import LATENCY
 from serving.telemetry import logs
 from serving.telemetry.event_log import EventLog
 from serving.telemetry.logs import JsonFormatter, TextFormatter, without_secrets
-from stream import events
-from stream.events import Event, Totals
 from stream.settings import ServerSettings
+from wire import events
+from wire.events import Event, Totals
 
 SECRETS = ("Ana", "so it is", "joy", "Sales")
 

@@ -10,7 +10,7 @@ from waiting import PATIENCE_S
 
 from serving.telemetry.figures import why_not_ready
 from serving.telemetry.status import ServerStatus
-from stream.events import Totals
+from wire.events import Totals
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

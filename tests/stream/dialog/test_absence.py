@@ -16,14 +16,14 @@ from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.runtime.watchdog import HungError
-from stream import events
-from stream.events import Event, Totals
 from stream.exports.from_events import dialog_from_events
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
 from stream.session import Session
 from stream.settings import Settings
 from stream.speech.transcript import Transcript
+from wire import events
+from wire.events import Event, Totals
 
 SETTINGS = Settings()
 _SECRET = "what Ana said"  # noqa: S105 - what nobody may be told

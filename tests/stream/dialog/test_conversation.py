@@ -20,7 +20,7 @@ from models.runtime.runtime import Branch, Window
 from stream.dialog.dialog import DialogUtterance, Floats
 from stream.dialog.recognizer import Recognition, Recognizer
 from stream.dialog.shared_dialog import SharedDialog
-from stream.events import Probabilities, UtteranceKey
+from wire.events import Probabilities, UtteranceKey
 
 
 class Threads:

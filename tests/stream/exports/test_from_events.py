@@ -1,8 +1,8 @@
 import pytest
 from exported_dialog import closed, created, emotion, room_of_two
 
-from stream import events
 from stream.exports.from_events import conversations, dialog_from_events, shortened
+from wire import events
 
 
 def said(*told: events.Event) -> list[str]:

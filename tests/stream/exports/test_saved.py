@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from exported_dialog import emotion, room_of_two
 
-from stream import events
 from stream.exports.formats import render
 from stream.exports.from_events import dialog_from_events
 from stream.exports.saved import SavedError, read_dialogs
+from wire import events
 
 
 def recorded(path: Path, told: Sequence[events.Event]) -> Path:

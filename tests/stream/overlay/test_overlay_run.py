@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from full_disk import full_disk
 
-from stream import events
-from stream.events import Event, Totals
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.overlay import outputs
 from stream.overlay.look import Look
 from stream.overlay.outputs import OverlayError, VideoFile, VirtualCamera, no_camera
 from stream.overlay.run import Shown, show_overlay
+from wire import events
+from wire.events import Event, Totals
 
 END = SourceStatus("ended", "file.ended", "the end")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from stream import events
-from stream.events import Latency
 from stream.overlay.state import OverlayState
 from stream.overlay.view import Row, ShownFace, View
+from wire import events
+from wire.events import Latency
 
 LATENCY = Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 

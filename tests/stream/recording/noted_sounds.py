@@ -9,13 +9,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from stream import events
-from stream.events import Published
 from stream.recording.format import AnalysisSettings, SessionEntry, SoundStep
 from stream.recording.matroska import Block, Track
 from stream.recording.reader import Recording
 from stream.recording.record import Facts, Record, Recorder
-from stream.settings import ClientSettings, Settings
+from stream.settings import Settings
+from wire import events
+from wire.events import Published
+from wire.settings import ClientSettings
 
 FACTS = Facts("tiny", "0", "none")
 SOUND_MS = 100.0

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from stream import events
-from stream.events import Event
 from stream.recording.compare import differences, is_computed
+from wire import events
+from wire.events import Event
 
 LATENCY = events.Latency(endpoint_ms=1, transcript_ms=2, features_ms=3, fusion_ms=4, total_ms=5)
 EMOTION = events.Emotion(

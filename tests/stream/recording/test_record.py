@@ -12,8 +12,6 @@ import pytest
 from noted_sounds import FACTS, entry, note, noted
 from waiting import wait_until
 
-from stream import events
-from stream.events import Published
 from stream.recording.format import EVENTS, PollStep, RecordingError, SoundStep
 from stream.recording.matroska import Block, Track
 from stream.recording.reader import Recording
@@ -25,6 +23,8 @@ from stream.recording.record import (
     Recorder,
     require_writable,
 )
+from wire import events
+from wire.events import Published
 
 PROGRAM = Path(__file__).with_name("noted_sounds.py")
 PLENTY = 10 * LOW_BYTES

@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from stream.jpeg import jpeg_size
 from stream.media import VideoFrame
-from stream.protocol import MediaKind, MediaMessage, decode_samples
 from stream.recording.format import (
     EVENT,
     STEP,
@@ -28,9 +27,11 @@ from stream.recording.format import (
     read_about,
     read_lines,
 )
-from stream.recording.media import NumberedFrame, as_jpeg, from_pcm, to_pcm
+from stream.recording.media import NumberedFrame, as_jpeg
 from stream.settings import ServerSettings, Settings
 from stream.speech.transcript import Transcript, Word
+from wire.media import MediaKind, MediaMessage, decode_samples
+from wire.pcm import from_pcm, to_pcm
 
 times = st.floats(0, 1e9)
 texts = st.text(max_size=20)

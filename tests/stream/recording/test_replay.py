@@ -26,7 +26,6 @@ from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from serving.rooms.broadcast import Broadcast, Channel
 from serving.sessions.preview import encode_frame
-from stream import events
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.live_models import LiveModels
@@ -39,10 +38,12 @@ from stream.recording.reader import Recording, read_media
 from stream.recording.record import Facts, Recorder
 from stream.recording.replay import _computed, load_runtime, replay_command, replayed
 from stream.recording.session import RecordedSession
-from stream.settings import ClientSettings, RuntimeSettings, Settings
+from stream.settings import RuntimeSettings, Settings
 from stream.sources.remote import RemoteSource
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript, Word
+from wire import events
+from wire.settings import ClientSettings
 
 ROOT = Path(__file__).parents[3]
 SPEECH = ROOT / "tests" / "fixtures" / "speech"

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.media import SAMPLES_PER_MS
-from stream.settings import SegmenterSettings
 from stream.speech.endpointing import Decision, Endpointer
 from stream.speech.vad import WINDOW
+from wire.settings import SegmenterSettings
 
 WINDOW_MS = WINDOW / SAMPLES_PER_MS
 DEFAULT = SegmenterSettings()

@@ -4,10 +4,10 @@ from speech_clips import ONE_SENTENCE, chords, noise, silence
 
 from models.media.sound import read_voice
 from stream.media import AudioChunk, Samples
-from stream.settings import SegmenterSettings
 from stream.speech.loudness import QUIET_DB, LevelledDetector, gain, level_db, levelled
 from stream.speech.segmenter import Segmenter, UtteranceEnd
 from stream.speech.vad import WINDOW, SpeechDetector
+from wire.settings import SegmenterSettings
 
 
 def quantised(samples: Samples, gain_db: float) -> Samples:

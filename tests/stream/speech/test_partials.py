@@ -12,13 +12,14 @@ from models.bundle import Bundle
 from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from stream import events
-from stream.events import Event
 from stream.live_models import LiveModels
 from stream.media import SAMPLE_RATE, AudioChunk
 from stream.session import Session
-from stream.settings import SegmenterSettings, Settings
+from stream.settings import Settings
 from stream.speech.transcript import Transcript, Word
+from wire import events
+from wire.events import Event
+from wire.settings import SegmenterSettings
 
 LONG = Settings(segmenter=SegmenterSettings(max_utterance_ms=600_000, confirmed_end_ms=5_000))
 LONGEST = 20 * SAMPLE_RATE

@@ -9,10 +9,10 @@ from speech_clips import ONE_SENTENCE, chords, noise, segmented, silence
 
 from models.media.sound import read_sound
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples
-from stream.settings import SegmenterSettings
 from stream.speech.segmenter import Discarded, Segment, Segmenter, SegmentEvent, SpeechStart, UtteranceEnd
 from stream.speech.transcript import Word
 from stream.speech.vad import WINDOW
+from wire.settings import SegmenterSettings
 
 SHORT = SegmenterSettings(max_utterance_ms=3_000)
 

@@ -15,11 +15,11 @@ from models.media.geometry import Box
 from models.networks.faces import Detection
 from models.runtime.runtime import Branch
 from models.runtime.schedule import DeadlineExceededError
-from stream.events import Faces
 from stream.jpeg import JpegFrame
 from stream.media import Image, VideoFrame
 from stream.settings import VisionSettings
 from stream.vision.video_analyzer import FaceAnalyzer, Vision, VisionCounts
+from wire.events import Faces
 
 
 class Runtime:

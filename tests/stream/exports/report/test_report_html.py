@@ -8,12 +8,12 @@ import pytest
 from exported_dialog import emotion, room_of_two
 
 from models.labels import LABELS
-from stream import events
-from stream.events import Event
 from stream.exports.formats import render
 from stream.exports.from_events import dialog_from_events
 from stream.exports.report.look import time
 from stream.exports.report.sign_paths import SIGN_PATHS
+from wire import events
+from wire.events import Event
 
 WEB = Path(__file__).parents[4] / "web"
 REPORT = Path(__file__).parents[4] / "stream" / "exports" / "report"

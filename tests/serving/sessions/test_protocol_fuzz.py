@@ -10,27 +10,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from serving.rooms.requests import JOIN_FIELDS, WATCH_FIELDS, parse_join, parse_watch
-from stream.events import Error
-from stream.media import AudioChunk
-from stream.protocol import (
-    CONTROL_TYPES,
-    HEADER,
+from serving.sessions.client_protocol import (
     MAX_ERRORS_IN_A_ROW,
-    MAX_QUOTED,
     Action,
     ClientProtocol,
     Configure,
-    ErrorCode,
     Finish,
     Frame,
-    MediaKind,
-    ProtocolError,
     Reject,
     State,
-    parse_auth,
     parse_message,
 )
-from stream.settings import ClientSettings, SegmenterSettings, Settings
+from stream.media import AudioChunk
+from stream.settings import Settings
+from wire.control import CONTROL_TYPES, parse_auth
+from wire.errors import MAX_QUOTED, ErrorCode, ProtocolError
+from wire.events import Error
+from wire.media import HEADER, MediaKind
+from wire.settings import ClientSettings, SegmenterSettings
 
 SETTINGS = Settings()
 FIELDS = [*ClientSettings.model_fields, *SegmenterSettings.model_fields, "type", "settings", "token"]

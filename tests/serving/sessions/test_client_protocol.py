@@ -8,33 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.events import Emotion, Faces, Latency, SessionUpdated, TranscriptPartial
-from stream.media import AudioChunk
-from stream.protocol import (
-    AT_LEAST,
-    AT_MOST,
+from serving.sessions.client_protocol import (
     MAX_ERRORS_IN_A_ROW,
-    MAX_TEXT,
     ClientProtocol,
     Configure,
-    ErrorCode,
     Finish,
     Frame,
-    MediaKind,
-    MediaMessage,
-    ProtocolError,
     Reject,
-    SessionUpdate,
     State,
-    client_settings,
-    decode_media,
-    encode_media,
-    encode_samples,
     parse_media,
     parse_message,
-    wanted,
 )
-from stream.settings import ClientSettings, SegmenterSettings, Settings
+from stream.media import AudioChunk
+from stream.settings import Settings
+from wire.control import MAX_TEXT, SessionUpdate
+from wire.errors import ErrorCode, ProtocolError
+from wire.events import SessionUpdated
+from wire.media import MediaKind, MediaMessage, decode_media, encode_media
+from wire.pcm import to_pcm
+from wire.settings import ClientSettings, SegmenterSettings
 
 Data = TypeVar("Data")
 Result = TypeVar("Result")
@@ -162,7 +154,7 @@ def test_a_client_may_set_everything_documented() -> None:
 @given(st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=50))
 def test_samples_survive_the_wire_within_a_step_of_16_bits(values: list[float]) -> None:
     samples = np.array(values, np.float32)
-    message = parse_media(encode_media(MediaMessage(MediaKind.PCM_S16, 7, encode_samples(samples))))
+    message = parse_media(encode_media(MediaMessage(MediaKind.PCM_S16, 7, to_pcm(samples))))
     assert isinstance(message, AudioChunk)
     assert message.time_ms == 7
     np.testing.assert_allclose(message.samples, np.clip(samples, -1, 1), atol=2 / 32_768)
@@ -173,85 +165,6 @@ def test_float_samples_are_clipped() -> None:
     message = parse_media(encode_media(MediaMessage(MediaKind.PCM_F32, 0, payload)))
     assert isinstance(message, AudioChunk)
     assert message.samples.tolist() == [-1, 0.25, 1]
-
-
-class TestClientSettings:
-    def test_what_is_not_sent_stays_the_servers(self) -> None:
-        base = Settings(segmenter=SegmenterSettings(threshold=0.7, confirmed_end_ms=900))
-        settings = client_settings(base, ClientSettings(segmenter=SegmenterSettings(likely_end_ms=300), language="de"))
-        assert settings.segmenter == SegmenterSettings(threshold=0.7, confirmed_end_ms=900, likely_end_ms=300)
-        assert settings.transcriber.language == "de"
-
-    def test_a_contradiction_with_the_servers_is_refused(self) -> None:
-        base = Settings(segmenter=SegmenterSettings(likely_end_ms=450))
-        with pytest.raises(ProtocolError, match="likely_end_ms") as caught:
-            client_settings(base, ClientSettings(segmenter=SegmenterSettings(confirmed_end_ms=400)))
-        assert caught.value.code is ErrorCode.FIELD_INVALID
-
-    @pytest.mark.parametrize("field", AT_MOST)
-    def test_a_client_may_not_have_more_than_the_servers_own(self, field: str) -> None:
-        own = getattr(SegmenterSettings(), field)
-        client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own})))
-        with pytest.raises(ProtocolError, match=rf"settings\.segmenter\.{field}: at most {own} here") as caught:
-            client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own + 1})))
-        assert caught.value.code is ErrorCode.FIELD_INVALID
-
-    @pytest.mark.parametrize("field", AT_LEAST)
-    def test_a_client_may_not_have_less_than_the_servers_own(self, field: str) -> None:
-        own = getattr(SegmenterSettings(), field)
-        client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own})))
-        with pytest.raises(ProtocolError, match=rf"settings\.segmenter\.{field}: at least {own} here") as caught:
-            client_settings(Settings(), ClientSettings(segmenter=SegmenterSettings(**{field: own - 1})))
-        assert caught.value.code is ErrorCode.FIELD_INVALID
-
-    def test_what_costs_nobody_anything_is_the_clients_to_choose(self) -> None:
-        asked = SegmenterSettings(
-            threshold=0.9, release=0.1, confirmed_end_ms=2_000, post_roll_ms=0, max_utterance_ms=5_000
-        )
-        assert client_settings(Settings(), ClientSettings(segmenter=asked)).segmenter == asked
-
-    def test_a_server_that_allows_more_is_asked_for_more(self) -> None:
-        base = Settings(segmenter=SegmenterSettings(max_utterance_ms=60_000))
-        asked = ClientSettings(segmenter=SegmenterSettings(max_utterance_ms=30_000))
-        assert client_settings(base, asked).segmenter.max_utterance_ms == 30_000
-
-    def test_a_language_that_is_not_known_here_is_refused_with_those_that_are(self) -> None:
-        def only_english(language: str | None) -> None:
-            if language not in {None, "en"}:
-                message = f"no {language}; there is en"
-                raise ValueError(message)
-
-        with pytest.raises(ProtocolError, match=r"settings\.language: no de; there is en") as caught:
-            client_settings(Settings(), ClientSettings(language="de"), only_english)
-        assert caught.value.code is ErrorCode.FIELD_INVALID
-        assert client_settings(Settings(), ClientSettings(language="en"), only_english).transcriber.language == "en"
-
-    def test_only_what_the_client_wants_passes(self) -> None:
-        partial = TranscriptPartial(utterance=1, speaker="A", start_ms=0, text="so")
-        faces = Faces(time_ms=0, width=1, height=1, faces=[])
-        latency = Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
-        emotion = Emotion(
-            utterance=1,
-            revision=0,
-            final=True,
-            speaker="A",
-            start_ms=0,
-            end_ms=1,
-            text="so",
-            label="joy",
-            probabilities={"joy": 1.0},
-            modalities=["text"],
-            latency=latency,
-        )
-        passed = [
-            [event.type for event in (partial, faces, emotion) if wanted(event, client)]
-            for client in (ClientSettings(), ClientSettings(faces=False), ClientSettings(partial_transcripts=False))
-        ]
-        assert passed == [
-            ["transcript.partial", "faces", "emotion"],
-            ["transcript.partial", "emotion"],
-            ["faces", "emotion"],
-        ]
 
 
 class TestClientProtocol:

@@ -1,0 +1,82 @@
+"""The server's settings with what a client asked for, within what the server allows; pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from models.files.config_file import plain_reason
+from stream.settings import Settings
+from wire.errors import ErrorCode, ProtocolError, quote
+from wire.events import Event, Faces, TranscriptPartial
+from wire.settings import ClientSettings, SegmenterSettings
+
+# A client's values of the segmenter may not go beyond the server's own: longer utterances are more to hear again and
+# again and to keep, and shorter ones, or ends believed sooner, are more of them.
+AT_MOST: Final = ("max_utterance_ms", "pre_roll_ms", "gap_ms")
+AT_LEAST: Final = (
+    "min_speech_ms",
+    "likely_end_ms",
+    "confirmed_end_ms",
+    "min_utterance_ms",
+    "min_sentence_ms",
+    "sentence_words",
+)
+
+CheckLanguage = Callable[[str | None], None]
+
+
+def any_language(_: str | None) -> None:
+    """Do nothing."""
+
+
+def _require_within(server: SegmenterSettings, asked: Mapping[str, int]) -> None:
+    """Refuse what would make more work, or hold more sound, than the server's own values do; the machine is everyone's.
+
+    Raises:
+        ProtocolError: the message names the field and the server's value.
+    """
+    for field, value in asked.items():
+        own = getattr(server, field)
+        too_much = value > own if field in AT_MOST else field in AT_LEAST and value < own
+        if too_much:
+            limit = "most" if field in AT_MOST else "least"
+            text = f"settings.segmenter.{field}: at {limit} {own} here, which is the server's own, not {value}"
+            raise ProtocolError(ErrorCode.FIELD_INVALID, text)
+
+
+def client_settings(base: Settings, client: ClientSettings, check_language: CheckLanguage = any_language) -> Settings:
+    """Return the server's settings with what the client asked for; raise :class:`ProtocolError` on a contradiction.
+
+    A client that sends one duration of the segmenter keeps the server's others, which may forbid it.
+
+    Args:
+        base: the server's.
+        client: what the client sent.
+        check_language: raises ValueError for a language that can't be spoken here.
+    """
+    asked = client.segmenter.model_dump(exclude_unset=True) if client.segmenter else {}
+    try:
+        segmenter = SegmenterSettings.model_validate(base.segmenter.model_dump() | asked)
+    except ValidationError as error:
+        why = plain_reason(error.errors()[0]["msg"])
+        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {quote(why)}") from None
+    _require_within(base.segmenter, asked)
+    language = client.language or base.transcriber.language
+    try:
+        check_language(language)
+    except ValueError as error:
+        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.language: {error}") from None
+    transcriber = base.transcriber.model_copy(update={"language": language})
+    return base.model_copy(update={"segmenter": segmenter, "transcriber": transcriber})
+
+
+def wanted(event: Event, client: ClientSettings) -> bool:
+    """Return whether the client's settings let this event through."""
+    match event:
+        case TranscriptPartial():
+            return client.partial_transcripts
+        case Faces():
+            return client.faces
+        case _:
+            return True
