@@ -18,7 +18,9 @@ HAS_CHROMIUM = $(shell command -v chromium chromium-browser google-chrome 2>/dev
 HAS_FIREFOX = $(shell command -v firefox-esr firefox 2>/dev/null | head -n 1)
 SLOW_ONES = $(if $(HAS_CHROMIUM)$(HAS_FIREFOX),(slow or browser),slow and not browser) and not gpu
 SLOW_TIMEOUT_S = 1200
-PYTEST = $(BIN)/python -m pytest -n $(TEST_JOBS)
+# They wait for much of their time: for media at its own speed, for pages.
+SLOW_JOBS ?= $(shell awk '/MemTotal/ {print ($$2 > 15000000) ? 3 : 2}' /proc/meminfo 2>/dev/null || echo $(TEST_JOBS))
+PYTEST = $(BIN)/python -m pytest
 CODE_BESIDE = scripts demo examples $(wildcard benchmarks)
 
 .PHONY: demo test test-slow test-all lint bench pins clean help
@@ -30,12 +32,12 @@ demo: $(READY) ## analyze the demo clip live; open the address it prints in a br
 	@$(BIN)/m2fnet serve --source demo/clip.mp4 $(DEMO_ARGS)
 
 test: $(READY) ## run the quick tests, which is most of them: six minutes on two cores
-	$(PYTEST) --dist worksteal $(TEST_ARGS)
+	$(PYTEST) -n $(TEST_JOBS) --dist worksteal $(TEST_ARGS)
 
 test-slow: $(READY) ## run the others: whole models, the program as it is started, a browser
 	@$(if $(HAS_CHROMIUM),,echo "no Chromium found: its tests are left out" >&2)
 	@$(if $(HAS_FIREFOX),,echo "no Firefox found: its tests are left out" >&2)
-	$(PYTEST) --dist loadfile -m "$(SLOW_ONES)" --timeout $(SLOW_TIMEOUT_S) $(TEST_ARGS)
+	$(PYTEST) -n $(SLOW_JOBS) --dist loadfile --no-loadscope-reorder -m "$(SLOW_ONES)" --timeout $(SLOW_TIMEOUT_S) $(TEST_ARGS)
 
 test-all: test test-slow ## run all tests but those that need a GPU, as continuous integration does
 

@@ -22,6 +22,12 @@ SENTENCE = ROOT / "tests" / "fixtures" / "speech" / "one_sentence.opus"
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def small(bundle_folder: Path) -> tuple[str, ...]:
+    """What has a server ready soon, where it is not its networks that are tested."""
+    return ("--set", f"runtime.bundle={bundle_folder}", "--set", "runtime.engine=torch")
+
+
 def sentence() -> list[bytes]:
     """Return the fixture as messages of 100 ms, with a second of silence after it."""
     resampler = av.AudioResampler("s16", "mono", 16_000)
@@ -65,8 +71,11 @@ async def stop_in_the_middle_of_a_session(process: asyncio.subprocess.Process, a
     assert await process.wait() == 0
 
 
-async def test_a_source_that_ends_ends_the_server_with_0() -> None:
-    async with serving("--source", str(SENTENCE), "--exit-when-done", "--wait-for-watcher") as (process, address):
+async def test_a_source_that_ends_ends_the_server_with_0(small: tuple[str, ...]) -> None:
+    async with serving(*small, "--source", str(SENTENCE), "--exit-when-done", "--wait-for-watcher") as (
+        process,
+        address,
+    ):
         async with connect(f"ws://{address}/v1/events") as watcher:
             told = [json.loads(message) async for message in watcher]
         assert [event["type"] for event in told].count("session.closed") == 1
@@ -74,11 +83,10 @@ async def test_a_source_that_ends_ends_the_server_with_0() -> None:
         assert await process.wait() == 0
 
 
-async def test_a_source_that_can_not_be_played_ends_the_server_with_1(tmp_path: Path, bundle_folder: Path) -> None:
+async def test_a_source_that_can_not_be_played_ends_the_server_with_1(tmp_path: Path, small: tuple[str, ...]) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_text("no media")
-    settings = ("--set", f"runtime.bundle={bundle_folder}", "--set", "runtime.engine=torch", "--port", "0")
-    command = (sys.executable, "-m", "cli", "serve", "--source", str(broken), "--exit-when-done", *settings)
+    command = (sys.executable, "-m", "cli", "serve", "--source", str(broken), "--exit-when-done", "--port", "0", *small)
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
     _, told = await process.communicate()
     assert process.returncode == 1
@@ -100,9 +108,9 @@ async def test_a_server_whose_engine_is_being_built_serves_and_ends_cleanly(tmp_
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-async def test_the_log_holds_neither_who_speaks_nor_what_is_said(form: str) -> None:
+async def test_the_log_holds_neither_who_speaks_nor_what_is_said(form: str, small: tuple[str, ...]) -> None:
     log: list[str] = []
-    async with serving("--set", f"server.log_format={form}", log=log) as (process, address):
+    async with serving(*small, "--set", f"server.log_format={form}", log=log) as (process, address):
         path = "/v1/stream?room=Sales+Call&name=Ana+Secret"
         async with connect(f"ws://{address}{path}") as client:
             for message in [
@@ -169,9 +177,9 @@ async def test_what_is_measured_of_real_speech() -> None:
     assert value("audio_chunks") == told[-1]["totals"]["audio_chunks"]
 
 
-async def test_a_server_that_others_can_reach_tells_its_new_token_once() -> None:
+async def test_a_server_that_others_can_reach_tells_its_new_token_once(small: tuple[str, ...]) -> None:
     log: list[str] = []
-    async with serving("--host", "0.0.0.0", log=log, M2FNET_TOKEN="") as (process, address):  # noqa: S104 - the point
+    async with serving(*small, "--host", "0.0.0.0", log=log, M2FNET_TOKEN="") as (process, address):  # noqa: S104 - the point
         async with connect(f"ws://{address}/v1/stream") as stranger:
             await stranger.send(json.dumps({"type": "session.update", "settings": {}}))
             assert json.loads(await stranger.recv())["code"] == "auth.required"
@@ -184,10 +192,10 @@ async def test_a_server_that_others_can_reach_tells_its_new_token_once() -> None
     assert any("nothing is encrypted" in line for line in log)
 
 
-async def test_a_token_of_the_environment_is_asked_for_and_never_told() -> None:
+async def test_a_token_of_the_environment_is_asked_for_and_never_told(small: tuple[str, ...]) -> None:
     log: list[str] = []
     token = "a-token-that-nobody-guesses"  # noqa: S105 - of a server that lives for a test
-    async with serving(log=log, M2FNET_TOKEN=token) as (process, address):
+    async with serving(*small, log=log, M2FNET_TOKEN=token) as (process, address):
         async with connect(f"ws://{address}/v1/stream") as client:
             await client.send(json.dumps({"type": "auth", "token": token}))
             assert json.loads(await client.recv())["type"] == "session.created"

@@ -171,9 +171,19 @@ class ScriptedServer:
         self.tell(created, session=session, number=number)
 
 
-def run_module(scripted: ScriptedServer, module: str, body: str, argument: object = None) -> Any:  # noqa: ANN401 - any JSON
-    """Return what ``body`` returns with ``m``, the module of the page, and ``x``, the argument."""
-    return scripted.page.evaluate(f"async (x) => {{ const m = await import('/web/{module}'); {body} }}", argument)
+@pytest.fixture(scope="module")
+def modules(browser: Browser, origin: str) -> Iterator[Page]:
+    """An empty page for pure modules, which leave nothing behind; loading one takes longer than a test."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{origin}/web/style.css")
+    yield page
+    page.close()
+
+
+def run_module(page: Page, module: str, body: str, argument: object = None) -> Any:  # noqa: ANN401 - any JSON
+    """Return what ``body`` returns with ``m``, a module of ours, and ``x``, the argument."""
+    return page.evaluate(f"async (x) => {{ const m = await import('/web/{module}'); {body} }}", argument)
 
 
 def check_accessible(page: Page) -> None:

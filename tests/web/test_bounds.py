@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from conftest import ScriptedServer, run_module
+from conftest import run_module
+from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +44,7 @@ OVERLAY = (
 )
 
 
-def test_store_keeps_as_much_after_thousands_as_after_hundreds(scripted: ScriptedServer) -> None:
+def test_store_keeps_as_much_after_thousands_as_after_hundreds(modules: Page) -> None:
     body = """
         const sizes = () => {
             const dialogs = [...store.dialogs.values()];
@@ -59,20 +60,20 @@ def test_store_keeps_as_much_after_thousands_as_after_hundreds(scripted: Scripte
         }
         return found;
     """
-    first, *later = run_module(scripted, "store.js", STORE + body)
+    first, *later = run_module(modules, "store.js", STORE + body)
     assert later == [first] * 2
     assert max(first[:2]) <= 64
 
 
-def test_sessions_whose_end_was_never_told_are_bounded_too(scripted: ScriptedServer) -> None:
+def test_sessions_whose_end_was_never_told_are_bounded_too(modules: Page) -> None:
     body = """
         for (let i = 0; i < 2000; i += 1) take(begin(`s${i}`, "R", i));
         return [store.sessions.size, store.room("R").participants.size, store.sessions.has("s1999")];
     """
-    assert run_module(scripted, "store.js", STORE + body) == [512, 512, True]
+    assert run_module(modules, "store.js", STORE + body) == [512, 512, True]
 
 
-def test_what_is_live_is_kept_while_others_come_and_go(scripted: ScriptedServer) -> None:
+def test_what_is_live_is_kept_while_others_come_and_go(modules: Page) -> None:
     body = """
         const live = Array.from({ length: 100 }, (_, i) => `live ${i}`);
         for (const session of live) take(begin(session, "R", 1));
@@ -80,10 +81,10 @@ def test_what_is_live_is_kept_while_others_come_and_go(scripted: ScriptedServer)
         const { participants } = store.room("R");
         return live.every((session) => store.sessions.get(session)?.open && participants.get(session)?.here);
     """
-    assert run_module(scripted, "store.js", STORE + body)
+    assert run_module(modules, "store.js", STORE + body)
 
 
-def test_room_that_is_shown_stays_the_same_while_nobody_is_in_it(scripted: ScriptedServer) -> None:
+def test_room_that_is_shown_stays_the_same_while_nobody_is_in_it(modules: Page) -> None:
     body = """
         const dialog = store.room("R");
         const state = { type: "room.state", room: "R", session: "", resumed: true, recording: false, now_ms: 0 };
@@ -93,14 +94,12 @@ def test_room_that_is_shown_stays_the_same_while_nobody_is_in_it(scripted: Scrip
         }
         return store.room("R") === dialog;
     """
-    assert run_module(scripted, "store.js", STORE + body)
+    assert run_module(modules, "store.js", STORE + body)
 
 
 @pytest.mark.parametrize("room", ["", "R"])
 @pytest.mark.parametrize("late", ["emotion", "session.updated", "session.closed", "faces", "clock.offset"])
-def test_late_event_of_a_forgotten_session_does_not_make_it_live(
-    scripted: ScriptedServer, room: str, late: str
-) -> None:
+def test_late_event_of_a_forgotten_session_does_not_make_it_live(modules: Page, room: str, late: str) -> None:
     body = """
         for (let i = 0; i < 100; i += 1) take(life(`s${i}`, x.room, i, i * 3000));
         const before = [...store.sessions.keys()];
@@ -108,54 +107,54 @@ def test_late_event_of_a_forgotten_session_does_not_make_it_live(
         const [{ session }] = take([emotion("s0", x.room, 0, more)]);
         return [store.sessions.has("s0"), session?.open ?? false, before.length === store.sessions.size];
     """
-    assert run_module(scripted, "store.js", STORE + body, {"room": room, "late": late}) == [False, False, True]
+    assert run_module(modules, "store.js", STORE + body, {"room": room, "late": late}) == [False, False, True]
 
 
-def test_utterance_of_a_forgotten_session_is_still_revised(scripted: ScriptedServer) -> None:
+def test_utterance_of_a_forgotten_session_is_still_revised(modules: Page) -> None:
     body = """
         for (let i = 0; i < 100; i += 1) take(life(`s${i}`, "R", i, i * 3000));
         const [{ utterances }] = take([emotion("s0", "R", 0, { revision: 1, label: "anger" })]);
         return utterances.map(({ label, was }) => [label, was]);
     """
-    assert run_module(scripted, "store.js", STORE + body) == [["anger", "joy"]]
+    assert run_module(modules, "store.js", STORE + body) == [["anger", "joy"]]
 
 
-def test_session_that_was_only_heard_of_is_not_live_until_it_is_created(scripted: ScriptedServer) -> None:
+def test_session_that_was_only_heard_of_is_not_live_until_it_is_created(modules: Page) -> None:
     body = """
         take([emotion("s", "R", 0)]);
         const before = store.sessions.get("s").open;
         take(begin("s", "R", 1));
         return [before, store.sessions.get("s").open];
     """
-    assert run_module(scripted, "store.js", STORE + body) == [False, True]
+    assert run_module(modules, "store.js", STORE + body) == [False, True]
 
 
-def test_revisions_of_a_forgotten_utterance_count_once(scripted: ScriptedServer) -> None:
+def test_revisions_of_a_forgotten_utterance_count_once(modules: Page) -> None:
     body = """
         for (let i = 0; i < 303; i += 1) take(life(`s${i}`, "R", i, i * 3000));
         const changes = [1, 2, 3].flatMap((revision) => take([emotion("s0", "R", 0, { revision })]));
         return [store.room("R").removed, changes.flatMap(({ utterances }) => utterances).length];
     """
-    assert run_module(scripted, "store.js", STORE + body) == [3, 0]
+    assert run_module(modules, "store.js", STORE + body) == [3, 0]
 
 
-def test_overlay_keeps_no_more_of_thousands_than_of_some(scripted: ScriptedServer) -> None:
+def test_overlay_keeps_no_more_of_thousands_than_of_some(modules: Page) -> None:
     body = """
         return [100, 3000].map((count) => {
             for (let i = 0; i < count; i += 1) take(life(`${count} ${i}`, "R", i, i), 1000);
             return state.cards(1000).length;
         });
     """
-    assert run_module(scripted, "overlay-state.js", OVERLAY + body) == [32, 32]
+    assert run_module(modules, "overlay-state.js", OVERLAY + body) == [32, 32]
 
 
-def test_overlay_shows_nothing_late_of_a_session_that_has_ended(scripted: ScriptedServer) -> None:
+def test_overlay_shows_nothing_late_of_a_session_that_has_ended(modules: Page) -> None:
     body = """
         for (let i = 0; i < 100; i += 1) take(life(`s${i}`, "R", i, i), 1000);
         take([emotion("s0", "R", 0, { revision: 1 })], 60_000);
         return state.cards(60_000).length;
     """
-    assert run_module(scripted, "overlay-state.js", OVERLAY + body) == 0
+    assert run_module(modules, "overlay-state.js", OVERLAY + body) == 0
 
 
 ROOM_STATE = """
@@ -168,7 +167,7 @@ ROOM_STATE = """
 """
 
 
-def test_overlay_shows_faces_again_after_the_connection_was_resumed(scripted: ScriptedServer) -> None:
+def test_overlay_shows_faces_again_after_the_connection_was_resumed(modules: Page) -> None:
     body = """
         take([roomState(false, []), ...begin("a", "R", 1), ...begin("b", "R", 2), faces("a")], 0);
         state.disconnected(1000);
@@ -179,16 +178,16 @@ def test_overlay_shows_faces_again_after_the_connection_was_resumed(scripted: Sc
         take([emotion("b", "R", 59_000)], 2000);
         return [lost, seen?.faces.length, state.cards(12_000).length];
     """
-    assert run_module(scripted, "overlay-state.js", OVERLAY + ROOM_STATE + body) == [None, 1, 0]
+    assert run_module(modules, "overlay-state.js", OVERLAY + ROOM_STATE + body) == [None, 1, 0]
 
 
-def test_overlay_that_comes_late_shows_none_of_those_who_left(scripted: ScriptedServer) -> None:
+def test_overlay_that_comes_late_shows_none_of_those_who_left(modules: Page) -> None:
     # Of the oldest sessions the server remembers what was said, and no more that they were created and closed.
     body = """
         take([roomState(false, [here("a", false)]), emotion("a", "R", 1_000)], 0);
         return state.cards(0).length;
     """
-    assert run_module(scripted, "overlay-state.js", OVERLAY + ROOM_STATE + body) == 0
+    assert run_module(modules, "overlay-state.js", OVERLAY + ROOM_STATE + body) == 0
 
 
 VIEWS = (
@@ -217,7 +216,7 @@ VIEWS = (
 )
 
 
-def kept_by_views(scripted: ScriptedServer, step_ms: int) -> Any:  # noqa: ANN401 - any JSON
+def kept_by_views(modules: Page, step_ms: int) -> Any:  # noqa: ANN401 - any JSON
     body = """
         const nodes = () => [strip, list, captions, tiles].map((each) => each.querySelectorAll("*").length);
         const found = [];
@@ -227,33 +226,33 @@ def kept_by_views(scripted: ScriptedServer, step_ms: int) -> Any:  # noqa: ANN40
         }
         return found;
     """
-    return run_module(scripted, "timeline.js", VIEWS + body, {"page": "/call", "step": step_ms})
+    return run_module(modules, "timeline.js", VIEWS + body, {"page": "/call", "step": step_ms})
 
 
 @pytest.mark.parametrize(("step_ms", "lanes"), [(3_000, 300), (60_000, 30)])
-def test_views_hold_as_much_after_hours_as_after_minutes(scripted: ScriptedServer, step_ms: int, lanes: int) -> None:
-    first, *later = kept_by_views(scripted, step_ms)
+def test_views_hold_as_much_after_hours_as_after_minutes(modules: Page, step_ms: int, lanes: int) -> None:
+    first, *later = kept_by_views(modules, step_ms)
     for nodes, shown, width in later:
         assert nodes == pytest.approx(first[0], abs=20)  # ticks at the ends of the strip
         assert shown == pytest.approx(lanes, abs=1)
         assert float(width.removesuffix("px")) <= 15_000
 
 
-def test_strip_of_a_long_silence_is_no_longer_than_that_of_a_talk(scripted: ScriptedServer) -> None:
+def test_strip_of_a_long_silence_is_no_longer_than_that_of_a_talk(modules: Page) -> None:
     body = """
         timeline.render(null);
         for (let minute = 0; minute < 6000; minute += 1) timeline.reach(minute * 60_000);
         return [width(), strip.querySelectorAll(".ticks span").length];
     """
-    width, ticks = run_module(scripted, "timeline.js", VIEWS + body, {"page": "/call"})
+    width, ticks = run_module(modules, "timeline.js", VIEWS + body, {"page": "/call"})
     assert float(width.removesuffix("px")) <= 15_000
     assert ticks <= 60
 
 
-def test_forgotten_ids_are_bounded(scripted: ScriptedServer) -> None:
+def test_forgotten_ids_are_bounded(modules: Page) -> None:
     body = """
         const forgotten = new m.Forgotten();
         for (let i = 0; i < 5000; i += 1) forgotten.add([i]);
         return [forgotten.size === m.FORGOTTEN_LIMIT, forgotten.has(4999), forgotten.has(0)];
     """
-    assert run_module(scripted, "bounded.js", body) == [True, True, False]
+    assert run_module(modules, "bounded.js", body) == [True, True, False]

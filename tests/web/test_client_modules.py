@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from conftest import ScriptedServer, emotion, partial, run_module, started
+from conftest import emotion, partial, run_module, started
+from playwright.sync_api import Page
 
 from wire import events
 
@@ -37,22 +38,22 @@ PLACE = "const p = new m.RoomPlace(); const lost = x.map((event) => p.take(event
     ],
 )
 def test_client_knows_its_place_and_what_was_lost(
-    scripted: ScriptedServer, messages: list[Message], lost: list[int], query: Message
+    modules: Page, messages: list[Message], lost: list[int], query: Message
 ) -> None:
-    assert run_module(scripted, "client.js", PLACE, messages) == [lost, query]
+    assert run_module(modules, "client.js", PLACE, messages) == [lost, query]
 
 
-def test_what_was_missed_is_no_gap_after_resuming(scripted: ScriptedServer) -> None:
+def test_what_was_missed_is_no_gap_after_resuming(modules: Page) -> None:
     before = [room_state(resumed=False, seq=0), {"seq": 1}, {"seq": 2}]
     after = [room_state(resumed=True, seq=9), {"seq": 3}, {"seq": 4}, {"seq": 6}]
-    lost, query = run_module(scripted, "client.js", PLACE, before + after)
+    lost, query = run_module(modules, "client.js", PLACE, before + after)
     assert lost == [0, 0, 0, 0, 0, 0, 1]
     assert query == {"instance": "i1", "since": "6"}
 
 
-def test_another_life_of_the_room_is_begun_anew(scripted: ScriptedServer) -> None:
+def test_another_life_of_the_room_is_begun_anew(modules: Page) -> None:
     messages = [room_state(resumed=False, seq=0), {"seq": 40}, room_state(resumed=False, seq=0, instance="i2")]
-    assert run_module(scripted, "client.js", PLACE, messages)[1] == {"instance": "i2", "since": "0"}
+    assert run_module(modules, "client.js", PLACE, messages)[1] == {"instance": "i2", "since": "0"}
 
 
 @pytest.mark.parametrize(
@@ -64,9 +65,9 @@ def test_another_life_of_the_room_is_begun_anew(scripted: ScriptedServer) -> Non
         ("wss://h/tools/emo/?x=1#y", "wss://h/tools/emo/v1/events?room=a+b%26c"),
     ],
 )
-def test_addresses_hold_any_name(scripted: ScriptedServer, server: str, expected: str) -> None:
+def test_addresses_hold_any_name(modules: Page, server: str, expected: str) -> None:
     body = "return m.socketAddress(x, '/v1/events', { room: 'a b&c', media: '' })"
-    assert run_module(scripted, "client.js", body, server) == expected
+    assert run_module(modules, "client.js", body, server) == expected
 
 
 FRAMES = """
@@ -79,39 +80,39 @@ FRAMES = """
 """
 
 
-def frames(scripted: ScriptedServer, waiting: list[int], step_ms: int = 62) -> list[list[int | None]]:
+def frames(modules: Page, waiting: list[int], step_ms: int = 62) -> list[list[int | None]]:
     steps = [[step_ms * (n + 1), bytes_] for n, bytes_ in enumerate(waiting)]
-    found: list[list[int | None]] = run_module(scripted, "adapt.js", FRAMES, steps)
+    found: list[list[int | None]] = run_module(modules, "adapt.js", FRAMES, steps)
     return found
 
 
-def test_good_network_gets_eight_good_frames_a_second(scripted: ScriptedServer) -> None:
-    shown = frames(scripted, [0] * 32)
+def test_good_network_gets_eight_good_frames_a_second(modules: Page) -> None:
+    shown = frames(modules, [0] * 32)
     assert {level for level, _ in shown} == {0}
     assert sum(width is not None for _, width in shown) == 16
 
 
-def test_no_frame_while_another_is_on_its_way(scripted: ScriptedServer) -> None:
-    assert all(width is None for _, width in frames(scripted, [50_000] * 100))
+def test_no_frame_while_another_is_on_its_way(modules: Page) -> None:
+    assert all(width is None for _, width in frames(modules, [50_000] * 100))
 
 
-def test_slow_network_gets_less_until_it_gets_the_least(scripted: ScriptedServer) -> None:
-    levels = [level for level, _ in frames(scripted, [50_000] * 400)]
+def test_slow_network_gets_less_until_it_gets_the_least(modules: Page) -> None:
+    levels = [level for level, _ in frames(modules, [50_000] * 400)]
     assert levels == sorted(levels)
     assert levels[-1] == 5
 
 
-def test_one_slow_frame_changes_nothing(scripted: ScriptedServer) -> None:
-    assert {level for level, _ in frames(scripted, ([50_000] + [0] * 9) * 40)} == {0}
+def test_one_slow_frame_changes_nothing(modules: Page) -> None:
+    assert {level for level, _ in frames(modules, ([50_000] + [0] * 9) * 40)} == {0}
 
 
-def test_network_that_gets_better_gets_more_again(scripted: ScriptedServer) -> None:
-    levels = [level for level, _ in frames(scripted, [50_000] * 8 + [0] * 1000)]
+def test_network_that_gets_better_gets_more_again(modules: Page) -> None:
+    levels = [level for level, _ in frames(modules, [50_000] * 8 + [0] * 1000)]
     assert max(level or 0 for level in levels) >= 1
     assert levels[-1] == 0
 
 
-def test_level_tried_in_vain_is_tried_less_often(scripted: ScriptedServer) -> None:
+def test_level_tried_in_vain_is_tried_less_often(modules: Page) -> None:
     # Level 1 goes through, level 0 never does.
     body = """
         let state = m.START;
@@ -123,7 +124,7 @@ def test_level_tried_in_vain_is_tried_less_often(scripted: ScriptedServer) -> No
         }
         return rises.map((at, i) => at - (rises[i - 1] ?? 0));
     """
-    waits = run_module(scripted, "adapt.js", body)
+    waits = run_module(modules, "adapt.js", body)
     assert waits == sorted(waits)
     assert waits[-1] > 30_000
 
@@ -146,13 +147,13 @@ def said(utterance: int, room_start_ms: int, session: str, **changes: object) ->
     return told(emotion(utterance, room_start_ms=room_start_ms, **changes), session)  # type: ignore[arg-type] # fields
 
 
-def store_of(scripted: ScriptedServer, *messages: Message) -> Any:  # noqa: ANN401 - any JSON
-    return run_module(scripted, "store.js", STORE, list(messages))
+def store_of(modules: Page, *messages: Message) -> Any:  # noqa: ANN401 - any JSON
+    return run_module(modules, "store.js", STORE, list(messages))
 
 
-def test_room_has_one_dialog_in_the_order_of_its_time(scripted: ScriptedServer) -> None:
+def test_room_has_one_dialog_in_the_order_of_its_time(modules: Page) -> None:
     state = store_of(
-        scripted,
+        modules,
         said(0, 9_000, "a", speaker="Ana", text="third"),
         said(0, 2_000, "b", speaker="Ben", text="first"),
         said(1, 5_000, "b", speaker="Ben", text="second"),
@@ -162,17 +163,15 @@ def test_room_has_one_dialog_in_the_order_of_its_time(scripted: ScriptedServer) 
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_those_who_begin_at_once_are_in_the_same_order_everywhere(
-    scripted: ScriptedServer, order: tuple[int, ...]
-) -> None:
+def test_those_who_begin_at_once_are_in_the_same_order_everywhere(modules: Page, order: tuple[int, ...]) -> None:
     messages = [said(0, 1_000, "a", text="1"), said(0, 1_000, "b", text="2"), said(1, 1_000, "b", text="3")]
-    state = store_of(scripted, *(messages[i] for i in order))
+    state = store_of(modules, *(messages[i] for i in order))
     assert [each["text"] for each in state["said"]] == ["1", "2", "3"]
 
 
-def test_corrected_start_moves_an_utterance(scripted: ScriptedServer) -> None:
+def test_corrected_start_moves_an_utterance(modules: Page) -> None:
     state = store_of(
-        scripted,
+        modules,
         said(0, 1_000, "a", text="x"),
         said(0, 2_000, "b", text="y"),
         said(0, 3_000, "a", text="x", revision=1),
@@ -180,9 +179,9 @@ def test_corrected_start_moves_an_utterance(scripted: ScriptedServer) -> None:
     assert [each["text"] for each in state["said"]] == ["y", "x"]
 
 
-def test_one_speakers_next_utterance_does_not_end_anothers(scripted: ScriptedServer) -> None:
+def test_one_speakers_next_utterance_does_not_end_anothers(modules: Page) -> None:
     state = store_of(
-        scripted,
+        modules,
         told(started(0), "a", room_start_ms=0),
         told(started(0), "b", room_start_ms=100),
         told(started(1), "b", room_start_ms=500),
@@ -190,38 +189,38 @@ def test_one_speakers_next_utterance_does_not_end_anothers(scripted: ScriptedSer
     assert [each["status"] for each in state["said"]] == ["speaking", "waiting", "speaking"]
 
 
-def test_revision_tells_what_it_was_before(scripted: ScriptedServer) -> None:
+def test_revision_tells_what_it_was_before(modules: Page) -> None:
     early = said(0, 0, "a", label="joy", final=False)
     state = store_of(
-        scripted, early, said(0, 0, "a", label="anger", revision=1), said(0, 0, "a", label="anger", revision=2)
+        modules, early, said(0, 0, "a", label="anger", revision=1), said(0, 0, "a", label="anger", revision=2)
     )
     assert (state["said"][0]["label"], state["said"][0]["was"]) == ("anger", "joy")
 
 
-def test_snapshot_replaces_what_was_known_and_resuming_keeps_it(scripted: ScriptedServer) -> None:
+def test_snapshot_replaces_what_was_known_and_resuming_keeps_it(modules: Page) -> None:
     people = [{"name": "Ben", "session": "b", "number": 2, "here": True}]
     before = said(0, 0, "a", text="before")
-    kept = store_of(scripted, before, room_state(resumed=True, recording=True, participants=people))
+    kept = store_of(modules, before, room_state(resumed=True, recording=True, participants=people))
     assert [each["text"] for each in kept["said"]] == ["before"]
     assert (kept["recording"], kept["people"], kept["sessions"]) == (True, people, 1)
-    fresh = store_of(scripted, before, room_state(resumed=False, now_ms=7_000, participants=people))
+    fresh = store_of(modules, before, room_state(resumed=False, now_ms=7_000, participants=people))
     assert (fresh["said"], fresh["sessions"], fresh["lastMs"]) == ([], 0, 7_000)
 
 
-def test_who_came_back_is_not_taken_away_by_the_end_of_the_old_session(scripted: ScriptedServer) -> None:
+def test_who_came_back_is_not_taken_away_by_the_end_of_the_old_session(modules: Page) -> None:
     joined = events.ParticipantJoined(name="Ana", number=1, returning=False)
     left = events.ParticipantLeft(name="Ana", reason="disconnected")
     back = told(joined, "a2", number=2, returning=True)
-    state = store_of(scripted, told(joined, "a1"), back, told(left, "a1"))
+    state = store_of(modules, told(joined, "a1"), back, told(left, "a1"))
     assert state["people"] == [{"name": "Ana", "session": "a2", "number": 2, "here": True}]
-    state = store_of(scripted, told(joined, "a1"), told(left, "a1"))
+    state = store_of(modules, told(joined, "a1"), told(left, "a1"))
     assert [each["here"] for each in state["people"]] == [False]
 
 
-def test_end_of_a_session_takes_only_its_own_open_utterances(scripted: ScriptedServer) -> None:
+def test_end_of_a_session_takes_only_its_own_open_utterances(modules: Page) -> None:
     closed = told(events.SessionClosed(reason="client", totals=events.Totals()), "a")
     state = store_of(
-        scripted,
+        modules,
         told(partial(0, "so"), "a"),
         told(partial(0, "and"), "b"),
         said(1, 9_000, "a"),
@@ -231,34 +230,34 @@ def test_end_of_a_session_takes_only_its_own_open_utterances(scripted: ScriptedS
     assert state["removed"] == ["a 0"]
 
 
-def test_faces_move_the_rooms_time_by_the_sessions_offset(scripted: ScriptedServer) -> None:
+def test_faces_move_the_rooms_time_by_the_sessions_offset(modules: Page) -> None:
     faces = events.Faces(time_ms=500, width=64, height=48, faces=[])
     offset = events.ClockOffset(offset_ms=60_000)
-    assert store_of(scripted, told(offset, "a"), told(faces, "a"))["lastMs"] == 60_500
+    assert store_of(modules, told(offset, "a"), told(faces, "a"))["lastMs"] == 60_500
 
 
-def test_token_leaves_the_address_and_is_remembered(scripted: ScriptedServer) -> None:
+def test_token_leaves_the_address_and_is_remembered(modules: Page) -> None:
     body = """
         history.replaceState(null, "", "/?room=r#token=s3cret%2B&top");
         const tokens = [m.takeToken(), location.href.replace(location.origin, ""), m.takeToken(), m.tokenHeaders("t")];
         sessionStorage.clear();
         return [...tokens, m.takeToken(), m.tokenHeaders("")];
     """
-    found = run_module(scripted, "token.js", body)
+    found = run_module(modules, "token.js", body)
     assert found == ["s3cret+", "/?room=r#top=", "s3cret+", {"Authorization": "Bearer t"}, "", {}]
 
 
 @pytest.mark.parametrize(
     "code", ["name.taken", "name.invalid", "room.full", "rooms.full", "room.invalid", "auth.required", "auth.failed"]
 )
-def test_every_refusal_at_the_door_says_what_to_do(scripted: ScriptedServer, code: str) -> None:
-    words = run_module(scripted, "faults.js", "return m.describeFault({ code: x, message: 'server words' })", code)
+def test_every_refusal_at_the_door_says_what_to_do(modules: Page, code: str) -> None:
+    words = run_module(modules, "faults.js", "return m.describeFault({ code: x, message: 'server words' })", code)
     assert words != "server words"
-    assert run_module(scripted, "faults.js", "return m.FIELD_OF[x]", code) in {"name", "room", "token"}
+    assert run_module(modules, "faults.js", "return m.FIELD_OF[x]", code) in {"name", "room", "token"}
 
 
-def test_unknown_refusal_is_told_in_the_servers_words(scripted: ScriptedServer) -> None:
+def test_unknown_refusal_is_told_in_the_servers_words(modules: Page) -> None:
     body = (
         "return [m.describeFault({ code: 'new.code', message: 'server words' }), m.describeFault({ code: 'new.code' })]"
     )
-    assert run_module(scripted, "faults.js", body) == ["server words", "The server refused this (new.code)."]
+    assert run_module(modules, "faults.js", body) == ["server words", "The server refused this (new.code)."]

@@ -36,7 +36,7 @@ def mute() -> Iterator[str]:
 def states(scripted: ScriptedServer, address: str, **more: object) -> list[list[str]]:
     """Return the states of a client of ``address`` so far, a minute after it was connected."""
     scripted.page.clock.install()
-    run_module(scripted, "client.js", STATES, {"address": address, **more})
+    run_module(scripted.page, "client.js", STATES, {"address": address, **more})
     scripted.page.clock.run_for(11_000)
     told: list[list[str]] = scripted.page.evaluate("window.told")
     return told
@@ -58,7 +58,7 @@ def test_watcher_has_nothing_to_be_told_and_stays(scripted: ScriptedServer) -> N
 
 def test_program_is_told_when_the_server_is_gone_for_good(scripted: ScriptedServer, mute: str) -> None:
     scripted.page.clock.install()
-    run_module(scripted, "client.js", STATES, {"address": mute, "attempts": 3})
+    run_module(scripted.page, "client.js", STATES, {"address": mute, "attempts": 3})
     gone = "window.told.find(([state]) => state === 'closed')"
     while not scripted.page.evaluate(gone):
         scripted.page.clock.run_for(5_000)

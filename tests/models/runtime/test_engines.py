@@ -307,7 +307,7 @@ def test_bfloat16_says_nearly_the_same(bundle: Bundle, cache: Path) -> None:
 def test_compiled_networks_give_the_same_probabilities(bundle: Bundle) -> None:
     reference, compiled = TorchEngine(bundle), TorchEngine(bundle, compiled=True)
     assert (compiled.name, compiled.describe().engine) == ("torch-compiled-cpu", "torch-compiled")
-    for rows, length in [(1, 16), (4, 16), (2, 32)]:  # the smallest network: compiling a ResNet takes minutes
+    for rows, length in [(1, 16), (2, 32)]:  # the smallest network, two shapes: compiling a ResNet takes minutes
         inputs = window_rows(rows, length, bundle.config, np.random.default_rng(5))
         expected = reference.run("fusion", inputs)
         assert difference("fusion", inputs, expected, compiled.run("fusion", inputs)) < 1e-3
