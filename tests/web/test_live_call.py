@@ -15,7 +15,7 @@ from models.labels import LABELS
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEVERAL_WORDS = re.compile(r"\w+ \w+ \w+")
-PATIENCE_MS = 180_000  # for machines that are busy; nothing here says how fast the server is
+PATIENCE_MS = 300_000  # for machines that are busy; nothing here says how fast the server is
 ROWS = """() => [...document.querySelectorAll("#dialog li.final")].map((row) => [
     row.querySelector(".heading b").textContent,
     row.querySelector(".heading time").textContent,
@@ -94,7 +94,8 @@ def test_call_is_one_dialog_on_every_page_and_a_killed_page_misses_nothing(
         finished_of(watcher, name, 1)
     for page in (watcher, ana, ben):
         expect(page.locator(".tile-name")).to_have_count(2)
-        expect(page.locator(".tile .stage.has-frame")).to_have_count(2, timeout=PATIENCE_MS)
+        for name in ("Ana", "Ben"):  # not at once: a busy machine shows one now, the other then
+            expect(page.locator(f".tile[data-name={name}] .stage.has-frame")).to_be_attached(timeout=PATIENCE_MS)
 
     before = rows_of(watcher, "Ana").count()
     ben = killed_and_opened_again(ben, address)

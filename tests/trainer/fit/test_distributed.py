@@ -11,7 +11,8 @@ HERE = Path(__file__).parent
 
 def run(folder: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    paths = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parent.parent)])
+    # The checkout first: the tests' folders have the names of what they test.
+    paths = os.pathsep.join(map(str, [HERE.parents[2], HERE, HERE.parents[1]]))
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [*torchrun, str(HERE / "distributed_line.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
