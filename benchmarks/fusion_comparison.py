@@ -26,7 +26,6 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import torch
 from pydantic import TypeAdapter
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -45,10 +44,10 @@ from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
 from trainer.evaluation.modalities import shown, subsets
 from trainer.evaluation.render import markdown_table, percent
 from trainer.evaluation.scores import Scores, score
+from trainer.fit.cache import cached
 from trainer.fit.loop import FitSettings, fit
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
-from trainer.fit.tensor_files import save_tensors
 from trainer.stages.audio import Sounds
 from trainer.stages.face import face_outputs
 from trainer.stages.fusion import M2FNET, FusionSettings, FusionStage, NetworkKind, Regime, truth
@@ -113,10 +112,7 @@ class Source:
 
     def embeddings(self) -> dict[str, Tensor]:
         """Return what the branches say: for each split its texts, and voices and faces with labels and corpora."""
-        path = self.cache / f"embeddings-{self.key}.safetensors"
-        if not path.exists():
-            save_tensors(self._embed(), path)
-        return load_file(path)
+        return dict(cached(self.cache / f"embeddings-{self.key}.safetensors", self._embed))
 
     def _embed(self) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
@@ -141,7 +137,7 @@ class Source:
             raise SystemExit(f"{self.bundle.config.name} has no audio branch: name another with --bundle")  # noqa: EM102, TRY003
         clips = load_speech(self.data, split)
         chosen = [clips[row] for row in some(np.array([clip.label for clip in clips], np.int64), self.per_label)]
-        sounds = Sounds.decode(chosen, self.cache / f"voices-{split}-{self.per_label}.npz")
+        sounds = Sounds.decode(chosen, self.cache)
         said = [audio(self.bundle.audio_input([one]))[0] for one in tqdm(sounds.samples, desc=f"{split} voices")]
         corpora = np.unique(sounds.corpora, return_inverse=True)[1]
         return {"voices": torch.cat(said).numpy(), "voice_labels": sounds.labels, "voice_corpora": corpora}

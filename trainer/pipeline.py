@@ -35,11 +35,11 @@ from trainer.data.faces import FaceSet
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.dialogs.logits import full_logits, moment_logits
-from trainer.features.cache import digest, network_digest
 from trainer.features.conversation_media import conversation_scenes, conversation_sounds
 from trainer.features.extract import Extraction, extract_features
 from trainer.features.extractors import Extractors
 from trainer.features.media import Part, media_file
+from trainer.fit.cache import digest, network_digest
 from trainer.fit.devices import device_of, main_first, processes
 from trainer.fit.loop import Metrics, Stage, fit
 from trainer.fit.metrics import Ints
@@ -148,7 +148,7 @@ class ConversationTraining:
             raise DatasetError(message)
         with main_first():
             clips = [clip for corpus in corpora for clip in corpus]
-            return Sounds.decode(clips, self.cache / f"speech-{split}.npz", classes.pop())
+            return Sounds.decode(clips, self.cache, classes.pop())
 
     @cached_property
     def visual(self) -> VisualStage:

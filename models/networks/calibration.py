@@ -1,5 +1,6 @@
 """Probabilities that mean what they say: temperature scaling and its measure."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ Ints = npt.NDArray[np.integer]
 COLDEST: Final = 0.05
 HOTTEST: Final = 20.0
 _SEARCH_STEPS: Final = 30  # each halves the interval
-_BINS: Final = 15
+BINS: Final = 15
 
 
 def probabilities(logits: Floats, temperature: float = 1.0) -> npt.NDArray[np.float32]:
@@ -49,8 +50,23 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def expected_calibration_error(probability: Floats, labels: Ints, bins: int = _BINS) -> float:
-    """Return the gap between confidence and accuracy, averaged over equally wide bins of confidence by their size.
+@dataclass(frozen=True, eq=False)
+class ConfidenceBins:
+    """Equally wide bins of confidence from 0 to 1, each array ``(bins,)``; the means of an empty bin are 0.
+
+    Attributes:
+        counts: how many answers are in each.
+        confidence: how sure they are, on average.
+        accuracy: how many of them are right.
+    """
+
+    counts: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+
+
+def confidence_bins(probability: Floats, labels: Ints, bins: int = BINS) -> ConfidenceBins:
+    """Return how sure and how right the answers of each stretch of confidence are.
 
     Shape:
         probability ``(examples, classes)``; labels ``(examples,)``.
@@ -58,5 +74,18 @@ def expected_calibration_error(probability: Floats, labels: Ints, bins: int = _B
     confidence = probability.max(axis=1)
     right = probability.argmax(axis=1) == labels
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    counts = np.bincount(place, minlength=bins)
+    sure, correct = (
+        np.bincount(place, weights=what, minlength=bins) / np.maximum(counts, 1) for what in (confidence, right)
+    )
+    return ConfidenceBins(counts, sure, correct)
+
+
+def expected_calibration_error(probability: Floats, labels: Ints, bins: int = BINS) -> float:
+    """Return the gap between confidence and accuracy, averaged over equally wide bins of confidence by their size.
+
+    Shape:
+        probability ``(examples, classes)``; labels ``(examples,)``.
+    """
+    found = confidence_bins(probability, labels, bins)
+    return float(found.counts @ np.abs(found.accuracy - found.confidence) / len(labels))

@@ -60,10 +60,5 @@ def shown(modalities: Sequence[Modality]) -> str:
 
 def fused_temperatures(temperatures: Temperatures, dialogs: Sequence[DialogFeatures]) -> Floats:
     """Return what the fusion's logits of each utterance are divided by, dialog after dialog: what it has decides."""
-    found = [temperatures.for_modalities(there) for dialog in dialogs for there in _present(dialog)]
+    found = [temperatures.for_modalities(there) for dialog in dialogs for there in dialog.present()]
     return np.array(found, np.float32)
-
-
-def _present(dialog: DialogFeatures) -> list[list[Modality]]:
-    rows = zip(*(getattr(dialog, name) for name in MODALITIES), strict=True)
-    return [[name for name, found in zip(MODALITIES, row, strict=True) if found is not None] for row in rows]

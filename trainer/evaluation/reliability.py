@@ -1,15 +1,10 @@
 """The reliability diagram: how often answers given with some confidence are right."""
 
-from typing import Final
-
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from models.networks.calibration import probabilities
+from models.networks.calibration import BINS, confidence_bins, probabilities
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
-
-BINS: Final = 15  # as many as the expected calibration error has
 
 
 class ReliabilityBin(BaseModel):
@@ -39,15 +34,9 @@ def reliability_bins(logits: Floats, truth: Ints) -> tuple[ReliabilityBin, ...]:
     Shape:
         logits ``(n, classes)``; truth ``(n,)``.
     """
-    probability = probabilities(logits)
-    confidence = probability.max(axis=1)
-    right = probability.argmax(axis=1) == truth
-    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    counts = np.bincount(place, minlength=BINS)
-    shared = np.maximum(counts, 1)
-    sure = np.bincount(place, weights=confidence, minlength=BINS) / shared
-    correct = np.bincount(place, weights=right, minlength=BINS) / shared
+    found = confidence_bins(probabilities(logits), truth)
+    rows = zip(found.counts.tolist(), found.confidence.tolist(), found.accuracy.tolist(), strict=True)
     return tuple(
         ReliabilityBin(low=index / BINS, high=(index + 1) / BINS, count=count, confidence=mean, accuracy=share)
-        for index, (count, mean, share) in enumerate(zip(counts.tolist(), sure.tolist(), correct.tolist(), strict=True))
+        for index, (count, mean, share) in enumerate(rows)
     )

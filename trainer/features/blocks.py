@@ -5,22 +5,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Final, NoReturn
 
 from tqdm import tqdm
 
 from trainer.data.conversation import Utterance
-from trainer.features.cache import CODE_VERSION, Block, digest, media_identity
+from trainer.features.cache import CODE_VERSION, Block, load_block, media_identity, save_block
 from trainer.features.media import Limits, Media, MediaFault, Part, decode
 from trainer.features.parallel import in_parallel
-
-Value = TypeVar("Value")
+from trainer.fit.cache import Arrays, digest
 
 BLOCK: Final = 64  # utterances: what an interruption costs at most, a minute of work on two cores
 
 
 @dataclass(frozen=True, eq=False)
-class Reader(Generic[Value]):
+class Reader:
     """How something is made of each utterance's sound or images, and kept.
 
     Attributes:
@@ -28,25 +27,19 @@ class Reader(Generic[Value]):
         part: what it needs of the media.
         depends_on: what its values depend on beside the media and the limits, as JSON can hold it.
         read: called in the main thread; None where there is nothing to read.
-        save: writes a block whole or not at all.
-        load: returns a block, None if it is not there or damaged.
-        suffix: of its files.
     """
 
     name: str
     part: Part
     depends_on: object
-    read: Callable[[Media], Value | None]
-    save: Callable[[Block[Value], Path], None]
-    load: Callable[[Path], Block[Value] | None]
-    suffix: str = ".safetensors"
+    read: Callable[[Media], Arrays | None]
 
     def path(self, folder: Path, utterances: Sequence[Utterance], limits: Limits) -> Path:
         """Return where a block is kept; its name changes with anything it depends on."""
         frames = limits.frames if self.part == "images" else None
         media = [media_identity(utterance, self.part) for utterance in utterances]
         key = digest(CODE_VERSION, self.name, self.depends_on, frames, limits.max_seconds, media)
-        return folder / self.name / f"{key}{self.suffix}"
+        return folder / self.name / f"{key}.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +47,11 @@ class _Work:
     """A block of utterances: what was found of it on disk, and where the rest is to be kept."""
 
     utterances: Sequence[Utterance]
-    paths: dict[Reader[Any], Path]
-    found: dict[Reader[Any], Block[Any]]
+    paths: dict[Reader, Path]
+    found: dict[Reader, Block]
 
     @property
-    def missing(self) -> list[Reader[Any]]:
+    def missing(self) -> list[Reader]:
         return [reader for reader in self.paths if reader not in self.found]
 
     @property
@@ -68,11 +61,11 @@ class _Work:
 
 def read_media(
     utterances: Sequence[Utterance],
-    readers: Sequence[Reader[Any]],
+    readers: Sequence[Reader],
     folder: Path,
     limits: Limits,
     workers: int = 0,
-) -> list[Block[Any]]:
+) -> list[Block]:
     """Return for each reader what it made of all utterances; what is on disk is not made again.
 
     Raises:
@@ -90,17 +83,17 @@ def read_media(
     return [_joined([work.found[reader] for work in works]) for reader in readers]
 
 
-def _look_up(utterances: Sequence[Utterance], readers: Sequence[Reader[Any]], folder: Path, limits: Limits) -> _Work:
+def _look_up(utterances: Sequence[Utterance], readers: Sequence[Reader], folder: Path, limits: Limits) -> _Work:
     paths = {reader: reader.path(folder, utterances, limits) for reader in readers}
-    loaded = {reader: reader.load(path) for reader, path in paths.items()}
+    loaded = {reader: load_block(path) for reader, path in paths.items()}
     return _Work(utterances, paths, {reader: block for reader, block in loaded.items() if block is not None})
 
 
 def _read(work: _Work, decoded: Iterator[Media], bar: "tqdm[NoReturn]") -> None:
     """Read the next utterances with every reader that has not, and keep what comes out."""
     missing = work.missing
-    values: dict[Reader[Any], list[Any]] = {reader: [] for reader in missing}
-    faults: dict[Reader[Any], list[MediaFault]] = {reader: [] for reader in missing}
+    values: dict[Reader, list[Arrays | None]] = {reader: [] for reader in missing}
+    faults: dict[Reader, list[MediaFault]] = {reader: [] for reader in missing}
     for media in islice(decoded, len(work.utterances)):
         for reader in missing:
             values[reader].append(reader.read(media))
@@ -109,9 +102,9 @@ def _read(work: _Work, decoded: Iterator[Media], bar: "tqdm[NoReturn]") -> None:
         bar.update()
     for reader in missing:
         block = Block(values[reader], faults[reader])
-        reader.save(block, work.paths[reader])
+        save_block(block, work.paths[reader])
         work.found[reader] = block
 
 
-def _joined(blocks: Sequence[Block[Any]]) -> Block[Any]:
+def _joined(blocks: Sequence[Block]) -> Block:
     return Block([value for block in blocks for value in block.values], [f for block in blocks for f in block.faults])

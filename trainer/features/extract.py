@@ -19,10 +19,11 @@ from models.runtime.runtime import MAX_SAMPLES
 from trainer.data.conversation import Conversations
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Features, Modality
 from trainer.features.blocks import Reader, read_media
-from trainer.features.cache import CODE_VERSION, Block, Row, digest, load_rows, network_digest, save_rows
+from trainer.features.cache import CODE_VERSION, Block, load_block, row, save_block
 from trainer.features.extractors import AudioInput, Extractors
 from trainer.features.media import Limits, Media, MediaFault, tally
 from trainer.features.visual import face_row, run_network, scene_row
+from trainer.fit.cache import Arrays, digest, network_digest
 from trainer.fit.devices import device_of
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import BranchOutput
@@ -111,7 +112,7 @@ def extract_features(
     """
     extractors = networks if isinstance(networks, Extractors) else Extractors.of(networks)
     folder = split_folder(cache, conversations)
-    blocks: dict[Modality, Block[Row]] = {}
+    blocks: dict[Modality, Block] = {}
     if "text" in modalities and extractors.text is not None:
         blocks["text"] = _read_text(conversations, extractors, folder)
     readers = {name: reader for name, reader in _readers(extractors, settings).items() if name in modalities}
@@ -124,8 +125,8 @@ def split_folder(cache: Path, conversations: Conversations) -> Path:
     return cache / re.sub(r"[^\w.-]+", "_", f"{conversations.corpus}-{conversations.split}")
 
 
-def _readers(extractors: Extractors, settings: FeatureSettings) -> dict[Modality, Reader[Row]]:
-    found: dict[Modality, Reader[Row]] = {}
+def _readers(extractors: Extractors, settings: FeatureSettings) -> dict[Modality, Reader]:
+    found: dict[Modality, Reader] = {}
     if extractors.audio is not None:
         found["audio"] = _audio_reader(extractors.audio, extractors.audio_input)
     if extractors.face is not None:
@@ -135,71 +136,62 @@ def _readers(extractors: Extractors, settings: FeatureSettings) -> dict[Modality
     return found
 
 
-def _audio_reader(network: nn.Module, audio_input: AudioInput) -> Reader[Row]:
-    def read(media: Media) -> Row | None:
+def _audio_reader(network: nn.Module, audio_input: AudioInput) -> Reader:
+    def read(media: Media) -> Arrays | None:
         if media.sound is None:
             return None
         heard = run_network(network, audio_input([media.sound[-MAX_SAMPLES:]]))  # of a long one the end, as live
-        return Row(heard.embeddings[0], heard.logits[0])
+        return row(heard.embeddings[0], heard.logits[0])
 
-    return Reader("audio", "sound", [network_digest(network), MAX_SAMPLES], read, save_rows, load_rows)
+    return Reader("audio", "sound", [network_digest(network), MAX_SAMPLES], read)
 
 
-def _face_reader(network: EmotionExtractor, faces: FaceSettings) -> Reader[Row]:
+def _face_reader(network: EmotionExtractor, faces: FaceSettings) -> Reader:
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces, str(device_of(network)))
     depends_on = [network_digest(network), network_digest(detector.network), asdict(faces)]
-    return Reader(
-        "face", "images", depends_on, lambda media: face_row(media.frames, detector, network), save_rows, load_rows
-    )
+    return Reader("face", "images", depends_on, lambda media: face_row(media.frames, detector, network))
 
 
-def _scene_reader(network: nn.Module) -> Reader[Row]:
-    return Reader(
-        "scene",
-        "images",
-        network_digest(network),
-        lambda media: scene_row(media.frames, network),
-        save_rows,
-        load_rows,
-    )
+def _scene_reader(network: nn.Module) -> Reader:
+    return Reader("scene", "images", network_digest(network), lambda media: scene_row(media.frames, network))
 
 
-def _read_text(conversations: Conversations, extractors: Extractors, folder: Path) -> Block[Row]:
+def _read_text(conversations: Conversations, extractors: Extractors, folder: Path) -> Block:
     """Return the text features; an utterance without words has none, as live."""
     network, tokenizer = extractors.text, extractors.tokenizer
     assert network is not None  # noqa: S101 - the caller asked
     assert tokenizer is not None  # noqa: S101 - every text encoder comes with its own
     rows = examples(conversations.dialogs, extractors.context, str(tokenizer.sep_token))
     said = [place for place, utterance in enumerate(conversations.utterances) if utterance.turn.text]
-    values: list[Row | None] = [None] * len(rows)
+    values: list[Arrays | None] = [None] * len(rows)
     weights = network_digest(network)
     for start in range(0, len(said), _TEXT_BLOCK):
         places = said[start : start + _TEXT_BLOCK]
         found = _text_block([rows[place] for place in places], extractors, weights, folder)
-        for place, row in zip(places, found, strict=True):
-            values[place] = row
+        for place, value in zip(places, found, strict=True):
+            values[place] = value
     return Block(values)
 
 
 def _text_block(
     rows: Sequence[TextExample], extractors: Extractors, weights: str, folder: Path
-) -> Sequence[Row | None]:
+) -> Sequence[Arrays | None]:
     network, tokenizer = extractors.text, extractors.tokenizer
     assert network is not None  # noqa: S101 - as above
     assert tokenizer is not None  # noqa: S101 - as above
     tokens = tokenize(tokenizer, [row.pair for row in rows], extractors.max_tokens)
     key = digest(CODE_VERSION, weights, [part.tolist() for part in (tokens.input_ids, tokens.utterance_mask)])
     path = folder / "text" / f"{key}.safetensors"
-    known = load_rows(path)
+    known = load_block(path)
     if known is not None:
         return known.values
     read = text_outputs(network, tokenizer, rows, extractors.max_tokens, progress="text")
-    block = Block([Row(*row) for row in zip(read.embeddings, read.logits, strict=True)])
-    save_rows(block, path)
+    block = Block([row(*pair) for pair in zip(read.embeddings, read.logits, strict=True)])
+    save_block(block, path)
     return block.values
 
 
-def _assembled(conversations: Conversations, blocks: Mapping[Modality, Block[Row]]) -> Extraction:
+def _assembled(conversations: Conversations, blocks: Mapping[Modality, Block]) -> Extraction:
     labels = np.array([utterance.label for utterance in conversations.utterances], np.int64)
     return Extraction(
         _dialogs(conversations, blocks),
@@ -209,21 +201,20 @@ def _assembled(conversations: Conversations, blocks: Mapping[Modality, Block[Row
     )
 
 
-def _branch(values: Sequence[Row | None]) -> BranchRows | None:
-    present = {place: row for place, row in enumerate(values) if row is not None}
+def _branch(values: Sequence[Arrays | None]) -> BranchRows | None:
+    present = {place: value for place, value in enumerate(values) if value is not None}
     if not present:
         return None
-    embeddings = np.stack([row.embedding for row in present.values()])
-    logits = np.stack([row.logits for row in present.values()])
-    return BranchRows(np.array(list(present), np.int64), BranchOutput(embeddings, logits))
+    output = BranchOutput(*(np.stack([value[name] for value in present.values()]) for name in ("embedding", "logits")))
+    return BranchRows(np.array(list(present), np.int64), output)
 
 
-def _dialogs(conversations: Conversations, blocks: Mapping[Modality, Block[Row]]) -> list[DialogFeatures]:
-    nothing: list[Row | None] = [None] * len(conversations.utterances)
+def _dialogs(conversations: Conversations, blocks: Mapping[Modality, Block]) -> list[DialogFeatures]:
+    nothing: list[Arrays | None] = [None] * len(conversations.utterances)
     values = {name: iter(blocks[name].values if name in blocks else nothing) for name in MODALITIES}
 
     def take(name: Modality, count: int) -> Features:
-        return [None if row is None else row.embedding for row in islice(values[name], count)]
+        return [None if value is None else value["embedding"] for value in islice(values[name], count)]
 
     return [
         DialogFeatures(

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from models.bundle import Bundle, sound_input
+from models.bundle import Bundle
 from models.networks.extractor import EmotionExtractor
 from models.networks.text import MAX_TOKENS, ContextFormat
 from trainer.fit.outputs import Floats
+from trainer.stages.audio import LOG_MEL
 
 AudioInput = Callable[[Sequence[Floats]], Tensor]
 """From sounds ``(samples,)`` at 16 kHz to the audio network's input."""
-
-
-def log_mel_input(sounds: Sequence[Floats]) -> Tensor:
-    """Return the log-mel images of equally long sounds."""
-    return sound_input("log-mel", sounds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +38,7 @@ class Extractors:
     context: ContextFormat = ContextFormat()
     max_tokens: int = MAX_TOKENS
     audio: nn.Module | None = None
-    audio_input: AudioInput = log_mel_input
+    audio_input: AudioInput = LOG_MEL.input
     face: EmotionExtractor | None = None
     scene: nn.Module | None = None
 

@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from models.networks.text import Turn
 from trainer.data.conversation import Conversations, Skipped
 from trainer.features.blocks import Reader, read_media
-from trainer.features.cache import load_words, save_words
 from trainer.features.extract import FeatureSettings, split_folder
 from trainer.features.media import Media
+from trainer.fit.cache import Arrays
 from trainer.fit.outputs import Floats
 
 Transcribe = Callable[[Floats], str]
 """From sound ``(n,)`` at 16 kHz to the words recognised in it, none for silence."""
+
+_WORDS: Final = "words"
 
 
 def transcripts(
@@ -39,15 +44,18 @@ def transcripts(
         FileError: the disk is full or the cache can't be written.
     """
 
-    def read(media: Media) -> str | None:
-        return None if media.sound is None else " ".join(transcribe(media.sound).split())
+    def read(media: Media) -> Arrays | None:
+        if media.sound is None:
+            return None
+        words = " ".join(transcribe(media.sound).split())
+        return {_WORDS: np.frombuffer(words.encode(), np.uint8)}
 
-    reader = Reader("words", "sound", recogniser, read, save_words, load_words, ".json")
+    reader = Reader(_WORDS, "sound", recogniser, read)
     folder = split_folder(cache, conversations)
     [heard] = read_media(conversations.utterances, [reader], folder, settings.limits, settings.workers)
-    words = iter(heard.values)
+    words = iter("" if value is None else value[_WORDS].tobytes().decode() for value in heard.values)
     dialogs = tuple(
-        tuple(replace(utterance, turn=Turn(utterance.turn.speaker, next(words) or "")) for utterance in dialog)
+        tuple(replace(utterance, turn=Turn(utterance.turn.speaker, next(words))) for utterance in dialog)
         for dialog in conversations.dialogs
     )
     skipped = tuple(Skipped(fault.name, fault.why) for fault in heard.faults)

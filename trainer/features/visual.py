@@ -13,14 +13,15 @@ from models.media.geometry import Box
 from models.media.scene_image import scene_input, shrink_scene
 from models.networks.extractor import EmotionExtractor
 from models.networks.faces import FaceDetector, over_frames, weighted_faces
-from trainer.features.cache import Row
+from trainer.features.cache import row
+from trainer.fit.cache import Arrays
 from trainer.fit.devices import device_of
 from trainer.fit.outputs import BranchOutput, Floats
 
 _BATCH: Final = 128
 
 
-def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionExtractor) -> Row | None:
+def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionExtractor) -> Arrays | None:
     """Return the maximum over the images of each one's faces, weighted by their share of the area.
 
     The logits are the mean over the images, weighted alike within them. An image without a face adds nothing;
@@ -32,15 +33,15 @@ def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionEx
         return None
     seen = run_network(network, face_input(torch.from_numpy(np.stack(crops)), network.size))
     by_frame = _weighted(seen.embeddings, boxes), _weighted(seen.logits, boxes)
-    return Row(over_frames(by_frame[0]), np.mean(by_frame[1], axis=0))
+    return row(over_frames(by_frame[0]), np.mean(by_frame[1], axis=0))
 
 
-def scene_row(frames: Sequence[Image], network: nn.Module) -> Row | None:
+def scene_row(frames: Sequence[Image], network: nn.Module) -> Arrays | None:
     """Return the maximum over the whole images, and the mean of their logits; None without images."""
     if not frames:
         return None
     seen = run_network(network, scene_input(torch.from_numpy(np.stack([shrink_scene(frame) for frame in frames]))))
-    return Row(over_frames(list(seen.embeddings)), seen.logits.mean(axis=0))
+    return row(over_frames(list(seen.embeddings)), seen.logits.mean(axis=0))
 
 
 def _weighted(values: Floats, boxes: Sequence[Sequence[Box]]) -> list[Floats]:

@@ -1,13 +1,11 @@
 """The audio stage: the extractor on log-mel images of the acted speech corpora, or of conversations."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +15,15 @@ from pydantic import ConfigDict, PositiveFloat
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.files.whole_file import whole_file
+from models.bundle import sound_input
 from models.labels import LABELS
 from models.media.high_pass import CUTOFF_HZ
 from models.media.sound import Samples, read_voice
-from models.media.spectrogram import SAMPLE_RATE, LogMelImage, time_warp, white_noise
+from models.media.spectrogram import SAMPLE_RATE, time_warp, white_noise
 from models.networks.extractor import EmotionExtractor
 from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip
+from trainer.fit.cache import Arrays, digest, load_rows, save_rows
 from trainer.fit.devices import device_of
 from trainer.fit.loop import FitSettings, Metrics
 from trainer.fit.metrics import Ints, macro_f1, unweighted_accuracy
@@ -39,6 +38,7 @@ _NOISY: Final = 0.5
 _FULL: Final = np.float32(32768)  # of 16 bits
 _SHOWN: Final = 5  # unreadable clips named in a message
 _DROPOUT: Final = 0.3
+_SOUND: Final = "sound"
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -108,29 +108,30 @@ class Sounds:
 
     @staticmethod
     def decode(clips: Sequence[SpeechClip], cache: Path, classes: Sequence[str] = LABELS) -> "Sounds":
-        """Decode the clips once.
+        """Decode the clips once, to 16 bits.
 
         Args:
             clips: of one corpus or of several.
-            cache: a file of their joined samples, made anew when the clips change.
+            cache: a folder.
             classes: what the clips' labels are indices of.
 
         Raises:
             DatasetError: clips can't be read as sound.
             FileError: the cache can't be written.
         """
-        key = _cache_key(clips)
-        samples = _read_cache(cache, key)
-        if samples is None:
-            samples = _decode(clips)
-            _write_cache(samples, cache, key)
+        path = cache / f"speech-{_cache_key(clips)}.safetensors"
+        known = load_rows(path)
+        rows = _decode(clips) if known is None else known[0]
+        if known is None:
+            save_rows(rows, path)
+        samples = [from_16_bits(row[_SOUND]) for row in rows if row is not None]
         return Sounds.of(samples, [clip.label for clip in clips], [clip.corpus for clip in clips], classes)
 
 
 def _cache_key(clips: Sequence[SpeechClip]) -> str:
     """Return a hash of what the cached samples depend on: the files and how they are cut."""
     files = [(str(clip.path), *_state(clip.path)) for clip in clips]
-    return hashlib.sha256(repr((_QUIET, _MAX_SECONDS, CUTOFF_HZ, files)).encode()).hexdigest()
+    return digest(_QUIET, _MAX_SECONDS, CUTOFF_HZ, files)[:16]
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -142,48 +143,30 @@ def _state(path: Path) -> tuple[int, int]:
     return (found.st_size, found.st_mtime_ns)
 
 
-def _read_cache(cache: Path, key: str) -> list[Samples] | None:
-    """Return the cached samples as float32, or None where they are missing, damaged or of other clips."""
-    try:
-        with np.load(cache, allow_pickle=False) as file:
-            if str(file["key"]) != key:
-                return None
-            return _split(file["samples"], file["lengths"])
-    except (OSError, KeyError, ValueError, BadZipFile):
-        return None
-
-
-def _split(joined: npt.NDArray[np.int16], lengths: Ints) -> list[Samples]:
-    ends = np.cumsum(lengths)
-    return [
-        np.asarray(joined[end - length : end], np.float32) / _FULL for end, length in zip(ends, lengths, strict=True)
-    ]
-
-
-def _decode(clips: Sequence[SpeechClip]) -> list[Samples]:
+def _decode(clips: Sequence[SpeechClip]) -> list[Arrays | None]:
     """Read all clips, to 16 bits as they are cached, so that the first run hears what later ones do."""
-    pieces, unreadable = [], []
+    rows: list[Arrays | None] = []
+    unreadable: list[str] = []
     for clip in tqdm(clips, desc="decode speech"):
         try:
-            pieces.append(_as_cached(trim(read_voice(clip.path))))
+            rows.append({_SOUND: to_16_bits(trim(read_voice(clip.path)))})
         except ValueError as error:
             unreadable.append(str(error))
     if unreadable:
         shown = "; ".join(unreadable[:_SHOWN])
         message = f"{len(unreadable)} of {len(clips)} clips can't be used: restore or remove them. {shown}"
         raise DatasetError(message)
-    return pieces
+    return rows
 
 
-def _as_cached(samples: Samples) -> Samples:
-    return np.asarray(np.clip(samples * _FULL, -_FULL, _FULL - 1).astype(np.int16) / _FULL, np.float32)
+def to_16_bits(samples: Samples) -> npt.NDArray[np.int16]:
+    """Return samples as they are kept on disk."""
+    return np.asarray(np.clip(samples * _FULL, -_FULL, _FULL - 1).astype(np.int16))
 
 
-def _write_cache(samples: Sequence[Samples], cache: Path, key: str) -> None:
-    joined = np.concatenate([np.empty(0, np.float32), *samples])
-    lengths = np.array([len(piece) for piece in samples], np.int64)
-    with whole_file(cache) as partial:
-        np.savez(partial, samples=(joined * _FULL).astype(np.int16), lengths=lengths, key=np.array(key))
+def from_16_bits(kept: npt.NDArray[np.int16]) -> Samples:
+    """Return kept samples as they are heard."""
+    return np.asarray(kept, np.float32) / _FULL
 
 
 def trim(samples: Samples) -> Samples:
@@ -209,17 +192,6 @@ class TranscriptionResult:
     network: Callable[[int, bool], nn.Module]
     input: Callable[[Sequence[Samples]], Tensor]
     augment: Callable[[Tensor, np.random.Generator, bool], Tensor]
-
-
-def log_mel_input(sounds: Sequence[Samples]) -> Tensor:
-    """Return the log-mel images ``(batch, 3, bands, columns)`` of equally long sounds."""
-    images: Tensor = _spectrogram()(torch.from_numpy(np.stack(sounds)))
-    return images
-
-
-@cache
-def _spectrogram() -> LogMelImage:
-    return LogMelImage()
 
 
 def log_mel_network(classes: int, detached_head: bool) -> nn.Module:
@@ -340,7 +312,7 @@ def augment(images: Tensor, generator: np.random.Generator, strong: bool = True)
     return warped
 
 
-LOG_MEL: Final = TranscriptionResult(log_mel_network, log_mel_input, augment)
+LOG_MEL: Final = TranscriptionResult(log_mel_network, partial(sound_input, "log-mel"), augment)
 """The paper's branch: ResNet18 on log-mel images."""
 
 

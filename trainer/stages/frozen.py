@@ -7,15 +7,14 @@ from typing import Final, TypeVar, cast
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from models.networks.text import TokenBatch
 from models.user_error import UserError
-from trainer.fit.loop import half_precision
-from trainer.fit.tensor_files import save_tensors
+from trainer.fit.cache import arrays_digest, cached, digest, network_digest
+from trainer.fit.devices import half_precision
 
 _BATCH: Final = 64
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -86,18 +85,15 @@ def lower_states(lower: PreTrainedModel, rows: Sequence[TokenBatch], cache: Path
     Args:
         lower: as :func:`split_encoder` returns it.
         rows: batches of one row each.
-        cache: a safetensors file; the caller names it by everything the states depend on.
+        cache: a folder.
     """
-    if not cache.exists():
-        lower.train(mode=False)
-        _write(lower, rows, cache)
-    with safe_open(cache, framework="pt") as file:
-        flat = file.get_tensor("states")
-    lengths = [row.input_ids.shape[1] for row in rows]
-    return list(torch.split(flat, lengths))
+    lower.train(mode=False)
+    key = digest(network_digest(lower), arrays_digest([row.input_ids for row in rows]))[:16]
+    found = cached(cache / f"lower-{key}.safetensors", lambda: {"states": torch.cat(_run(lower, rows))})
+    return list(torch.split(found["states"], [row.input_ids.shape[1] for row in rows]))
 
 
-def _write(lower: PreTrainedModel, rows: Sequence[TokenBatch], cache: Path) -> None:
+def _run(lower: PreTrainedModel, rows: Sequence[TokenBatch]) -> list[Tensor]:
     order = sorted(range(len(rows)), key=lambda row: rows[row].input_ids.shape[1])
     found: dict[int, Tensor] = {}
     for start in tqdm(range(0, len(order), _BATCH), desc="frozen layers"):
@@ -108,7 +104,7 @@ def _write(lower: PreTrainedModel, rows: Sequence[TokenBatch], cache: Path) -> N
         with half_precision():
             states = lower(input_ids=ids, attention_mask=mask).last_hidden_state.to(torch.bfloat16)
         found |= {row: states[place, : rows[row].input_ids.shape[1]].clone() for place, row in enumerate(chosen)}
-    save_tensors({"states": torch.cat([found[row] for row in range(len(rows))])}, cache)
+    return [found[row] for row in range(len(rows))]
 
 
 def _padded(rows: Sequence[np.ndarray]) -> Tensor:

@@ -216,7 +216,7 @@ def drop_modalities(
         generator: all randomness.
     """
     names = _kept_streams(dialog, dialog_rate, generator)
-    kept = [_kept(present, names, utterance_rate, generator) for present in _present(dialog)]
+    kept = [_kept(present, names, utterance_rate, generator) for present in dialog.present()]
     dropped = {
         name: [one if name in stays else None for one, stays in zip(getattr(dialog, name), kept, strict=True)]
         for name in MODALITIES
@@ -224,15 +224,8 @@ def drop_modalities(
     return replace(dialog, **dropped)  # type: ignore[arg-type] # the names are those of the fields
 
 
-def _present(dialog: DialogFeatures) -> list[list[Modality]]:
-    """Return what each utterance has."""
-    return [
-        [name for name in MODALITIES if getattr(dialog, name)[place] is not None] for place in range(len(dialog.labels))
-    ]
-
-
 def _kept_streams(dialog: DialogFeatures, rate: float, generator: np.random.Generator) -> set[Modality]:
-    occurring = {name for present in _present(dialog) for name in present}
+    occurring = {name for present in dialog.present() for name in present}
     streams = [stream for stream in STREAMS if occurring.intersection(stream)]
     kept = [stream for stream in streams if generator.random() >= rate]
     if streams and not kept:

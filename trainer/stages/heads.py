@@ -4,16 +4,18 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from models.networks.extractor import EmotionExtractor
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 
 _STEPS: Final = 200
-_DECAY: Final = 1e-3
-_EPS: Final = 1e-6
+_DECAY: Final = 1e-3  # of the squared weights, beside the mean cross-entropy
+_NEVER: Final = -20.0  # the logit of a class that no example has
+_TWO_SIDED: Final = np.array([[-0.5], [0.5]])  # of two classes the regression has one set of weights
 
 
 def fit_head(embeddings: Floats, labels: Ints, classes: int) -> nn.Linear:
@@ -24,28 +26,22 @@ def fit_head(embeddings: Floats, labels: Ints, classes: int) -> nn.Linear:
         labels: ``(n,)``; a class that none has gets next to no probability.
         classes: of the head.
     """
-    rectified = torch.relu(torch.from_numpy(np.asarray(embeddings, np.float32)))
-    mean, deviation = rectified.mean(dim=0), rectified.std(dim=0, correction=0) + _EPS
-    head = nn.Linear(embeddings.shape[1], classes)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    _minimise(head, (rectified - mean) / deviation, torch.from_numpy(labels))
-    with torch.no_grad():  # the standardisation becomes part of the head
-        head.weight.div_(deviation)
-        head.bias.sub_(head.weight @ mean)
+    rectified = np.maximum(np.asarray(embeddings, np.float64), 0)
+    scaler = StandardScaler().fit(rectified)
+    present = np.unique(labels)
+    weight, bias = np.zeros((classes, rectified.shape[1])), np.full(classes, _NEVER)
+    bias[present] = 0.0
+    if len(present) > 1:
+        sides, share = (_TWO_SIDED, 2) if len(present) == len(_TWO_SIDED) else (np.ones((1, 1)), 1)
+        regression = LogisticRegression(C=share / (2 * _DECAY * len(labels)), max_iter=_STEPS)
+        regression.fit(scaler.transform(rectified), labels)
+        weight[present] = sides * regression.coef_ / scaler.scale_  # the standardisation becomes part of the head
+        bias[present] = sides[:, 0] * regression.intercept_ - weight[present] @ scaler.mean_
+    head = nn.Linear(rectified.shape[1], classes)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
     return head
-
-
-def _minimise(head: nn.Linear, inputs: Tensor, labels: Tensor) -> None:
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=_STEPS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(head(inputs), labels) + _DECAY * head.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call] # torch's own
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call] # torch's own
 
 
 @torch.inference_mode()

@@ -1,6 +1,5 @@
 """The text stage: a Hugging Face encoder fine-tuned on the utterances of dialogs in their context."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,16 +177,8 @@ class TextStage:
         tokens = [tokenize(self.tokenizer, [example.pair]) for example in found]
         states: Sequence[Tensor | None] = [None] * len(tokens)
         if self._lower is not None:
-            states = lower_states(self._lower, tokens, self.cache / f"lower-{self._key(tokens)}.safetensors")
+            states = lower_states(self._lower, tokens, self.cache)
         return [_Row(*row) for row in zip(tokens, states, (example.label for example in found), strict=True)]
-
-    def _key(self, tokens: Sequence[TokenBatch]) -> str:
-        """Return a name for everything that the frozen layers' states depend on."""
-        assert self._lower is not None  # noqa: S101 - the caller asked
-        digest = hashlib.sha256(b"".join(row.input_ids.tobytes() for row in tokens))
-        for name, tensor in self._lower.state_dict().items():
-            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the layers, each lower one at a lower rate, and at a higher rate the head."""

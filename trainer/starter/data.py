@@ -54,7 +54,7 @@ class StarterData:
     @cached_property
     def sounds_train(self) -> Sounds:
         """Return the clips of the training speakers."""
-        return Sounds.decode(load_speech(self.root, "train"), self.cache / "speech-train.npz")
+        return Sounds.decode(load_speech(self.root, "train"), self.cache)
 
     @cached_property
     def clips_dev(self) -> tuple[SpeechClip, ...]:
@@ -64,7 +64,7 @@ class StarterData:
     @cached_property
     def sounds_dev(self) -> Sounds:
         """Return the clips of the held-out speakers."""
-        return Sounds.decode(self.clips_dev, self.cache / "speech-dev.npz")
+        return Sounds.decode(self.clips_dev, self.cache)
 
     @property
     def ravdess_rows(self) -> Ints:

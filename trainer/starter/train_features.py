@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from tqdm import tqdm
 
 from models.labels import LABELS
@@ -16,10 +15,9 @@ from models.media.face_image import face_input, resized
 from models.networks.extractor import EmotionExtractor
 from models.networks.speech_encoder import VoiceExtractor
 from trainer.data.faces import FaceSet
-from trainer.features.cache import digest, network_digest
+from trainer.fit.cache import cached, digest, network_digest
 from trainer.fit.devices import channels_last, half_precision
 from trainer.fit.outputs import Floats
-from trainer.fit.tensor_files import save_tensors
 from trainer.stages.face import augment
 from trainer.starter.data import StarterData
 from trainer.starter.dev_features import Branches, text_dialogs
@@ -75,11 +73,9 @@ class TrainFeatures:
 
     def _cached(self, name: str, make: Callable[[], Floats]) -> Floats:
         path = self.cache / f"{name}.safetensors"
-        if not path.exists():
-            save_tensors({"embeddings": torch.from_numpy(make())}, path)
-        with safe_open(path, framework="numpy") as file:
-            found: Floats = file.get_tensor("embeddings")
-        return found
+        made = cached(path, lambda: {"embeddings": torch.from_numpy(make())})
+        embeddings: Floats = made["embeddings"].numpy()
+        return embeddings
 
 
 def some_faces(faces: FaceSet, per_label: int, seed: int) -> FaceSet:

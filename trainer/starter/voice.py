@@ -1,6 +1,5 @@
 """The audio stage on a speech recogniser's encoder: its statistics are computed once, the projector is trained."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -20,10 +18,10 @@ from models.media.sound import Samples
 from models.media.spectrogram import SAMPLE_RATE, time_warp, white_noise
 from models.networks.losses import ExtractorLossWeights, TripletForm, extractor_loss, masked_cross_entropy
 from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead, WhisperMel
+from trainer.fit.cache import arrays_digest, cached, digest, network_digest
 from trainer.fit.devices import device_of, half_precision
 from trainer.fit.loop import FitSettings, Metrics, one_group
 from trainer.fit.outputs import BranchOutput
-from trainer.fit.tensor_files import save_tensors
 from trainer.stages.audio import Sounds, corpus_masks, corpus_metrics, sampling_weights
 
 _BATCH: Final = 32
@@ -148,21 +146,9 @@ def head_outputs(model: nn.Module, heard: Tensor) -> BranchOutput:
 @torch.inference_mode()
 def statistics(encoder: SpeechEncoder, sounds: Sequence[Samples], views: int, seed: int, cache: Path) -> Tensor:
     """Return ``(clips, views, width)`` float32, from ``cache`` where they are already; the first view is the clip."""
-    path = cache / f"voices-{_key(encoder, sounds, views, seed)}.safetensors"
-    if not path.exists():
-        save_tensors({"statistics": _hear(encoder, sounds, views, seed)}, path)
-    with safe_open(path, framework="pt") as file:
-        found: Tensor = file.get_tensor("statistics")
-    return found.float()
-
-
-def _key(encoder: SpeechEncoder, sounds: Sequence[Samples], views: int, seed: int) -> str:
-    digest = hashlib.sha256(f"1 {views} {seed}".encode())
-    for samples in sounds:
-        digest.update(samples.tobytes())
-    for tensor in encoder.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()[:16]
+    key = digest(network_digest(encoder), arrays_digest(sounds), views, seed)[:16]
+    made = cached(cache / f"voices-{key}.safetensors", lambda: {"statistics": _hear(encoder, sounds, views, seed)})
+    return made["statistics"].float()
 
 
 def _hear(encoder: SpeechEncoder, sounds: Sequence[Samples], views: int, seed: int) -> Tensor:

@@ -5,32 +5,34 @@ import pytest
 from tiny_corpora import tiny_csv
 
 from trainer.data.registry import load_conversations
-from trainer.features.cache import Block
-from trainer.features.conversation_media import _load, _save, conversation_scenes, conversation_sounds
+from trainer.features.cache import Block, load_block, save_block
+from trainer.features.conversation_media import conversation_scenes, conversation_sounds
 from trainer.features.extract import FeatureSettings
 from trainer.features.media import MediaFault
 
 
 def test_arrays_of_any_lengths_come_back_from_the_disk(tmp_path: Path) -> None:
     fault = MediaFault("b", "cut off", "unreadable")
-    _save(Block([np.arange(3, dtype=np.int16), None, np.arange(5, dtype=np.int16)], [fault]), tmp_path / "block")
-    found = _load(tmp_path / "block")
+    kept = [{"sound": np.arange(3, dtype=np.int16)}, None, {"sound": np.arange(5, dtype=np.int16)}]
+    save_block(Block(kept, [fault]), tmp_path / "block")
+    found = load_block(tmp_path / "block")
     assert found is not None
-    assert [None if value is None else value.tolist() for value in found.values] == [[0, 1, 2], None, [0, 1, 2, 3, 4]]
+    read = [None if value is None else value["sound"].tolist() for value in found.values]
+    assert read == [[0, 1, 2], None, [0, 1, 2, 3, 4]]
     assert list(found.faults) == [fault]
 
 
 def test_a_block_in_which_nothing_has_media(tmp_path: Path) -> None:
-    _save(Block([None, None]), tmp_path / "block")
-    found = _load(tmp_path / "block")
+    save_block(Block([None, None]), tmp_path / "block")
+    found = load_block(tmp_path / "block")
     assert found is not None
     assert list(found.values) == [None, None]
 
 
 def test_a_damaged_block_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "block").write_bytes(b"half a file")
-    assert _load(tmp_path / "block") is None
-    assert _load(tmp_path / "none") is None
+    assert load_block(tmp_path / "block") is None
+    assert load_block(tmp_path / "none") is None
 
 
 @pytest.mark.slow

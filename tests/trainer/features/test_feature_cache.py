@@ -18,9 +18,10 @@ from waiting import wait_until
 from models.files.whole_file import FileError
 from trainer.data.conversation import Conversations
 from trainer.features import blocks
-from trainer.features.cache import Block, Row, load_rows, load_words, network_digest, save_rows, save_words
+from trainer.features.cache import Block, load_block, row, save_block
 from trainer.features.extract import Extraction, FeatureSettings, extract_features
 from trainer.features.media import MediaFault
+from trainer.fit.cache import network_digest
 
 COUNT = 7
 
@@ -131,7 +132,7 @@ def test_a_damaged_file_is_never_read_but_made_again(spoken: Conversations, cach
     after = heard(spoken, network, cache).branches["audio"].output.embeddings
     assert network.calls > COUNT
     assert np.array_equal(before, after)
-    assert load_rows(damaged) is not None
+    assert load_block(damaged) is not None
 
 
 @contextmanager
@@ -146,30 +147,27 @@ def little_space(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_is_told_with_what_to_do_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    row = Row(np.ones(300, np.float32), np.ones(7, np.float32))
+    found = row(np.ones(300, np.float32), np.ones(7, np.float32))
     with little_space(100), pytest.raises(FileError, match=r"rows.*can't be written.*free some space"):
-        save_rows(Block([row]), tmp_path / "rows.safetensors")
-    with little_space(100), pytest.raises(FileError, match=r"words.json can't be written.*free some space"):
-        save_words(Block(["never " * 100]), tmp_path / "words.json")
+        save_block(Block([found]), tmp_path / "rows.safetensors")
     assert not list(tmp_path.iterdir())
 
 
 def test_rows_come_back_with_their_gaps_and_faults(tmp_path: Path) -> None:
-    row = Row(np.arange(3, dtype=np.float32), np.ones(2, np.float32))
+    kept = row(np.arange(3, dtype=np.float32), np.ones(2, np.float32))
     fault = MediaFault("u1", "gone.mp4 can't be read", "unreadable")
-    save_rows(Block([None, row, None], [fault]), tmp_path / "rows.safetensors")
-    block = load_rows(tmp_path / "rows.safetensors")
+    save_block(Block([None, kept, None], [fault]), tmp_path / "rows.safetensors")
+    block = load_block(tmp_path / "rows.safetensors")
     assert block is not None
     assert block.faults == [fault]
     assert [value is None for value in block.values] == [True, False, True]
     assert block.values[1] is not None
-    assert np.array_equal(block.values[1].embedding, row.embedding)
-    save_rows(Block([None, None]), tmp_path / "none.safetensors")
-    nothing = load_rows(tmp_path / "none.safetensors")
+    assert np.array_equal(block.values[1]["embedding"], kept["embedding"])
+    save_block(Block([None, None]), tmp_path / "none.safetensors")
+    nothing = load_block(tmp_path / "none.safetensors")
     assert nothing is not None
     assert nothing.values == [None, None]
-    assert load_rows(tmp_path / "gone.safetensors") is None
-    assert load_words(tmp_path / "gone.json") is None
+    assert load_block(tmp_path / "gone.safetensors") is None
 
 
 def test_a_network_is_known_by_its_make_and_its_weights() -> None:

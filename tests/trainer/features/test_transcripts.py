@@ -63,7 +63,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 
     with pytest.raises(KeyboardInterrupt):
         transcripts(split, impatient, "echo", tmp_path / "cache")
-    half_written = next((tmp_path / "cache").rglob("*.json")).with_name(".half.json")
+    half_written = next((tmp_path / "cache").rglob("*.safetensors")).with_name(".half.safetensors")
     half_written.write_text('{"values": ["ne')
     whole = transcripts(split, ears, "echo", tmp_path / "cache")
     assert ears.calls == 2

@@ -25,7 +25,7 @@ def test_both_parts_together_compute_what_the_whole_does(kind: type, tmp_path: P
     pairs = [TextPair("anna: you are so sad", "ben: no"), TextPair("", "ben: i am happy again")]
     rows = [tokenize(tiny_tokenizer(), [pair]) for pair in pairs]
     lower, upper = split_encoder(whole, 2)
-    states = lower_states(lower, rows, tmp_path / "states.safetensors")
+    states = lower_states(lower, rows, tmp_path)
     for row, state in zip(rows, states, strict=True):
         ids, mask = torch.from_numpy(row.input_ids), torch.from_numpy(row.attention_mask)
         with torch.inference_mode():
