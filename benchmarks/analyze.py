@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from live import machine
 from live_server import ROOT
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
+from commands.measured import machine
 from models.networks.faces import FaceDetector
 from models.runtime import worker
 from stream.analysis import AnalysisError, analyze_file
@@ -128,8 +129,8 @@ def run(name: str, paths: Sequence[Path], models: LiveModels) -> Done:
     return Done(name, len(paths), media_s, took, sum(len(each.utterances) for each in results), dict(clock.spent))
 
 
-def show(runs: Sequence[Done], loaded_s: float) -> None:
-    """Print the speeds, and each part's share of the whole."""
+def speeds(runs: Sequence[Done]) -> Table:
+    """Return the table of the speeds, and each part's share of the whole."""
     table = Table(box=None)
     for name in ("", "files", "media", "took", "hours an hour", "utterances", *PARTS):
         table.add_column(name, justify="right")
@@ -137,8 +138,7 @@ def show(runs: Sequence[Done], loaded_s: float) -> None:
         shares = (f"{done.parts.get(part, 0.0) / done.took_s:.0%}" for part in PARTS)
         figures = (f"{done.media_s:.0f} s", f"{done.took_s:.1f} s", f"{done.speed:.2f}", str(done.utterances))
         table.add_row(done.name, str(done.files), *figures, *shares)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(table, f"models loaded in {loaded_s:.1f} s", "; ".join(machine().values()), sep="\n")
+    return table
 
 
 def main() -> None:
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--engine", default="auto", help="what computes the networks, as runtime.engine (auto)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
+    add_write(parser, __file__)
     options = parser.parse_args()
     settings = load_settings(None, [f"runtime.engine={options.engine}", *options.set])
     begun = time.perf_counter()
@@ -160,7 +161,11 @@ def main() -> None:
         sys.exit(f"analyze.py: {error}")
     finally:
         models.close()
-    show(runs, loaded_s)
+    table, loaded = speeds(runs), f"models loaded in {loaded_s:.1f} s"
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(table, loaded, "; ".join(machine().values()), sep="\n")
+    if options.write:
+        options.write.write_figures([table, loaded], data=", ".join(path.name for path in options.files))
     if options.json:
         figures = {"machine": machine(), "loaded_s": loaded_s, "runs": [asdict(done) for done in runs]}
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

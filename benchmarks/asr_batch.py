@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jiwer
-from asr_clips import Said, clips, plain
+from asr_clips import Said, clips, clips_named, plain
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
 from stream.settings import TranscriberSettings
 from stream.speech.whisper import Sound, Whisper
@@ -53,8 +54,8 @@ def hear(whisper: Whisper, said: Sequence[tuple[Sound, str]], size: int) -> Hear
     return Heard(wall, processor, sum(one is None for one in first) / len(first), error_rate)
 
 
-def show(results: dict[int, list[Heard]], sounds: int) -> None:
-    """Print the table."""
+def speed_table(results: dict[int, list[Heard]], sounds: int) -> Table:
+    """Return the table."""
     best = {size: min(runs, key=lambda run: run.wall) for size, runs in results.items()}
     alone = best[1]
     table = Table(box=None)
@@ -64,7 +65,7 @@ def show(results: dict[int, list[Heard]], sounds: int) -> None:
         speed, share = alone.wall / heard.wall, heard.processor / alone.processor
         rates = (f"{100 * heard.twice:.1f}%", f"{100 * heard.error_rate:.1f}%")
         table.add_row(str(size), f"{sounds / heard.wall:.2f}", f"{speed:.2f}", f"{share:.2f}", *rates)
-    Console(highlight=False).print(table)
+    return table
 
 
 def main() -> None:
@@ -77,14 +78,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="as transcriber.threads")
     parser.add_argument("--every", type=int, default=8, help="of the corpora, one clip of so many (CREMA-D: 4 times)")
     parser.add_argument("--runs", type=int, default=3)
+    add_write(parser, __file__)
     options = parser.parse_args()
-    said = pieces(clips(options.media, options.data, every=options.every))
+    heard = clips(options.media, options.data, every=options.every)
+    said = pieces(heard)
     whisper = Whisper(TranscriberSettings(device=options.device, threads=options.threads))
     results: dict[int, list[Heard]] = {size: [] for size in (1, *options.batch)}
     for _ in range(options.runs):
         for size, runs in results.items():
             runs.append(hear(whisper, said, size))
-    show(results, len(said))
+    table = speed_table(results, len(said))
+    Console(highlight=False).print(table)
+    if options.write:
+        options.write.write_figures([table], data=clips_named(heard), seed="0")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ def clips(media: Path, data: Path | None, *, every: int) -> list[Said]:
     return said
 
 
+def clips_named(said: Iterable[Said]) -> str:
+    """Return the corpora that sounds are of."""
+    return ", ".join(dict.fromkeys(one.corpus for one in said))
+
+
 def telephone(media: Path) -> Iterator[Said]:
     """Yield the turns of the telephone talk, and every second one together with the next."""
     sound = decode_audio(str(media / "two_speakers.wav"), SAMPLE_RATE)

@@ -20,9 +20,10 @@ from pathlib import Path
 from statistics import mean
 
 import ctranslate2
-from asr_clips import Said, clips, word_error_rates
+from asr_clips import Said, clips, clips_named, word_error_rates
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
 from stream.media import Samples
 from stream.settings import TranscriberSettings
@@ -91,8 +92,8 @@ def policies(silences: Sequence[int], retries: Sequence[float]) -> dict[str, Tra
     return named
 
 
-def show(results: dict[str, Heard]) -> None:
-    """Print the table."""
+def rates_table(results: dict[str, Heard]) -> Table:
+    """Return the table."""
     whole = next(iter(results.values()))
     table = Table(box=None)
     table.add_column("silence")
@@ -102,7 +103,7 @@ def show(results: dict[str, Heard]) -> None:
         rates = (f"{100 * rate:.1f}" for rate in heard.error_rates.values())
         share = f"{heard.seconds / whole.seconds:.2f}"
         table.add_row(name, *rates, str(heard.empty), f"{100 * heard.twice:.1f}%", share)
-    Console(highlight=False, width=140).print(table)
+    return table
 
 
 def main() -> None:
@@ -114,10 +115,16 @@ def main() -> None:
     parser.add_argument("--retry", type=float, nargs="*", default=[DEFAULT.retry_log_probability])
     parser.add_argument("--every", type=int, default=2, help="of the corpora, one clip of so many (CREMA-D: 4 times)")
     parser.add_argument("--runs", type=int, default=3)
+    add_write(parser, __file__)
     options = parser.parse_args()
     said = clips(options.media, options.data, every=options.every)
     asked = policies(options.silence, options.retry)
-    show({name: mean_of([hear(said, each, seed) for seed in range(options.runs)]) for name, each in asked.items()})
+    table = rates_table(
+        {name: mean_of([hear(said, each, seed) for seed in range(options.runs)]) for name, each in asked.items()}
+    )
+    Console(highlight=False, width=140).print(table)
+    if options.write:
+        options.write.write_figures([table], data=clips_named(said), seed=f"0 to {options.runs - 1}")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from live import Report, machine, measure_clip, positive
+from live import Report, measure_clip, positive
 from live_client import compose, record
 from live_server import ROOT, ServerError
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
+from commands.measured import machine
 from m2fnet_client import ClientError
 
 BOUND_MS: Final = 1_500.0
@@ -79,8 +81,8 @@ def climb(path: Path, most: int, frames_per_second: float, settings: Sequence[st
             return
 
 
-def show(points: Sequence[Point], heading: str) -> None:
-    """Print the table and the machine it holds for."""
+def load_table(points: Sequence[Point]) -> Table:
+    """Return the table of all numbers of participants."""
     table = Table(box=None)
     for name in ("participants", "p50", "p95", "dropped", "faces/s each", "server", "clients", "memory"):
         table.add_column(name, justify="right")
@@ -95,9 +97,12 @@ def show(points: Sequence[Point], heading: str) -> None:
             f"{point.client_share:.0%}",
             f"{point.memory_mib:.0f} MiB",
         )
-    carried = max((point.participants for point in points if point.carried), default=0)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(heading, table, f"carried: {carried}", "; ".join(machine().values()), sep="\n")
+    return table
+
+
+def told(points: Sequence[Point]) -> str:
+    """Return how many were carried."""
+    return f"carried: {max((point.participants for point in points if point.carried), default=0)}"
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
@@ -127,6 +132,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--png", type=Path, metavar="OUT", help="draw the curve there")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
+    add_write(parser, __file__)
     return parser.parse_args()
 
 
@@ -138,7 +144,12 @@ def main() -> None:
         points = list(climb(options.clip, options.most, options.frames, settings))
     except (ClientError, ServerError, OSError) as error:
         sys.exit(f"capacity.py: {error}")
-    show(points, f"{options.clip.name}, {options.frames:g} frames/s offered, bound {BOUND_MS:.0f} ms at p95")
+    heading = f"{options.clip.name}, {options.frames:g} frames/s offered, bound {BOUND_MS:.0f} ms at p95"
+    parts = [heading, load_table(points), told(points)]
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(*parts, "; ".join(machine().values()), sep="\n")
+    if options.write:
+        options.write.write_figures(parts, data=options.clip.name)
     if options.png:
         draw(points, options.png)
     if options.json:

@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.media.spectrogram import SAMPLE_RATE
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="0: let the engine choose")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each network and batch")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
+    add_write(parser, __file__)
     options = parser.parse_args()
     if options.alone:
         start_alone(options.alone, options.bundle, options.threads)
@@ -169,6 +171,8 @@ def main() -> None:
             times = take_turns(engines, question.network, question.batch(rows), options.seconds)
             taken.add_row(question.title, str(rows), *cells(times, rows))
     console.print(taken)
+    if options.write:
+        options.write.write_figures([taken, begun], data="random inputs", seed="0")
 
 
 if __name__ == "__main__":

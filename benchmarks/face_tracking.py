@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
 from models.face_settings import FaceSettings
 from models.media.geometry import Box
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path, help="media files")
     parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5], help="search in one of so many (2 3 5)")
     parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
+    add_write(parser, __file__)
     options = parser.parse_args()
     faces = FaceSettings()
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)
@@ -165,6 +167,8 @@ def main() -> None:
         for name, clip in clips.items():
             table.add_row(*row(name, every, compare(clip, every)))
     Console(highlight=False).print(table)
+    if options.write:
+        options.write.write_figures([table], data=", ".join(path.name for path in options.clips))
 
 
 if __name__ == "__main__":

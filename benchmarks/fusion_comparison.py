@@ -28,6 +28,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 from tqdm import tqdm
+from written import add_write
 
 from baselines import BASELINES, majority_predictions
 from models.bundle import Bundle, find_bundle, load_bundle
@@ -271,6 +272,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--dialog-dropout", type=float, default=0.15)
     parser.add_argument("--utterance-dropout", type=float, default=0.05)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    add_write(parser, __file__)
     return parser.parse_args()
 
 
@@ -297,6 +299,8 @@ def main() -> None:
         with whole_file(folder / "results.json") as partial:
             partial.write_text(json.dumps(dumped(results), indent=2))
     print(report(results, comparison))
+    if given.write:
+        given.write.write_figures([report(results, comparison)], data="MELD dev", seed=f"0 to {given.seeds - 1}")
 
 
 def dumped(results: Results) -> dict[str, list[dict[str, Any]]]:

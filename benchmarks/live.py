@@ -14,23 +14,21 @@ participant falls silent by its own clock, so they hold that too, and the sound'
 
 import argparse
 import json
-import platform
-import re
 import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 from live_client import Clip, Heard, Played, compose, play_all, record
-from live_server import ROOT, Load, Meter, Server, ServerError, cores, serving
+from live_server import ROOT, Load, Meter, Server, ServerError, serving
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
+from commands.measured import machine
 from m2fnet_client import ClientError
 from wire.events import (
     Emotion,
@@ -183,25 +181,6 @@ def tell(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-def machine() -> dict[str, str]:
-    """Return what the figures hold for."""
-    memory_gib = psutil.virtual_memory().total / 2**30
-    return {
-        "processor": f"{processor_model()}, {cores()} cores",
-        "memory": f"{memory_gib:.0f} GiB",
-        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-    }
-
-
-def processor_model() -> str:
-    """Return the processor's name, as far as the system tells it."""
-    with suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
-            return found[1]
-    return platform.processor() or platform.machine()
-
-
 def play_rows(report: Report) -> list[tuple[str, str]]:
     """Return what the playing took, as the names and values of a table."""
     load = report.load
@@ -286,6 +265,7 @@ def arguments() -> argparse.Namespace:
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting of the server"
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too, with each utterance's")
+    add_write(parser, __file__)
     return parser.parse_args()
 
 
@@ -309,6 +289,9 @@ def main() -> None:
     except (ClientError, ServerError, OSError) as error:
         sys.exit(f"live.py: {error}")
     show(measured)
+    if options.write:
+        parts = [play_heading(measured), play_table(measured), latency_heading(measured), latency_table(measured)]
+        options.write.write_figures(parts, data=measured.clip)
     if options.json:
         figures = json.dumps({"machine": machine()} | asdict(measured), indent=2, ensure_ascii=False)
         options.json.write_text(figures + "\n", encoding="utf-8")

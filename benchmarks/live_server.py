@@ -1,7 +1,6 @@
 """The server for benchmarks/live.py, started as a user starts it, and what it uses of the machine."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -18,6 +17,8 @@ from typing import Final, Self
 from urllib.request import urlopen
 
 import psutil
+
+from commands.measured import cores
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 START_S: Final = 180.0
@@ -188,8 +189,3 @@ def over(processes: Iterable[psutil.Process], figure: Callable[[psutil.Process],
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             yield figure(process)
-
-
-def cores() -> int:
-    """Return how many cores this process, and what it starts, may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

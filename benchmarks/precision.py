@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from written import add_write
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
@@ -141,6 +142,7 @@ def main() -> None:
     parser.add_argument("--case", action="append", help=f"none: {', '.join(CASES)}")
     parser.add_argument("--clips", type=int, default=1000, help="of speech and of faces")
     parser.add_argument("--runs", type=Path, default=Path("runs/starter"), help="where decoded sound is kept")
+    add_write(parser, __file__)
     options = parser.parse_args()
     bundle = load_bundle(find_bundle(options.bundle))
     questions = Questions(bundle, StarterData(options.data, options.runs / "cache"), options.clips)
@@ -153,6 +155,9 @@ def main() -> None:
         for row in sorted(rows(questions, expected, actual, case), key=lambda each: each[0] == "all"):
             table.add_row(*row)
     Console(width=120, highlight=False).print(table)
+    if options.write:
+        data = f"MELD dev, {options.clips} clips of held-out speakers, {options.clips} FER2013 dev faces"
+        options.write.write_figures([table], data=data, seed=str(SEED))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from PIL import Image as Pillow
 from rich.console import Console
 from rich.table import Table
+from written import add_write
 
 from models.bundle import audio_front
 from models.media.containers import open_media
@@ -75,6 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--repeat", type=int, default=200)
+    add_write(parser, __file__)
     options = parser.parse_args()
     torch.set_num_threads(1)
     table = Table("step", "ms", box=None)
@@ -82,6 +84,8 @@ def main() -> None:
         for title, step in steps(first_frame(options.clip)):
             table.add_row(title, f"{median_ms(step, options.repeat):.2f}")
     Console(highlight=False).print(table)
+    if options.write:
+        options.write.write_figures([table], data=options.clip.name)
 
 
 if __name__ == "__main__":

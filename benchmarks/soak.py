@@ -21,11 +21,13 @@ from statistics import median
 from typing import Final
 
 import psutil
-from live import machine, positive
+from live import positive
 from live_server import ROOT
 from rich.console import Console
 from tqdm import tqdm
+from written import add_write
 
+from commands.measured import machine
 from m2fnet_client.file_media import media_of
 from stream.config import load_settings
 from stream.live_models import LiveModels
@@ -139,14 +141,14 @@ def middle(looks: Sequence[Look]) -> Look:
     )
 
 
-def show(looks: Sequence[Look], growth: Growth) -> None:
-    """Print what grew."""
+def told(looks: Sequence[Look], growth: Growth) -> str:
+    """Return what grew."""
     before, after = growth.before, growth.after
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{looks[-1].media_s / 3600:.2f} hours of media, {looks[-1].utterances} emotions")
-    console.print(f"memory {before.memory_mib:.0f} -> {after.memory_mib:.0f} MiB ({growth.memory:+.1%})")
-    console.print(f"threads {before.threads} -> {after.threads}, open files {before.files} -> {after.files}")
-    console.print("; ".join(machine().values()))
+    return (
+        f"{looks[-1].media_s / 3600:.2f} hours of media, {looks[-1].utterances} emotions\n"
+        f"memory {before.memory_mib:.0f} -> {after.memory_mib:.0f} MiB ({growth.memory:+.1%})\n"
+        f"threads {before.threads} -> {after.threads}, open files {before.files} -> {after.files}"
+    )
 
 
 def main() -> None:
@@ -157,6 +159,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=positive, default=1, help="one after the other (1)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
+    add_write(parser, __file__)
     options = parser.parse_args()
     settings = load_settings(None, options.set)
     models = LiveModels.load(settings)
@@ -167,7 +170,11 @@ def main() -> None:
     finally:
         models.close()
     growth = Growth.of(looks)
-    show(looks, growth)
+    text = told(looks, growth)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(text, "; ".join(machine().values()), sep="\n")
+    if options.write:
+        options.write.write_figures([text.replace("\n", "; ")], data=options.clip.name)
     if options.json:
         figures = {"machine": machine(), "rounds": [asdict(one) for one in looks]}
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ from statistics import mean, stdev
 from typing import Final
 
 import torch
+from written import add_write
 
 from models.files.whole_file import whole_file
 from models.networks.text import ContextFormat
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-names", action="store_true", help="leave out the speakers' names, as the paper does")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    add_write(parser, __file__)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
@@ -117,6 +119,8 @@ def main() -> None:
             partial.write_text(table(runs) + "\n")
         with whole_file(benchmark.folder / "results.json") as partial:
             partial.write_text(json.dumps([asdict(run) for run in runs], indent=2))
+    if options.write:
+        options.write.write_figures([table(runs)], data="MELD dev", seed=f"0 to {options.seeds - 1}")
 
 
 if __name__ == "__main__":

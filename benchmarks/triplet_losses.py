@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+from written import add_write
 
 from models.bundle import load_bundle
 from models.files.whole_file import whole_file
@@ -310,16 +311,21 @@ def main() -> None:
     parser.add_argument("--start-from", type=Path, help="a bundle or a checkpoint; random weights without it")
     parser.add_argument("--cache", type=Path, default=Path("runs/starter/cache"), help="where decoded sound is kept")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    add_write(parser, __file__)
     given = vars(parser.parse_args())
     data, names, out = StarterData(given.pop("data"), given.pop("cache")), given.pop("modalities"), given.pop("json")
-    options, rows = Options(**given), list[Row]()
+    block = given.pop("write")
+    options, rows, tables = Options(**given), list[Row](), list[str]()
     for name in names:
         found: list[Row] = []
         for row in run(MODALITIES[name](data, options), options):
             found.append(row)
             print(name, row.form, asdict(row.judged), file=sys.stderr)
         rows += found
-        print(f"\n{name}, {options}\n\n{table(found)}\n", flush=True)
+        tables.append(table(found))
+        print(f"\n{name}, {options}\n\n{tables[-1]}\n", flush=True)
+    if block:
+        block.write_figures(tables, data=f"dev, {', '.join(names)}", seed=str(options.seed))
     if out is not None:
         figures = {"options": asdict(options), "rows": [asdict(row) for row in rows]}
         with whole_file(out) as partial:

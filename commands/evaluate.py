@@ -21,6 +21,7 @@ from commands.common import (
     transcriber,
 )
 from commands.evaluate_tables import evaluate_tables
+from commands.measured import Block, Write
 from commands.outputs import CSV_ENCODING, STDOUT, Root, corpus_folder, require_reports, write_text
 from stream.config import load_settings
 from trainer.data.names import Dataset
@@ -84,6 +85,7 @@ def evaluate_bundles(
     figures: Annotated[
         Path | None, typer.Option(file_okay=False, help="Write images of confusion, reliability and F1 there.")
     ] = None,
+    write: Write = None,
     cache: Annotated[Path, typer.Option(file_okay=False, help="Folder in which features are kept.")] = CACHE,
     config: Config = None,
     set_: Set = None,
@@ -101,6 +103,7 @@ def evaluate_bundles(
         corpus, names = corpus_folder(root, dataset), bundle or [STARTER]
         read = [corpus, Path(split), config]
         require_reports([as_json, markdown, csv], folders=[figures, cache], inputs=read, bundles=names)
+        block = None if write is None else Block.of("m2fnet evaluate", write)
         from models.bundle import find_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.evaluate import Recogniser, Request, evaluate  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.modalities import parse_modalities  # noqa: PLC0415 - see the module's docstring
@@ -115,7 +118,10 @@ def evaluate_bundles(
             grid=grid,
             recogniser=Recogniser(settings.transcriber.model_dump_json(), transcriber(settings)) if asr else None,
         )
-        write_report(evaluate(request), as_json=as_json, markdown=markdown, csv=csv, figures=figures)
+        report = evaluate(request)
+        write_report(report, as_json=as_json, markdown=markdown, csv=csv, figures=figures)
+        if block is not None:
+            block.write_figures([summary(report)], data=f"{dataset} {Path(split).name}")
 
 
 def _refuse_options_before(ctx: typer.Context, command: str) -> None:
@@ -145,6 +151,13 @@ def write_report(
         save_figures(report, figures)
 
 
+def summary(report: "Report") -> str:
+    """Return the table of all rows in Markdown."""
+    from trainer.evaluation import render  # noqa: PLC0415 - see the module's docstring
+
+    return render.markdown_table(*render.summary_rows(report))
+
+
 def report_json(report: "Report") -> str:
     """Return a report as JSON."""
     return json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
@@ -159,6 +172,7 @@ def evaluate_starter(
     bundle: Annotated[str, typer.Option(help="A bundle's folder, or starter or small.")] = "starter",
     runs: Runs = STARTER_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    write: Write = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -172,6 +186,7 @@ def evaluate_starter(
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
+        block = None if write is None else Block.of("m2fnet evaluate starter", write)
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.starter.data import StarterData  # noqa: PLC0415 - see the module's docstring
         from trainer.starter.report import evaluate_bundle  # noqa: PLC0415 - see the module's docstring
@@ -179,6 +194,8 @@ def evaluate_starter(
         loaded = load_bundle(find_bundle(bundle))
         report = evaluate_bundle(loaded, StarterData(data, runs / "cache"), transcriber(settings))
         show_report(report, as_json=as_json)
+        if block is not None:
+            block.write_figures(["\n".join(f"- {line}" for line in report_lines(report))], data="dev splits")
         raise typer.Exit(0 if all(demand.met for demand in report.checks()) else 1)
 
 
@@ -187,11 +204,17 @@ def show_report(report: "StarterReport", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.model_dump() | {"checks": [c.model_dump() for c in report.checks()]}, indent=2))
         return
+    for line in report_lines(report):
+        typer.echo(line)
+
+
+def report_lines(report: "StarterReport") -> Iterator[str]:
+    """Yield a line for each figure, and for each demand whether it is met."""
     for name, value in leaves(report.model_dump()):
-        typer.echo(f"{name:<48} {value:.4f}" if isinstance(value, float) else f"{name:<48} {value}")
+        yield f"{name:<48} {value:.4f}" if isinstance(value, float) else f"{name:<48} {value}"
     for demand in report.checks():
         verdict = "holds" if demand.met else "FAILS"
-        typer.echo(f"{verdict}  {demand.demand}: {demand.value:.4f}, bound {demand.bound:.4f}")
+        yield f"{verdict}  {demand.demand}: {demand.value:.4f}, bound {demand.bound:.4f}"
 
 
 def leaves(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

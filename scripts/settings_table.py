@@ -1,30 +1,24 @@
-"""Write the table of all settings into README.md, between its two markers: `python scripts/settings_table.py`."""
+"""Write the table of all settings into docs/settings.md: `python scripts/settings_table.py`."""
 
 import sys
 from pathlib import Path
 
+from commands.measured import with_block
 from stream.config import describe_settings
+from trainer.evaluation.render import markdown_table
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-START, END = "<!-- settings: start -->\n", "<!-- settings: end -->\n"
-
-
-def table() -> str:
-    """Return the settings as a Markdown table."""
-    rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in describe_settings()]
-    return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows]) + "\n"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
 
 def with_table(text: str) -> str:
-    """Return the README with the table of now between the markers."""
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return before + START + table() + END + after
+    """Return the document with the table of now in its block."""
+    rows = [[f"`{name}`", default, meaning] for name, default, meaning in describe_settings()]
+    return with_block(text, "scripts/settings_table.py", markdown_table(["setting", "default", "meaning"], rows))
 
 
 def main() -> int:
     """Write the file."""
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Revisions recognized words from invented ones: Whisper puts words to noise too. Pure."""
+"""Telling recognized words from invented ones: Whisper puts words to noise too. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Revisions words said again from a recogniser's loops: Whisper repeats what it is unsure of. Pure."""
+"""Telling words said again from a recogniser's loops: Whisper repeats what it is unsure of. Pure."""
 
 from collections import deque
 from collections.abc import Sequence
