@@ -139,5 +139,6 @@ def _command_line() -> str:
     with suppress(ValueError):
         place = words.index("--write")
         del words[place : place + 2]
-    start = ["m2fnet"] if Path(program).name == "m2fnet" else ["python", f"benchmarks/{Path(program).name}"]
+    script = Path(program).resolve()
+    start = ["python", f"benchmarks/{script.name}"] if script.parent.name == "benchmarks" else ["m2fnet"]
     return shlex.join([*start, *(Path(word).name if Path(word).is_absolute() else word for word in words)])

@@ -89,6 +89,15 @@ def test_classes_named_exist(page: str) -> None:
     assert not named - classes()
 
 
+def test_threads_are_those_of_the_program() -> None:
+    sources = [
+        path.read_text("utf-8") for folder in ("models", "serving", "stream") for path in ROOT.glob(f"{folder}/**/*.py")
+    ]
+    made = {name for source in sources for name in re.findall(r'watched_thread\(\s*"([\w-]+)"', source)}
+    rows = re.findall(r"^\| (`.*?) \| one", TEXTS["docs/architecture.md"], re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == made
+
+
 def commands() -> list[str]:
     lines = everywhere(r"^m2fnet .*") + everywhere(r"`(m2fnet [^`]+)`")
     return sorted({" ".join(line.split("#")[0].split()) for line in lines})

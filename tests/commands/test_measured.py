@@ -59,7 +59,9 @@ def test_figures_are_written_with_their_command_data_seed_and_machine(
     document = tmp_path / "figures.md"
     document.write_text(DOCUMENT, encoding="utf-8")
     place = f"{document}#part"
-    monkeypatch.setattr(sys, "argv", ["/x/a.py", "--clip", "/home/somebody/clip.mp4", "--write", place, "--json", "-"])
+    monkeypatch.setattr(
+        sys, "argv", ["/x/benchmarks/a.py", "--clip", "/home/somebody/clip.mp4", "--write", place, "--json", "-"]
+    )
     Block.of("a.py", place).write_figures(["two runs"], data="clip.mp4", seed="3")
     before, written, after = re.split(r"(?<=#part -->\n)|(?=\n<!-- end -->\nafter)", document.read_text("utf-8"))
     assert before + "| 1 |\n\nolder" + after == DOCUMENT
