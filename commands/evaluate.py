@@ -22,7 +22,17 @@ from commands.common import (
 )
 from commands.evaluate_tables import evaluate_tables
 from commands.measured import Block, Write
-from commands.outputs import CSV_ENCODING, STDOUT, Root, corpus_folder, require_reports, write_text
+from commands.outputs import (
+    CSV_ENCODING,
+    STDOUT,
+    CsvOut,
+    JsonOut,
+    MarkdownOut,
+    Root,
+    corpus_folder,
+    require_reports,
+    write_text,
+)
 from stream.config import load_settings
 from trainer.data.names import Dataset
 
@@ -48,40 +58,43 @@ m2fnet evaluate --bundle my-bundle --dataset ravdess --root RAVDESS --split dev
 m2fnet evaluate --bundle seed-0 --bundle seed-1 --dataset meld --root MELD --split dev --grid --figures images
 """
 
+Bundles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bundle",
+        metavar="FOLDER|NAME",
+        help="A bundle's folder, or one of starter and small, starter if not given; several are seeds of the same "
+        "model, and scores are then means with their deviations.",
+    ),
+]
+Modalities = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", help="Of text, audio, visual (or face, scene), with commas between; all there are if unset."
+    ),
+]
+
 evaluate = group(HELP)
 
 
 @evaluate.callback(invoke_without_command=True)
 def evaluate_bundles(
     ctx: typer.Context,
-    bundle: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--bundle",
-            metavar="FOLDER|NAME",
-            help="A bundle's folder, or one of starter and small, starter if not given; several are seeds of the same "
-            "model, and scores are then means with their deviations.",
-        ),
-    ] = None,
+    bundle: Bundles = None,
     dataset: Annotated[Dataset | None, typer.Option(help="The corpus.", show_choices=True)] = None,
     root: Root = None,
     split: Annotated[
         str,
         typer.Option(metavar="NAME|PATH", help="train, dev or test; or a file or folder of held-out data to read."),
     ] = "test",
-    modalities: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST", help="Of text, audio, visual (or face, scene), with commas between; all there are if unset."
-        ),
-    ] = None,
+    modalities: Modalities = None,
     grid: Annotated[bool, typer.Option("--grid", help="Also a row for every subset of text, audio, visual.")] = False,
     asr: Annotated[
         bool, typer.Option("--asr", help="Also rows on the words the speech recogniser of the settings hears.")
     ] = False,
-    as_json: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write JSON; - prints it.")] = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="OUT", help="Write Markdown; - prints it.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="OUT", help="Write CSV; - prints it.")] = None,
+    as_json: JsonOut = None,
+    markdown: MarkdownOut = None,
+    csv: CsvOut = None,
     figures: Annotated[
         Path | None, typer.Option(file_okay=False, help="Write images of confusion, reliability and F1 there.")
     ] = None,

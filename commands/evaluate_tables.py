@@ -10,6 +10,9 @@ from commands.common import ROOT, Verbose, err, told
 from commands.outputs import (
     CSV_ENCODING,
     STDOUT,
+    CsvOut,
+    JsonOut,
+    MarkdownOut,
     Root,
     corpus_folder,
     listed,
@@ -52,9 +55,9 @@ def evaluate_tables(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting, such as fusion.fit.epochs=5."),
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="OUT", help="Write Markdown; - prints it.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="OUT", help="Write CSV; - prints it.")] = None,
-    as_json: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write JSON; - prints it.")] = None,
+    markdown: MarkdownOut = None,
+    csv: CsvOut = None,
+    as_json: JsonOut = None,
     verbose: Verbose = False,
 ) -> None:
     """Train the rows of the paper's tables 2 to 5 and print them beside the paper's figures.

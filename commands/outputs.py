@@ -14,6 +14,9 @@ from stream.exports.formats import FORMS, Format, find_format
 STDOUT: Final = Path("-")
 CSV_ENCODING: Final = FORMS["csv"].encoding
 
+JsonOut = Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write JSON; - prints it.")]
+MarkdownOut = Annotated[Path | None, typer.Option(metavar="OUT", help="Write Markdown; - prints it.")]
+CsvOut = Annotated[Path | None, typer.Option(metavar="OUT", help="Write CSV; - prints it.")]
 Root = Annotated[
     Path | None,
     typer.Option(
