@@ -68,7 +68,7 @@ def links() -> Iterator[tuple[str, str]]:
         yield from ((name, link) for link in sorted(set(re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text))))
 
 
-@pytest.mark.parametrize(("page", "link"), links())
+@pytest.mark.parametrize(("page", "link"), list(links()))
 def test_links_lead_somewhere(page: str, link: str) -> None:
     path, _, anchor = link.partition("#")
     there = (ROOT / page).parent / path if path else ROOT / page
