@@ -1,4 +1,5 @@
 import json
+import re
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -65,15 +66,21 @@ def test_meld_is_scored_from_its_csv_alone(bundle_folder: Path, meld: Path, tmp_
 
 def test_what_is_absent_is_said_and_all_forms_are_written(bundle_folder: Path, meld: Path, tmp_path: Path) -> None:
     forms = {f"--{name}": tmp_path / f"out.{name}" for name in ("markdown", "csv", "json")}
+    document = tmp_path / "results.md"
+    document.write_text("before\n<!-- begin: m2fnet evaluate#tiny -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
     code, told = run(
         *("--bundle", bundle_folder, "--dataset", "meld", "--root", meld, "--grid"),
-        *("--cache", tmp_path / "cache", "--figures", tmp_path / "figures"),
+        *("--cache", tmp_path / "cache", "--figures", tmp_path / "figures", "--write", f"{document}#tiny"),
         *(word for form in forms.items() for word in form),
     )
     assert code == 0, told
     assert "no audio, face, scene" in told
     assert all(path.stat().st_size for path in forms.values())
     assert len(list((tmp_path / "figures").iterdir())) == 3
+    before, table, after = re.split(r"<!-- .* -->\n", document.read_text(encoding="utf-8"))
+    assert (before, after) == ("before\n", "after\n")
+    assert "| fusion | text | at the moment |" in table
+    assert "; data: meld test; seed: " in table
 
 
 def test_json_on_standard_output_is_alone_there(bundle_folder: Path, meld: Path, tmp_path: Path) -> None:
