@@ -10,7 +10,6 @@ may exceed the whole. The floor is the part that takes longest: were all else fr
 import argparse
 import functools
 import inspect
-import json
 import sys
 import threading
 import time
@@ -25,7 +24,7 @@ from unittest import mock
 from live_server import ROOT
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import add_write, write_json
 
 from commands.measured import machine
 from models.networks.faces import FaceDetector
@@ -167,8 +166,7 @@ def main() -> None:
     if options.write:
         options.write.write_figures([table, loaded], data=", ".join(path.name for path in options.files))
     if options.json:
-        figures = {"machine": machine(), "loaded_s": loaded_s, "runs": [asdict(done) for done in runs]}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(options.json, {"loaded_s": loaded_s, "runs": [asdict(done) for done in runs]})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the next has begun, on any machine. The clients run on the same machine and take
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from live_client import compose, record
 from live_server import ROOT, ServerError
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import add_write, write_json
 
 from commands.measured import machine
 from m2fnet_client import ClientError
@@ -153,8 +152,7 @@ def main() -> None:
     if options.png:
         draw(points, options.png)
     if options.json:
-        figures = {"machine": machine(), "points": [asdict(point) for point in points]}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(options.json, {"points": [asdict(point) for point in points]})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ participant falls silent by its own clock, so they hold that too, and the sound'
 """
 
 import argparse
-import json
 import signal
 import sys
 from collections import Counter
@@ -26,7 +25,7 @@ from live_client import Clip, Heard, Played, compose, play_all, record
 from live_server import ROOT, Load, Meter, Server, ServerError, serving
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import add_write, write_json
 
 from commands.measured import machine
 from m2fnet_client import ClientError
@@ -293,8 +292,7 @@ def main() -> None:
         parts = [play_heading(measured), play_table(measured), latency_heading(measured), latency_table(measured)]
         options.write.write_figures(parts, data=measured.clip)
     if options.json:
-        figures = json.dumps({"machine": machine()} | asdict(measured), indent=2, ensure_ascii=False)
-        options.json.write_text(figures + "\n", encoding="utf-8")
+        write_json(options.json, asdict(measured))
 
 
 if __name__ == "__main__":

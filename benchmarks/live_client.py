@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 
 from m2fnet_client import Gap, Session, connect
-from m2fnet_client.file_media import FRAMES_PER_SECOND, DueMessage, Pieces, media_of
+from m2fnet_client.file_media import DueMessage, Pieces, media_of
+from m2fnet_client.files import FRAMES_PER_SECOND
 from serving.sessions.client_protocol import Frame
-from serving.sessions.preview import encode_frame
+from stream.jpeg import encode_preview
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from wire.events import EventBase, SessionClosed
 from wire.media import MediaKind, MediaMessage
@@ -55,7 +56,7 @@ def record(path: Path, frames_per_second: float = FRAMES_PER_SECOND) -> Recordin
         if isinstance(item, AudioChunk):
             chunks.append(item)
         elif isinstance(item, VideoFrame):
-            frames.append(Frame(item.time_ms, encode_frame(item.image)))
+            frames.append(Frame(item.time_ms, encode_preview(item.image)))
             size = (item.image.shape[1], item.image.shape[0])
     return Recording(joined(chunks), frames, size, frames_per_second)
 

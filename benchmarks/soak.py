@@ -11,7 +11,6 @@ there are more threads or files than then.
 
 import argparse
 import gc
-import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ from live import positive
 from live_server import ROOT
 from rich.console import Console
 from tqdm import tqdm
-from written import add_write
+from written import add_write, write_json
 
 from commands.measured import machine
 from m2fnet_client.file_media import media_of
@@ -176,8 +175,7 @@ def main() -> None:
     if options.write:
         options.write.write_figures([text.replace("\n", "; ")], data=options.clip.name)
     if options.json:
-        figures = {"machine": machine(), "rounds": [asdict(one) for one in looks]}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(options.json, {"rounds": [asdict(one) for one in looks]})
     sys.exit(0 if growth.flat else 1)
 
 

@@ -1,9 +1,12 @@
-"""The option of every benchmark that puts its figures into a document."""
+"""Where benchmarks write their figures: a block of a document, and a JSON file."""
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
-from commands.measured import Block, BlockError
+from commands.measured import Block, BlockError, machine
+from models.files.whole_file import write_whole
 
 
 def add_write(parser: argparse.ArgumentParser, script: str) -> None:
@@ -17,3 +20,8 @@ def add_write(parser: argparse.ArgumentParser, script: str) -> None:
 
     text = "put the figures into this script's block there, too"
     parser.add_argument("--write", type=block, metavar="DOCUMENT[#PART]", help=text)
+
+
+def write_json(path: Path, figures: dict[str, Any]) -> None:
+    """Write what was measured as JSON, and on which machine."""
+    write_whole(path, json.dumps({"machine": machine()} | figures, indent=2, ensure_ascii=False) + "\n")

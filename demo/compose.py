@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from scipy.signal import butter, sosfiltfilt
 
+from models.files.whole_file import whole_file
 from models.media.containers import create_media, open_media
 from models.media.display import Display
 
@@ -188,7 +189,8 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("clip.mp4"))
     args = parser.parse_args()
     clip = list(scenes(args.media, args.speech))
-    write(clip, args.output)
+    with whole_file(args.output) as partial:
+        write(clip, partial)
     seconds = sum(len(scene.images) for scene in clip) / FPS
     print(f"{args.output}: {seconds:.1f} s, {args.output.stat().st_size / 1e6:.2f} MB")
     return 0

@@ -12,12 +12,12 @@
 """
 
 from m2fnet_client.addresses import Position
-from m2fnet_client.backoff import Retry
 from m2fnet_client.blocking import BlockingSession, BlockingWatcher, connect_sync, watch_sync
 from m2fnet_client.core import Gap, Received, UnknownEvent
 from m2fnet_client.errors import ClientError, ClosedError, InvalidMessageError, RefusedError, UnreachableError
 from m2fnet_client.session import Session, connect
 from m2fnet_client.watcher import Reconnecting, Watched, Watcher, watch
+from wire.backoff import Retry
 
 __all__ = [
     "BlockingSession",

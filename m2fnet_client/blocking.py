@@ -2,25 +2,28 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Generic, ParamSpec, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from m2fnet_client.addresses import MediaName, Position
-from m2fnet_client.backoff import Retry
+from m2fnet_client.addresses import Position
 from m2fnet_client.core import Received
-from m2fnet_client.file_media import FRAMES_PER_SECOND
+from m2fnet_client.files import FRAMES_PER_SECOND
 from m2fnet_client.session import FINISH_S, Session, connect
 from m2fnet_client.watcher import Watched, Watcher, watch
 from wire.events import SessionClosed
 from wire.media import MediaMessage
 from wire.settings import ClientSettings
 
+Arguments = ParamSpec("Arguments")
+Entered = TypeVar("Entered")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 END: Final = object()
 
@@ -71,12 +74,29 @@ def portal() -> Generator[Portal]:
         thread.join()
 
 
-class BlockingSession:
+class Waiting(Generic[Item]):
+    """Something to iterate over with ``async``, iterated over by waiting."""
+
+    def __init__(self, items: AsyncIterator[Item], way: Portal) -> None:
+        self._items = items
+        self._portal = way
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Item:
+        item = self._portal.call(_next(self._items))
+        if item is END:
+            raise StopIteration
+        return item  # type: ignore[return-value] # END is all it may be besides
+
+
+class BlockingSession(Waiting[Received]):
     """A :class:`~m2fnet_client.session.Session` whose methods wait; they may be called from several threads."""
 
     def __init__(self, session: Session, way: Portal) -> None:
+        super().__init__(session, way)
         self._session = session
-        self._portal = way
 
     @property
     def id(self) -> str:
@@ -125,8 +145,7 @@ class BlockingSession:
         """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile."""
         playing = self._session.play(path, frames_per_second=frames_per_second)
         try:
-            while (item := self._portal.call(_next(playing))) is not END:
-                yield item  # type: ignore[misc] # END is all it may be besides
+            yield from Waiting(playing, self._portal)
         finally:
             self._portal.call(playing.aclose())
 
@@ -134,94 +153,46 @@ class BlockingSession:
         """End the session; its last emotions are waited for, and can be iterated over afterwards, too."""
         return self._portal.call(self._session.finish(timeout_s))
 
-    def __iter__(self) -> Iterator[Received]:
-        return self
 
-    def __next__(self) -> Received:
-        item = self._portal.call(_next(self._session))
-        if item is END:
-            raise StopIteration
-        return item  # type: ignore[return-value] # END is all it may be besides
-
-
-class BlockingWatcher:
+class BlockingWatcher(Waiting[Watched]):
     """A :class:`~m2fnet_client.watcher.Watcher` to iterate over, waiting."""
 
     def __init__(self, watcher: Watcher, way: Portal) -> None:
+        super().__init__(watcher, way)
         self._watcher = watcher
-        self._portal = way
 
     @property
     def position(self) -> Position | None:
         """How far the events of the room were received."""
         return self._watcher.position
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Watched:
-        item = self._portal.call(_next(self._watcher))
-        if item is END:
-            raise StopIteration
-        return item  # type: ignore[return-value] # as above
-
 
 async def _next(items: AsyncIterator[object]) -> object:
     return await anext(items, END)
 
 
-@contextmanager
-def connect_sync(
-    url: str,
-    *,
-    room: str | None = None,
-    name: str | None = None,
-    token: str | None = None,
-    key: str = "",
-    position: Position | None = None,
-    media: Collection[MediaName] = (),
-    ca_file: Path | str | None = None,
-) -> Generator[BlockingSession]:
-    """Connect as a participant, as :func:`~m2fnet_client.session.connect` does."""
-    connecting = connect(
-        url, room=room, name=name, token=token, key=key, position=position, media=media, ca_file=ca_file
-    )
-    with portal() as way:
-        stack = AsyncExitStack()
-        session = way.call(stack.enter_async_context(connecting))
-        try:
-            yield BlockingSession(session, way)
-        finally:
-            way.call(stack.aclose())
+def _in_a_loop(
+    enter: Callable[Arguments, AbstractAsyncContextManager[Entered]], wrap: Callable[[Entered, Portal], Result]
+) -> Callable[Arguments, AbstractContextManager[Result]]:
+    """Return what enters the same without an event loop of its own, with the same arguments."""
+
+    @wraps(enter)
+    @contextmanager
+    def entered(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Generator[Result]:
+        with portal() as way:
+            stack = AsyncExitStack()
+
+            async def begin() -> Entered:
+                return await stack.enter_async_context(enter(*args, **kwargs))
+
+            inside = way.call(begin())
+            try:
+                yield wrap(inside, way)
+            finally:
+                way.call(stack.aclose())
+
+    return entered
 
 
-@contextmanager
-def watch_sync(
-    url: str,
-    *,
-    room: str | None = None,
-    session: str | None = None,
-    token: str | None = None,
-    position: Position | None = None,
-    media: Collection[MediaName] = (),
-    ca_file: Path | str | None = None,
-    retry: Retry | None = None,
-    wait_for_server: bool = False,
-) -> Generator[BlockingWatcher]:
-    """Watch a room, a session or everything, as :func:`~m2fnet_client.watcher.watch` does."""
-    with portal() as way:
-        watcher = watch(
-            url,
-            room=room,
-            session=session,
-            token=token,
-            position=position,
-            media=media,
-            ca_file=ca_file,
-            retry=retry,
-            wait_for_server=wait_for_server,
-        )
-        try:
-            yield BlockingWatcher(watcher, way)
-        finally:
-            way.call(watcher.aclose())
+connect_sync = _in_a_loop(connect, BlockingSession)
+watch_sync = _in_a_loop(watch, BlockingWatcher)

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, ValidationError
 from websockets.frames import CloseCode
@@ -11,15 +11,12 @@ from m2fnet_client.addresses import Position
 from m2fnet_client.errors import ClientCode, ClientError, ClosedError, InvalidMessageError, RefusedError
 from wire import events
 from wire.errors import ProtocolError
-from wire.events import Event, EventBase, RoomState, SessionClosed, SessionCreated
+from wire.events import EVENT_TYPES, Event, EventBase, RoomState, SessionClosed, SessionCreated
 from wire.media import MediaMessage, decode_media
 
 STOPPED: Final = "server.stopped"
 # A server, or what stands before it, that ends need not say why.
 ENDING: Final = frozenset({CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART})
-EVENT_TYPES: Final[dict[str, type[EventBase]]] = {
-    kind.model_fields["type"].default: kind for kind in get_args(get_args(Event)[0])
-}
 
 
 class UnknownEvent(EventBase):

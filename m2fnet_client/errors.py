@@ -11,6 +11,7 @@ class ClientCode(StrEnum):
     TLS = "tls"
     EVENT_INVALID = "event.invalid"
     TIME_INVALID = "time.invalid"
+    NO_DECODER = "file.no_decoder"
     FINISH_TIMEOUT = "finish.timeout"
     LOST = "lost"
     ENDED = "ended"

@@ -10,14 +10,16 @@ from typing import Final
 import numpy as np
 
 from m2fnet_client.errors import ClientError
+from m2fnet_client.files import FRAMES_PER_SECOND
+from stream.jpeg import encode_preview
 from stream.media import SAMPLES_PER_MS, AudioChunk, Media, Samples, SourceStatus, VideoFrame
+from stream.sources.file import FileSource
 from wire.media import MediaKind, MediaMessage
 from wire.pcm import to_pcm
 
 _log: Final = logging.getLogger(__name__)
 
 CHUNK_MS: Final = 100
-FRAMES_PER_SECOND: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,6 @@ def media_of(path: Path | str, frames_per_second: float = FRAMES_PER_SECOND) -> 
     Raises:
         ClientError: it can't be read; the code is the source's, such as ``file.not_found``.
     """
-    # Only who sends a file needs the decoder.
-    from stream.sources.file import FileSource  # noqa: PLC0415
-
     with FileSource(path, max_fps=frames_per_second or 1.0) as source:
         while (item := source.read()) is not None:
             if isinstance(item, SourceStatus) and item.kind == "failed":
@@ -61,14 +60,12 @@ def file_messages(path: Path | str, frames_per_second: float = FRAMES_PER_SECOND
 
 def messages_of(media: Iterable[Media]) -> Iterator[DueMessage]:
     """Yield media as messages: sound due when its last sample would have been heard, frames at their time."""
-    from serving.sessions.preview import encode_frame  # noqa: PLC0415 - only who sends frames needs OpenCV
-
     pieces = Pieces()
     for item in media:
         if isinstance(item, AudioChunk):
             yield from pieces.push(item)
         elif isinstance(item, VideoFrame):
-            message = MediaMessage(MediaKind.JPEG, round(item.time_ms), encode_frame(item.image))
+            message = MediaMessage(MediaKind.JPEG, round(item.time_ms), encode_preview(item.image))
             yield DueMessage(item.time_ms, message)
     yield from pieces.flush()
 

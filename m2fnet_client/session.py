@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
@@ -13,12 +12,13 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from m2fnet_client import files
 from m2fnet_client.addresses import MediaName, Position, stream_address
-from m2fnet_client.buffer import Buffer
 from m2fnet_client.core import Conversation, Progress, Received
 from m2fnet_client.errors import ClientCode, ClientError, ClosedError, UnreachableError
-from m2fnet_client.file_media import FRAMES_PER_SECOND, file_messages
-from m2fnet_client.sockets import close_socket, goodbye, open_socket
+from m2fnet_client.files import FRAMES_PER_SECOND
+from m2fnet_client.receiver import Receiver
+from m2fnet_client.sockets import open_socket
 from wire.control import SessionClose, SessionUpdate
 from wire.events import SessionClosed
 from wire.media import MAX_TIME_MS, MediaKind, MediaMessage, encode_media
@@ -43,11 +43,8 @@ class Session:
         self._socket = socket
         self._conversation = conversation
         self._name = name
-        self._buffer: Buffer[tuple[Received, Position | None]] = Buffer()
         self._position = conversation.progress.position
-        self._failure: ClientError | None = None
-        self._admitted = asyncio.Event()
-        self._reader = asyncio.create_task(self._read())
+        self._receiver = Receiver(socket, conversation)
 
     @property
     def id(self) -> str:
@@ -131,21 +128,7 @@ class Session:
             ClientError: the file can't be read.
             ClosedError: the connection has ended.
         """
-        loop = asyncio.get_running_loop()
-        messages = file_messages(path, frames_per_second)
-        begun, end_ms = loop.time(), start_ms
-        decoder = ThreadPoolExecutor(1, "file decoder")  # it takes longer than others may be kept waiting
-        try:
-            while (due := await loop.run_in_executor(decoder, next, messages, None)) is not None:
-                await asyncio.sleep(due.due_ms / 1000 - (loop.time() - begun))
-                message = due.message
-                time_ms = round(message.time_ms + start_ms)
-                await self.send(MediaMessage(message.kind, time_ms, message.payload))
-                end_ms = max(end_ms, due.due_ms + start_ms)
-        finally:
-            await loop.run_in_executor(decoder, messages.close)
-            decoder.shutdown(wait=False)
-        return end_ms
+        return await files.send_file(self.send, path, frames_per_second, start_ms)
 
     async def play(self, path: Path | str, *, frames_per_second: float = FRAMES_PER_SECOND) -> AsyncGenerator[Received]:
         """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile.
@@ -153,7 +136,7 @@ class Session:
         Raises:
             ClientError: the file can't be read, or as iterating over the session does.
         """
-        playing = asyncio.create_task(self._play(path, frames_per_second))
+        playing = asyncio.create_task(self._receiver.watch(self._play(path, frames_per_second)))
         try:
             async for item in self:
                 yield item
@@ -168,29 +151,25 @@ class Session:
             ClosedError: the connection ended before the session did, or the server took longer than ``timeout_s``.
         """
         await self._send(SessionClose(type="session.close").model_dump_json())
-        await self._buffer.lift_limit()
         try:
-            await asyncio.wait_for(asyncio.shield(self._reader), timeout_s)
+            await asyncio.wait_for(self._receiver.ended(), timeout_s)
         except TimeoutError:
             message = f"the server did not finish the session within {timeout_s:.0f} s"
             raise ClosedError(ClientCode.FINISH_TIMEOUT, message) from None
         closed = self._conversation.closed
-        if self._failure is not None or closed is None:
-            raise self._failure or ClosedError(ClientCode.LOST, "the connection was lost")
+        if self._receiver.failed or closed is None:
+            raise self._receiver.failure(ClientCode.LOST, "the connection was lost")
         return closed
 
     async def close(self) -> None:
         """End the connection at once; what was said is finished for those who watch."""
-        await self._buffer.lift_limit()  # a reader that waits would not see the other end's goodbye
-        await close_socket(self._socket)
-        self._reader.cancel()
-        await asyncio.wait([self._reader])
+        await self._receiver.close()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Received:
-        item, self._position = await self._buffer.take()
+        item, self._position = await self._receiver.take()
         return item
 
     async def admitted(self) -> None:
@@ -200,59 +179,19 @@ class Session:
             RefusedError: it does not.
             ClosedError: the connection ended.
         """
-        await self._admitted.wait()
-        if not self._conversation.admitted:
-            raise self._failure or ClosedError(ClientCode.LOST, "the connection was lost")
+        await self._receiver.admitted()
 
     async def _play(self, path: Path | str, frames_per_second: float) -> None:
-        try:
-            await self.send_file(path, frames_per_second=frames_per_second)
-            await self.finish()
-        except ClientError as error:
-            await self._buffer.end(error)
-        except Exception as error:  # noqa: BLE001 - as above
-            await self._buffer.end(_broken(error))
+        await self.send_file(path, frames_per_second=frames_per_second)
+        await self.finish()
 
     async def _send(self, message: str | bytes) -> None:
         if self._socket.state is State.OPEN:  # see close_socket
             with suppress(ConnectionClosed):
                 await self._socket.send(message)
                 return
-        await self._buffer.lift_limit()
-        await asyncio.shield(self._reader)  # the last messages tell why
-        raise self._failure or ClosedError(ClientCode.ENDED, "the session has ended")
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                await self._take(await self._socket.recv())
-        except ConnectionClosed as closed:
-            if not self._conversation.finished:
-                self._failure = self._conversation.failure(*goodbye(closed))
-        except ClientError as error:
-            self._failure = error
-            await close_socket(self._socket)
-        except Exception as error:  # noqa: BLE001 - nobody waits for this task: it is raised where the session is used
-            self._failure = _broken(error)
-            await close_socket(self._socket)
-        finally:
-            self._admitted.set()
-            await self._buffer.end(self._failure)
-
-    async def _take(self, message: str | bytes) -> None:
-        before = self._conversation.progress.position
-        items = self._conversation.receive(message)
-        for left, item in zip(range(len(items) - 1, -1, -1), items, strict=True):  # a gap comes before its event
-            place = before if left else self._conversation.progress.position
-            await self._buffer.put((item, place), len(message))
-        if self._conversation.admitted:
-            self._admitted.set()
-
-
-def _broken(error: Exception) -> ClosedError:
-    failure = ClosedError(ClientCode.BROKEN, f"the client itself broke: {error!r}")
-    failure.__cause__ = error
-    return failure
+        await self._receiver.ended()  # the last messages tell why
+        raise self._receiver.failure(ClientCode.ENDED, "the session has ended")
 
 
 @asynccontextmanager

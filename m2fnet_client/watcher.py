@@ -1,6 +1,7 @@
 """A watcher: gets the events of a room, a session or everything, and comes back when the connection is lost."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from m2fnet_client.addresses import MediaName, Position, events_address
-from m2fnet_client.backoff import Backoff, Retry
 from m2fnet_client.core import STOPPED, Conversation, Progress, Received
 from m2fnet_client.errors import ClientError, ClosedError, RefusedError, UnreachableError
 from m2fnet_client.sockets import close_socket, goodbye, open_socket
+from wire.backoff import Backoff, Retry
 
 READ_AHEAD: Final = 64
 # Closed so, the same request would end in the same way.
@@ -45,26 +46,40 @@ Watched = Received | Reconnecting
 
 
 class Watcher:
-    """What :func:`watch` returns: iterating over it gives what the server tells.
+    """What happens in a room (which need not exist yet), in a session, or without these in everything.
 
-    Events (:mod:`wire.events`), :class:`~m2fnet_client.core.Gap` where some were lost,
-    :class:`Reconnecting` when the connection was, and with ``media`` frames and sound
+    Iterating over it gives what the server tells: events (:mod:`wire.events`), :class:`~m2fnet_client.core.Gap` where
+    some were lost, :class:`Reconnecting` when the connection was, and with ``media`` frames and sound
     (:class:`~wire.media.MediaMessage`). ``room.state`` comes first on each connection to a room: if it is
     ``resumed``, what was missed follows; otherwise forget what you had of the room, a snapshot follows.
+
+    A lost connection is opened again, and in a room goes on where it was; after ``retry.attempts`` tries in vain, three
+    minutes unless set, iterating raises why.
+
+    Args:
+        url: of the server, as it prints it: ``host:port``, ``http(s)://…`` or ``ws(s)://…``.
+        room: its name.
+        session: its id.
+        token: what a server that isn't open to everybody wants.
+        position: :attr:`Watcher.position` of an earlier one, to get what was missed since.
+        media: ``video``, ``audio``: to be sent frames and sound, too.
+        ca_file: certificates (PEM) to trust for ``https`` besides those of this machine.
+        retry: how a lost connection is tried again.
+        wait_for_server: try on also when there was no server from the beginning.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        room: str | None,
-        session: str | None,
-        token: str | None,
-        position: Position | None,
-        media: Collection[MediaName],
-        ca_file: Path | str | None,
-        retry: Retry,
-        wait_for_server: bool,
+        room: str | None = None,
+        session: str | None = None,
+        token: str | None = None,
+        position: Position | None = None,
+        media: Collection[MediaName] = (),
+        ca_file: Path | str | None = None,
+        retry: Retry | None = None,
+        wait_for_server: bool = False,
     ) -> None:
         self._url = url
         self._room, self._session = room, session
@@ -72,7 +87,7 @@ class Watcher:
         self._media = media
         self._ca_file = ca_file
         self._progress = Progress(position)
-        self._backoff = Backoff(retry)
+        self._backoff = Backoff(retry or Retry(), random.random)
         self._patient = wait_for_server
         self._stopped = False  # by its own word, and since then not seen
         self._socket: ClientConnection | None = None
@@ -81,7 +96,7 @@ class Watcher:
 
     @property
     def position(self) -> Position | None:
-        """How far the events of the room were received; :func:`watch` goes on from there."""
+        """How far the events of the room were received; another watcher goes on from there."""
         return self._progress.position
 
     def __aiter__(self) -> Self:
@@ -160,42 +175,4 @@ class Watcher:
                 return False
 
 
-def watch(
-    url: str,
-    *,
-    room: str | None = None,
-    session: str | None = None,
-    token: str | None = None,
-    position: Position | None = None,
-    media: Collection[MediaName] = (),
-    ca_file: Path | str | None = None,
-    retry: Retry | None = None,
-    wait_for_server: bool = False,
-) -> Watcher:
-    """Return what happens in a room (which need not exist yet), in a session, or without these in everything.
-
-    A lost connection is opened again, and in a room goes on where it was; after ``retry.attempts`` tries in vain, three
-    minutes unless set, iterating raises why.
-
-    Args:
-        url: of the server, as it prints it: ``host:port``, ``http(s)://…`` or ``ws(s)://…``.
-        room: its name.
-        session: its id.
-        token: what a server that isn't open to everybody wants.
-        position: :attr:`Watcher.position` of an earlier one, to get what was missed since.
-        media: ``video``, ``audio``: to be sent frames and sound, too.
-        ca_file: certificates (PEM) to trust for ``https`` besides those of this machine.
-        retry: how a lost connection is tried again.
-        wait_for_server: try on also when there was no server from the beginning.
-    """
-    return Watcher(
-        url,
-        room=room,
-        session=session,
-        token=token,
-        position=position,
-        media=media,
-        ca_file=ca_file,
-        retry=retry or Retry(),
-        wait_for_server=wait_for_server,
-    )
+watch = Watcher

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from models.bundle import BundleConfig, NetworkName, load_bundle
+from models.files.whole_file import whole_file, write_whole
 
 _CONFIG: Final = "config.json"
 _PART: Final = re.compile(r"(-\d+-of-\d+)?\.safetensors$")
@@ -47,7 +48,8 @@ def put(source: Path, target: Path) -> list[str]:
         (target / gone).unlink()
     changed = [name for name, there in names.items() if new.files[name] != old.files.get(there)]
     for name in changed:
-        shutil.copyfile(source / name, target / names[name])
+        with whole_file(target / names[name]) as partial:
+            shutil.copyfile(source / name, partial)
     config = new.model_copy(
         update={
             "text": new.text.model_copy(update={"encoder": old.text.encoder}),
@@ -55,7 +57,7 @@ def put(source: Path, target: Path) -> list[str]:
             "files": dict(sorted((names[name], digest) for name, digest in new.files.items())),
         }
     )
-    (target / _CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_whole(target / _CONFIG, config.model_dump_json(indent=2) + "\n")
     load_bundle(target)
     return [names[name] for name in changed]
 

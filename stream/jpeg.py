@@ -10,6 +10,8 @@ from PIL import ImageOps
 
 from stream.media import Image, VideoFrame
 
+PREVIEW_WIDTH: Final = 640
+PREVIEW_QUALITY: Final = 80
 MAX_PIXELS: Final = 4096 * 4096
 MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive frame is gone over once for each scan
 SCAN: Final = b"\xff\xda"
@@ -63,6 +65,22 @@ def decode_jpeg(data: bytes) -> Image | None:
             return None if _exceeds(frame, data) else np.asarray(_upright(frame).convert("RGB"))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
+
+
+def encode_jpeg(image: Image, quality: int, max_width: int | None = None) -> bytes:
+    """Return an ``(height, width, 3)`` RGB frame as JPEG, shrunk where it is wider than ``max_width``."""
+    frame = Pillow.fromarray(image)
+    if max_width is not None and frame.width > max_width:
+        height = max(1, round(frame.height * max_width / frame.width))
+        frame = frame.resize((max_width, height), Pillow.Resampling.BOX)
+    file = io.BytesIO()
+    frame.save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def encode_preview(image: Image) -> bytes:
+    """Return an ``(height, width, 3)`` RGB frame as the small JPEG that is sent: :data:`PREVIEW_WIDTH` wide at most."""
+    return encode_jpeg(image, PREVIEW_QUALITY, PREVIEW_WIDTH)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

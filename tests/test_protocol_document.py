@@ -22,12 +22,11 @@ from stream.settings import ServerSettings
 from wire import control, events
 from wire.control import CONTROL_TYPES, parse_control
 from wire.errors import ErrorCode, ProtocolError
+from wire.events import EVENT_TYPES
 from wire.media import HEADER, MediaKind
 from wire.settings import ClientSettings, SegmenterSettings
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
-EVENTS: tuple[type[events.EventBase], ...] = get_args(get_args(events.Event)[0])
-EVENT_TYPES = {event.model_fields["type"].default: event for event in EVENTS}
 
 
 def section(title: str) -> str:

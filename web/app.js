@@ -10,6 +10,7 @@ import { showLegend } from "./emotions.js";
 import { Notices } from "./notices.js";
 import { OwnSession, Phase } from "./own-session.js";
 import { Player } from "./player.js";
+import { FULL_SCALE } from "./resampler.js";
 import { Rows } from "./rows.js";
 import { SERVER } from "./server.js";
 import { Stage } from "./stage.js";
@@ -138,12 +139,12 @@ function advance(timeMs) {
 function toFloat({ kind, payload }) {
   const { buffer, byteOffset, byteLength } = payload;
   if (kind === Kind.PCM32) return new Float32Array(buffer, byteOffset, Math.floor(byteLength / 4));
-  return Float32Array.from(new Int16Array(buffer, byteOffset, Math.floor(byteLength / 2)), (s) => s / 32768);
+  return Float32Array.from(new Int16Array(buffer, byteOffset, Math.floor(byteLength / 2)), (s) => s / FULL_SCALE);
 }
 
 function takeSound(media) {
   const samples = toFloat(media);
-  stage.addSound(media.timeMs, loudness(samples.map((s) => s * 32768)));
+  stage.addSound(media.timeMs, loudness(samples.map((s) => s * FULL_SCALE)));
   player.play(samples, media.timeMs - stage.mediaNow());
 }
 

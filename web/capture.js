@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { within } from "./patience.js";
-import { TARGET_RATE } from "./resampler.js";
+import { FULL_SCALE, TARGET_RATE } from "./resampler.js";
 
 const WIDTH = 640;
 const FRAME_MS = 62; // own frames shown
@@ -119,7 +119,7 @@ export class SampleClock {
 /** Return the loudness of s16le samples, 0 (silence) to 1 (as loud as can be), on a decibel scale of 60 dB. */
 export function loudness(samples) {
   let energy = 0;
-  for (const sample of samples) energy += (sample / 32768) ** 2;
+  for (const sample of samples) energy += (sample / FULL_SCALE) ** 2;
   const decibels = 10 * Math.log10(energy / Math.max(1, samples.length) + 1e-9);
   return Math.max(0, Math.min(1, 1 + decibels / 60));
 }

@@ -4,6 +4,7 @@
  */
 
 export const TARGET_RATE = 16_000;
+export const FULL_SCALE = 32_768; // of 16-bit samples
 const ZERO_CROSSINGS = 24;
 const PASSBAND = 0.92; // of half the lower rate: the rest is the filter's slope
 
@@ -76,5 +77,5 @@ export class Resampler {
 
 /** Return float samples in [-1, 1] as Int16Array; what is louder is clipped. */
 export function toPcm16(samples) {
-  return Int16Array.from(samples, (sample) => Math.round(Math.max(-1, Math.min(1, sample)) * 32767));
+  return Int16Array.from(samples, (sample) => Math.round(Math.max(-1, Math.min(1, sample)) * (FULL_SCALE - 1)));
 }

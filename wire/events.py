@@ -5,8 +5,9 @@ room's. ``room``, ``session`` and ``seq`` are set when the event is published (:
 who makes it; only a revision of another participant's utterance names its session itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -251,6 +252,9 @@ Event = Annotated[
     | SessionClosed,
     Field(discriminator="type"),
 ]
+EVENT_TYPES: Final[Mapping[str, type[EventBase]]] = {
+    kind.model_fields["type"].default: kind for kind in get_args(get_args(Event)[0])
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,16 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Write a text as a file that is there whole or not at all.
+
+    Raises:
+        FileError: the disk is full or the folder can't be written.
+    """
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding=encoding)
+
+
 @contextmanager
 def told_of(path: Path) -> Iterator[None]:
     """Have errors of the disk in the block told as those of writing ``path``.

@@ -16,12 +16,12 @@ from stream.settings import ServerSettings
 from wire.addresses import EVENTS, KEY_SUBPROTOCOL, STREAM, SUBPROTOCOL
 from wire.control import Auth, ControlMessage
 from wire.errors import ErrorCode
-from wire.events import Event, EventBase, SessionCreated
+from wire.events import EVENT_TYPES, SessionCreated
 from wire.media import HEADER, MEDIA_VERSION, MediaKind
 
 Node = dict[str, Any]
 
-EVENT_MODELS: Final[tuple[type[EventBase], ...]] = get_args(get_args(Event)[0])
+EVENT_MODELS: Final = tuple(EVENT_TYPES.values())
 CONTROL_MODELS: Final[tuple[type[BaseModel], ...]] = get_args(get_args(ControlMessage)[0])
 MEDIA: Final[Mapping[MediaKind, str]] = {
     MediaKind.PCM_S16: "Sound: 16-bit signed integers, little-endian, 16 kHz mono.",

@@ -1,29 +1,13 @@
 """What watchers see and hear of a local source: small JPEG frames and the sound, made only while somebody asks."""
 
 from concurrent.futures import Executor, Future
-from typing import Final
-
-import cv2
-import numpy as np
 
 from models.threads import watch_future
 from serving.rooms.broadcast import Channel
-from stream.media import AudioChunk, Image, Media, VideoFrame
+from stream.jpeg import encode_preview
+from stream.media import AudioChunk, Media, VideoFrame
 from wire.media import MediaKind
 from wire.pcm import to_pcm
-
-MAX_WIDTH: Final = 640
-JPEG_QUALITY: Final = 80
-
-
-def encode_frame(image: Image) -> bytes:
-    """Return an ``(height, width, 3)`` RGB frame as JPEG, at most :data:`MAX_WIDTH` wide."""
-    height, width = image.shape[:2]
-    if width > MAX_WIDTH:
-        size = (MAX_WIDTH, max(1, round(height * MAX_WIDTH / width)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    return encoded.tobytes()
 
 
 class Previewer:
@@ -59,4 +43,4 @@ class Previewer:
         return self._last_ms is None or not self._last_ms <= time_ms < self._last_ms + 1000 / self._fps
 
     def _encode(self, frame: VideoFrame) -> None:
-        self._channel.preview(MediaKind.JPEG, frame.time_ms, encode_frame(frame.image))
+        self._channel.preview(MediaKind.JPEG, frame.time_ms, encode_preview(frame.image))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,11 +13,10 @@ from models.user_error import UserError
 from stream.exports.from_events import conversations, dialog_from_events
 from stream.exports.results import ANALYSIS, AnalysisResult, WarningResult
 from wire import events
-from wire.events import Event
+from wire.events import EVENT_TYPES, Event
 
 EVENTS_FILE: Final = "events.jsonl"
 _EVENT: Final[TypeAdapter[Event]] = TypeAdapter(events.Event)
-_TYPES: Final = {model.model_fields["type"].default for model in get_args(get_args(events.Event)[0])}
 
 
 class SavedError(UserError):
@@ -92,7 +91,7 @@ def _events(file: str, lines: Iterable[str], torn: list[int]) -> Iterator[Event]
             value = json.loads(line) if line.strip() else {}
             if not isinstance(value, dict):
                 raise _no_event(file, number, "no JSON object")
-            if value.get("type") in _TYPES:
+            if value.get("type") in EVENT_TYPES:
                 yield _EVENT.validate_json(line)  # more exact than the value: half a character is an error
         except ValidationError as error:
             raise _no_event(file, number, _reason(error)) from None

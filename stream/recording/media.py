@@ -1,11 +1,8 @@
 """The form in which media is recorded, and in which a recorded session analyzes it: nothing is lost between the two."""
 
-import io
 from typing import Final
 
-from PIL import Image as Pillow
-
-from stream.jpeg import JpegFrame
+from stream.jpeg import JpegFrame, encode_jpeg
 from stream.media import VideoFrame
 
 JPEG_QUALITY: Final = 90
@@ -21,8 +18,4 @@ class NumberedFrame(JpegFrame):
 
 def as_jpeg(frame: VideoFrame) -> bytes:
     """Return a frame as JPEG: as it came, or encoded once."""
-    if isinstance(frame, JpegFrame):
-        return frame.jpeg
-    file = io.BytesIO()
-    Pillow.fromarray(frame.image).save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
+    return frame.jpeg if isinstance(frame, JpegFrame) else encode_jpeg(frame.image, JPEG_QUALITY)

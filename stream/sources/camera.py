@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 
 from stream.media import Media, VideoFrame
-from stream.sources.backoff import Backoff
 from stream.sources.base import LiveClock, Source
 from stream.sources.media_queue import Bounds
 from stream.sources.pace import FrameLimiter
+from wire.backoff import Backoff, Retry
 
-CAMERA_BACKOFF: Final = Backoff(first_s=0.5, factor=2.0, longest_s=4.0, tries=5)
+CAMERA_RETRY: Final = Retry(first_s=0.5, longest_s=4.0, attempts=5)
 
 
 class CameraSource(Source):
@@ -32,22 +32,22 @@ class CameraSource(Source):
         *,
         max_fps: float = 10.0,
         clock: LiveClock | None = None,
-        backoff: Backoff = CAMERA_BACKOFF,
+        retry: Retry = CAMERA_RETRY,
     ) -> None:
         super().__init__(f"camera {device}", live=True, bounds=Bounds(video_frames=max(1, round(2 * max_fps))))
         self._device = int(device) if isinstance(device, str) and device.isdecimal() else device
         self._max_fps = max_fps
         self._clock = clock or LiveClock()
-        self._backoff = backoff
+        self._backoff = Backoff(retry)
         self._given = 0
 
     def _media(self) -> Generator[Media]:
-        failures = 0
         while True:
             before = self._given
             yield from self._connection()
-            failures = 1 if self._given > before else failures + 1
-            delay_s = self._delay_s(failures)
+            if self._given > before:
+                self._backoff.reset()
+            delay_s = self._delay_s()
             yield self._status("reconnecting", "reconnecting", f"{self.name} gives no frames; opening it again")
             if self._stopping.wait(delay_s):
                 return
@@ -71,10 +71,10 @@ class CameraSource(Source):
         self._given += 1
         yield VideoFrame(time_ms, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 
-    def _delay_s(self, failures: int) -> float:
+    def _delay_s(self) -> float:
         if not self._given:
             self._fail("not_found", self._not_found())
-        delay_s = self._backoff.delay(failures)
+        delay_s = self._backoff.next_s()
         if delay_s is None:
             self._fail("lost", self._lost())
         return delay_s

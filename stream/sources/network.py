@@ -10,7 +10,6 @@ from av.container import InputContainer
 from models.media.containers import open_address
 from models.user_error import UserError
 from stream.media import AudioChunk, Media, SourceStatus
-from stream.sources.backoff import Backoff
 from stream.sources.base import LiveClock, Source
 from stream.sources.decode import Decoder
 from stream.sources.file import DEFAULT_MAX_FPS, describe
@@ -20,10 +19,11 @@ from stream.sources.pace import paced
 from stream.sources.redact import redact_url
 from stream.sources.sound_decoder import NoTrackError
 from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
+from wire.backoff import Backoff, Retry
 
 SCHEMES: Final = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp"})
 RECORDED: Final = frozenset({"http", "https"})
-NETWORK_BACKOFF: Final = Backoff(first_s=0.5, factor=2.0, longest_s=15.0, tries=8)
+NETWORK_RETRY: Final = Retry(first_s=0.5, longest_s=15.0, attempts=8)
 """About a minute of attempts."""
 
 REFUSALS: Final[tuple[tuple[type[av.FFmpegError], str, str], ...]] = (
@@ -64,7 +64,7 @@ class NetworkSource(Source):
         realtime: bool = True,
         max_fps: float = DEFAULT_MAX_FPS,
         sound: SoundChoice = ANY_SOUND,
-        backoff: Backoff = NETWORK_BACKOFF,
+        retry: Retry = NETWORK_RETRY,
         timeouts: Timeouts | None = None,
     ) -> None:
         """``url`` is of one of :data:`SCHEMES`.
@@ -82,24 +82,25 @@ class NetworkSource(Source):
         self._scheme = scheme
         self._max_fps = max_fps
         self._sound = sound
-        self._backoff = backoff
+        self._backoff = Backoff(retry)
         self._timeouts = timeouts or Timeouts()
         self._clock = LiveClock()
         self._position_ms = 0.0
         self._complete = False
 
     def _media(self) -> Generator[Media]:
-        failures = 0
         while True:
             before_ms = self._position_ms
             reason = yield from self._connection()
             if self._complete or self._stopping.is_set():
                 return
-            failures = 1 if self._position_ms > before_ms else failures + 1
-            delay_s = self._backoff.delay(failures)
+            if self._position_ms > before_ms:
+                self._backoff.reset()
+            delay_s = self._backoff.next_s()
             if delay_s is None:
                 self._give_up(reason)
-            message = f"{self.name}: {reason}; trying again in {delay_s:.1f} s ({failures} of {self._backoff.tries})"
+            tries = f"{self._backoff.attempt} of {self._backoff.retry.attempts}"
+            message = f"{self.name}: {reason}; trying again in {delay_s:.1f} s ({tries})"
             yield self._status("reconnecting", "reconnecting", message)
             if self._stopping.wait(delay_s):
                 return

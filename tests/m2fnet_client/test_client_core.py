@@ -1,7 +1,6 @@
 """What the client makes of messages, without a server."""
 
 import json
-import math
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from m2fnet_client import ClientError, ClosedError, Gap, InvalidMessageError, Position, RefusedError, UnknownEvent
 from m2fnet_client.addresses import events_address, stream_address
-from m2fnet_client.backoff import Backoff, Retry
 from m2fnet_client.core import EVENT_TYPES, Conversation, Progress, parse_event
 from wire import events
 from wire.media import MediaKind, MediaMessage, encode_media
@@ -241,28 +239,3 @@ class TestConversation:
         assert conversation.failure(1006, "").code == "lost"
         conversation.receive(broken.model_copy(update={"session": "mine", "seq": 2}).model_dump_json())
         assert conversation.failure(1011, "failed").code == "internal"
-
-
-class TestBackoff:
-    def test_it_doubles_up_to_the_longest_and_begins_anew(self) -> None:
-        backoff = Backoff(Retry(first_s=1, longest_s=5), chance=lambda: 0.0)
-        assert [backoff.next_s() for _ in range(5)] == [1, 2, 4, 5, 5]
-        backoff.reset()
-        assert backoff.next_s() == 1
-
-    def test_it_gives_up_by_itself(self) -> None:
-        backoff = Backoff(Retry())
-        assert [backoff.next_s() is None for _ in range(12)] == [False] * 10 + [True] * 2
-
-    def test_it_gives_up(self) -> None:
-        backoff = Backoff(Retry(attempts=2))
-        assert [backoff.next_s() is None for _ in range(4)] == [False, False, True, True]
-
-    @given(st.floats(0, 1, exclude_max=True), st.integers(0, 5_000))
-    def test_the_waits_differ_and_stay_in_bounds(self, chance: float, tries: int) -> None:
-        backoff = Backoff(Retry(first_s=0.5, longest_s=30, attempts=None), lambda: chance)
-        backoff.attempt = tries
-        wait = backoff.next_s()
-        assert wait is not None
-        assert 0.25 < wait <= 30
-        assert math.isfinite(wait)

@@ -8,9 +8,9 @@ import pytest
 
 import m2fnet_client
 from m2fnet_client import BlockingSession, ClientError, Session
-from m2fnet_client.backoff import Retry
 from m2fnet_client.buffer import LIMIT
 from m2fnet_client.errors import ClientCode
+from wire.backoff import Retry
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "client-python.md").read_text(encoding="utf-8")
 

@@ -246,7 +246,7 @@ class TestEnds:
             message = "no such thing"
             raise KeyError(message)
 
-        monkeypatch.setattr("m2fnet_client.session.file_messages", boom)
+        monkeypatch.setattr("m2fnet_client.file_media.file_messages", boom)
         async with running() as run, connect(url(run)) as session:
             with pytest.raises(ClosedError, match="client itself broke"):
                 async for _ in session.play(CLIP):

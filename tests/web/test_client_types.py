@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -10,7 +9,7 @@ from wire import events
 from wire.settings import ClientSettings
 
 TYPES = (Path(__file__).parents[2] / "web" / "client.d.ts").read_text()
-MODELS = get_args(get_args(events.Event)[0])
+MODELS = list(events.EVENT_TYPES.values())
 COMMON = set(events.EventBase.model_fields)
 
 

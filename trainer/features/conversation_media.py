@@ -14,8 +14,9 @@ from trainer.features.blocks import Reader, read_media
 from trainer.features.extract import FeatureSettings, split_folder
 from trainer.features.media import Limits, Media, MediaFault, Part, tally
 from trainer.fit.cache import Arrays
-from trainer.stages.audio import Sounds, from_16_bits, to_16_bits, trim
+from trainer.stages.audio import Sounds, trim
 from trainer.stages.scene import Scenes
+from wire.pcm import from_int16, to_int16
 
 _SHORTEST: Final = SAMPLE_RATE // 10  # less sound than this says nothing
 _KEPT: Final = "kept"
@@ -38,11 +39,11 @@ def conversation_sounds(conversations: Conversations, cache: Path, settings: Fea
         sound = np.empty(0, np.float32) if media.sound is None else trim(media.sound)
         if len(sound) < _SHORTEST:
             return None
-        return {_KEPT: to_16_bits(sound)}
+        return {_KEPT: to_int16(sound)}
 
     reader = Reader("sounds", "sound", [], read)
     rows, values = _present(conversations, reader, cache, settings.limits, settings.workers)
-    samples = [from_16_bits(value[_KEPT]) for value in values]
+    samples = [from_int16(value[_KEPT]) for value in values]
     labels = [conversations.utterances[row].label for row in rows]
     return Sounds.of(samples, labels, [conversations.corpus] * len(rows), conversations.labels)
 

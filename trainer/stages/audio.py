@@ -30,12 +30,12 @@ from trainer.fit.metrics import Ints, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.extractor import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
 from trainer.stages.probes import ProbeSettings
+from wire.pcm import from_int16, to_int16
 
 _FAR: Final = -1e4  # added to the logits of labels a corpus does not have
 _QUIET: Final = 0.02  # of the peak: below it the ends of a clip are silence
 _MAX_SECONDS: Final = 8
 _NOISY: Final = 0.5
-_FULL: Final = np.float32(32768)  # of 16 bits
 _SHOWN: Final = 5  # unreadable clips named in a message
 _DROPOUT: Final = 0.3
 _SOUND: Final = "sound"
@@ -124,7 +124,7 @@ class Sounds:
         rows = _decode(clips) if known is None else known[0]
         if known is None:
             save_rows(rows, path)
-        samples = [from_16_bits(row[_SOUND]) for row in rows if row is not None]
+        samples = [from_int16(row[_SOUND]) for row in rows if row is not None]
         return Sounds.of(samples, [clip.label for clip in clips], [clip.corpus for clip in clips], classes)
 
 
@@ -149,7 +149,7 @@ def _decode(clips: Sequence[SpeechClip]) -> list[Arrays | None]:
     unreadable: list[str] = []
     for clip in tqdm(clips, desc="decode speech"):
         try:
-            rows.append({_SOUND: to_16_bits(trim(read_voice(clip.path)))})
+            rows.append({_SOUND: to_int16(trim(read_voice(clip.path)))})
         except ValueError as error:
             unreadable.append(str(error))
     if unreadable:
@@ -157,16 +157,6 @@ def _decode(clips: Sequence[SpeechClip]) -> list[Arrays | None]:
         message = f"{len(unreadable)} of {len(clips)} clips can't be used: restore or remove them. {shown}"
         raise DatasetError(message)
     return rows
-
-
-def to_16_bits(samples: Samples) -> npt.NDArray[np.int16]:
-    """Return samples as they are kept on disk."""
-    return np.asarray(np.clip(samples * _FULL, -_FULL, _FULL - 1).astype(np.int16))
-
-
-def from_16_bits(kept: npt.NDArray[np.int16]) -> Samples:
-    """Return kept samples as they are heard."""
-    return np.asarray(kept, np.float32) / _FULL
 
 
 def trim(samples: Samples) -> Samples:

@@ -15,7 +15,7 @@ from m2fnet_client import connect as join
 from serving import run as server_run
 from serving.rooms import broadcast
 from serving.rooms.watcher_queue import WAITING_PREVIEWS, WatcherQueue
-from serving.sessions.preview import encode_frame
+from stream.jpeg import encode_preview
 from wire import events
 from wire.events import Published
 from wire.media import MediaKind
@@ -82,7 +82,7 @@ async def stalled(run: Running, path: str) -> ClientConnection:
 
 def noise() -> bytes:
     """Return a frame that JPEG can't make small."""
-    return encode_frame(np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8))
+    return encode_preview(np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8))
 
 
 @dataclass

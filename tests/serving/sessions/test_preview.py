@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from serving.rooms.broadcast import Broadcast, Channel, Subscription, SubscriptionFilter
-from serving.sessions.preview import Previewer, encode_frame
+from serving.sessions.preview import Previewer
+from stream.jpeg import encode_preview
 from stream.media import AudioChunk, SourceStatus, VideoFrame
 from wire.media import MediaKind, MediaMessage, decode_media
 
@@ -46,7 +47,7 @@ def shown(watcher: Subscription) -> list[MediaMessage]:
     ("size", "encoded"), [((640, 360), (640, 360)), ((1920, 1080), (640, 360)), ((1280, 1), (640, 1))]
 )
 def test_frames_are_made_small_and_keep_their_colours(size: tuple[int, int], encoded: tuple[int, int]) -> None:
-    shown = Image.open(io.BytesIO(encode_frame(frame(0, *size).image)))
+    shown = Image.open(io.BytesIO(encode_preview(frame(0, *size).image)))
     assert shown.size == encoded
     np.testing.assert_allclose(np.asarray(shown)[0, 0], (200, 30, 30), atol=6)
 

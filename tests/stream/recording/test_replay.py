@@ -25,9 +25,9 @@ from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from serving.rooms.broadcast import Broadcast, Channel
-from serving.sessions.preview import encode_frame
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
+from stream.jpeg import encode_preview
 from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, AudioChunk, Image, Samples, VideoFrame
 from stream.pipeline import run_session
@@ -342,7 +342,7 @@ def test_a_session_in_no_room_has_a_recording_of_its_own(
 
 
 def test_a_client_s_frames_are_recorded_as_they_came(tmp_path: Path, bundle: Bundle, bundle_folder: Path) -> None:
-    sent = [encode_frame(frame) for frame in faces()[::8]]
+    sent = [encode_preview(frame) for frame in faces()[::8]]
     source = RemoteSource("Ann")
     for number, frame in enumerate([sent[0], b"\xff\xd8\xff", *sent[1:]]):
         source.push_jpeg(500.0 * number, frame)

@@ -11,13 +11,13 @@ from source_clips import codes, drain, make_clip, make_wav, rest, sound, statuse
 from waiting import PATIENCE_S
 
 from stream.media import SAMPLE_RATE, AudioChunk, Media, SourceStatus, VideoFrame
-from stream.sources.backoff import Backoff
 from stream.sources.base import LiveClock, Source
 from stream.sources.camera import CameraSource
 from stream.sources.capture import CaptureSource
 from stream.sources.microphone import MicrophoneSource
+from wire.backoff import Retry
 
-QUICK = Backoff(first_s=0.001, longest_s=0.001, tries=3)
+QUICK = Retry(first_s=0.001, longest_s=0.001, attempts=3)
 NO_CAMERA = "/dev/video-that-is-not-there"
 NO_MICROPHONE = "microphone that is not there"
 
@@ -29,7 +29,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_a_camera_gives_upright_rgb_frames_in_time(clip: Path) -> None:
-    with CameraSource(str(clip), max_fps=1000, backoff=QUICK) as source:
+    with CameraSource(str(clip), max_fps=1000, retry=QUICK) as source:
         opened, first, second = (source.read() for _ in range(3))
     assert isinstance(opened, SourceStatus)
     assert opened.message.endswith("160x120")
@@ -41,7 +41,7 @@ def test_a_camera_gives_upright_rgb_frames_in_time(clip: Path) -> None:
 
 
 def test_a_camera_that_stops_is_opened_again_and_given_up_when_it_stays_away(clip: Path) -> None:
-    with CameraSource(str(clip), max_fps=1000, backoff=QUICK) as source:
+    with CameraSource(str(clip), max_fps=1000, retry=QUICK) as source:
         media: list[Media] = []
         while "camera.reconnecting" not in codes(media):
             media += [item for item in [source.read()] if item]

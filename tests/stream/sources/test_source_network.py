@@ -12,10 +12,10 @@ import pytest
 from source_clips import codes, drain, is_seamless, make_clip, make_titled, rest, sound, statuses, video_frames
 
 from stream.media import Media, SourceStatus
-from stream.sources.backoff import Backoff
 from stream.sources.network import NetworkSource, Timeouts
+from wire.backoff import Retry
 
-QUICK = Backoff(first_s=0.001, longest_s=0.01, tries=3)
+QUICK = Retry(first_s=0.001, longest_s=0.01, attempts=3)
 SECRET = "s3cr3t"  # noqa: S105 - what the tests look for
 
 
@@ -110,7 +110,7 @@ def test_titles_may_be_any_bytes(tmp_path: Path) -> None:
 def test_a_recording_goes_on_where_its_server_died(clip: bytes) -> None:
     site = Site(clip, dies_after=[len(clip) // 3, len(clip) // 3])
     with served(site) as url:
-        media = drain(NetworkSource(url, realtime=False, backoff=QUICK))
+        media = drain(NetworkSource(url, realtime=False, retry=QUICK))
     assert "network.reconnecting" in codes(media)
     assert codes(media).count("network.opened") >= 2
     assert codes(media)[-1] == "network.ended"
@@ -120,7 +120,7 @@ def test_a_recording_goes_on_where_its_server_died(clip: bytes) -> None:
 def test_a_broadcast_that_breaks_off_is_taken_up_again_then_given_up(broadcast: bytes) -> None:
     site = Site(broadcast, with_length=False)
     with served(site) as url:
-        source = NetworkSource(url, realtime=True, backoff=QUICK)
+        source = NetworkSource(url, realtime=True, retry=QUICK)
         source.start()
         media: list[Media] = []
         while codes(media).count("network.opened") < 2:
@@ -139,20 +139,20 @@ def test_a_broadcast_that_breaks_off_is_taken_up_again_then_given_up(broadcast: 
 def test_a_refusal_is_not_tried_again(status: int, code: str) -> None:
     site = Site(b"", status=status)
     with served(site) as url:
-        media = drain(NetworkSource(url, backoff=QUICK))
+        media = drain(NetworkSource(url, retry=QUICK))
     assert codes(media) == [code]
 
 
 def test_what_is_no_media() -> None:
     with served(Site(b"<html>no film here</html>" * 50)) as url:
-        assert codes(drain(NetworkSource(url, backoff=QUICK))) == ["network.not_media"]
+        assert codes(drain(NetworkSource(url, retry=QUICK))) == ["network.not_media"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
 def test_an_address_nobody_listens_at(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    media = drain(NetworkSource(f"{scheme}://me:{SECRET}@127.0.0.1:{port}/x", backoff=QUICK))
+    media = drain(NetworkSource(f"{scheme}://me:{SECRET}@127.0.0.1:{port}/x", retry=QUICK))
     assert codes(media) == ["network.reconnecting"] * 3 + ["network.unreachable"]
     assert "refused" in statuses(media)[0].message
 
@@ -160,13 +160,13 @@ def test_an_address_nobody_listens_at(scheme: str) -> None:
 def test_a_server_that_never_answers_is_not_waited_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/x"
-        media = drain(NetworkSource(url, backoff=Backoff(tries=0), timeouts=Timeouts(open_s=0.2, read_s=0.2)))
+        media = drain(NetworkSource(url, retry=Retry(attempts=0), timeouts=Timeouts(open_s=0.2, read_s=0.2)))
     assert codes(media) == ["network.unreachable"]
     assert "no answer in time" in statuses(media)[0].message
 
 
 def test_stopping_while_it_waits_to_try_again() -> None:
-    source = NetworkSource("http://127.0.0.1:9/x", backoff=Backoff(first_s=1000, longest_s=1000))
+    source = NetworkSource("http://127.0.0.1:9/x", retry=Retry(first_s=1000, longest_s=1000))
     source.start()
     first = source.read()
     assert isinstance(first, SourceStatus)
@@ -177,7 +177,7 @@ def test_stopping_while_it_waits_to_try_again() -> None:
 
 def test_no_secret_in_names_statuses_and_logs(clip: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), served(Site(clip, dies_after=[len(clip) // 3])) as url:
-        source = NetworkSource(url, realtime=False, backoff=QUICK)
+        source = NetworkSource(url, realtime=False, retry=QUICK)
         media = drain(source)
     told = source.name + caplog.text + "".join(status.message for status in statuses(media))
     assert SECRET not in told

@@ -1,10 +1,10 @@
-"""How long to wait before connecting again: pure, the chance is an argument."""
+"""How long to wait before connecting again, to a server or to a source: pure, the chance is an argument."""
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from stream.sources.backoff import Backoff as Waits
+_MOST_DOUBLINGS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,18 @@ class Retry:
 
 
 class Backoff:
-    """Counts tries in a row; the waits are shortened by up to a half at random, so that not all come at once."""
+    """Counts tries in a row; ``chance`` (0 to 1) shortens the waits by up to a half, so that not all come at once."""
 
-    def __init__(self, retry: Retry, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, retry: Retry, chance: Callable[[], float] = lambda: 0.0) -> None:
+        self.retry = retry
         self.attempt = 0
-        self._waits = Waits(retry.first_s, longest_s=retry.longest_s, tries=retry.attempts)
         self._chance = chance
 
     def next_s(self) -> float | None:
         """Return how many seconds to wait before the next try; None: give up."""
-        longest = self._waits.delay(self.attempt + 1)
-        if longest is None:
+        if self.retry.attempts is not None and self.attempt >= self.retry.attempts:
             return None
+        longest = min(self.retry.longest_s, self.retry.first_s * 2.0 ** min(self.attempt, _MOST_DOUBLINGS))
         self.attempt += 1
         return longest * (1 - self._chance() / 2)
 
