@@ -20,9 +20,8 @@ from stream.recording.format import (
     SoundStep,
     TranscriptStep,
 )
-from stream.recording.media import NumberedFrame
 from stream.recording.reader import Taken
-from stream.recording.session import NoTranscriptError, hand_on
+from stream.recording.session import NoTranscriptError, NumberedFrame, hand_on
 from stream.session import Session
 from stream.settings import Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures

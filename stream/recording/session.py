@@ -10,9 +10,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from stream.dialog.session_context import SessionContext
-from stream.jpeg import jpeg_size
+from stream.jpeg import JpegFrame, encode_jpeg, jpeg_size
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, Samples, VideoFrame
 from stream.recording.format import (
@@ -25,7 +26,6 @@ from stream.recording.format import (
     TranscriptStep,
 )
 from stream.recording.matroska import Block, Track
-from stream.recording.media import NumberedFrame, as_jpeg
 from stream.recording.record import SessionRecord
 from stream.session import Session
 from stream.settings import Settings
@@ -34,6 +34,21 @@ from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import Vision
 from wire.events import Event, Totals
 from wire.pcm import from_pcm, to_pcm
+
+JPEG_QUALITY: Final = 90
+
+
+class NumberedFrame(JpegFrame):
+    """A frame of a recording, and which one of its session it is, from 0."""
+
+    def __init__(self, time_ms: float, jpeg: bytes, number: int) -> None:
+        super().__init__(time_ms, jpeg)
+        self.number: Final = number
+
+
+def as_jpeg(frame: VideoFrame) -> bytes:
+    """Return a frame as JPEG: as it came, or encoded once."""
+    return frame.jpeg if isinstance(frame, JpegFrame) else encode_jpeg(frame.image, JPEG_QUALITY)
 
 
 @dataclass(frozen=True, eq=False)

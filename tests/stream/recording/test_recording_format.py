@@ -27,7 +27,7 @@ from stream.recording.format import (
     read_about,
     read_lines,
 )
-from stream.recording.media import NumberedFrame, as_jpeg
+from stream.recording.session import NumberedFrame, as_jpeg
 from stream.settings import ServerSettings, Settings
 from stream.speech.transcript import Transcript, Word
 from wire.media import MediaKind, MediaMessage, decode_samples
