@@ -176,7 +176,7 @@ def _in_a_loop(
 ) -> Callable[Arguments, AbstractContextManager[Result]]:
     """Return what enters the same without an event loop of its own, with the same arguments."""
 
-    @wraps(enter)
+    @wraps(enter, updated=())
     @contextmanager
     def entered(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Generator[Result]:
         with portal() as way:
