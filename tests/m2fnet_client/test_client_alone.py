@@ -42,7 +42,7 @@ def installed(folder: Path) -> Path:
     for name in SOURCES:  # a build leaves things beside what it builds
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("bundles", "build", "__pycache__"))
     venv.create(folder / "fresh", with_pip=True)
-    python = next((folder / "fresh").glob("*/python*"))
+    python = folder / "fresh" / ("Scripts" if os.name == "nt" else "bin") / "python"
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", folder / "clients/python"]
     subprocess.run(command, check=True, cwd=folder, env=clean_environment())
     return python
