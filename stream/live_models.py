@@ -12,6 +12,7 @@ from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from stream.settings import RuntimeSettings, Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures, SpeechToText, Transcriber
+from stream.vision.video_analyzer import FaceAnalyzer
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,18 @@ class LiveModels:
         """
         self.transcriber.check_language(language)
 
-    def detector(self, *, session: str = "", deadline_ms: float | None = None) -> FaceDetector:
-        """Return a face detector whose networks run on the runtime's engine, in the name of a session."""
+    def face_analyzer(self, settings: VisionSettings, *, session: str, live: bool) -> FaceAnalyzer:
+        """Return what analyzes a session's frames on the runtime's engine; live, none waits longer than it may."""
+        deadline_ms = settings.deadline_ms if live else None
         vision, networks = self.vision, self.runtime.detection(session=session, deadline_ms=deadline_ms)
         limits = vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces
-        return FaceDetector(*limits, networks=networks)
+        return FaceAnalyzer(
+            FaceDetector(*limits, networks=networks),
+            self.runtime,
+            detect_every=settings.detect_every,
+            session=session,
+            deadline_ms=deadline_ms,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """The trained networks as callers see them: sound, words and faces in, calibrated probabilities out."""
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,26 +12,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.bundle import MODALITIES, Bundle, NetworkName, audio_front, find_bundle, load_bundle
-from models.media.face_image import FACE_SIZE, face_input
-from models.media.scene_image import scene_input, shrink_scene
-from models.media.spectrogram import SAMPLE_RATE
+from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
 from models.networks.faces import DETECTION, DetectionName, DetectionNetworks
-from models.networks.fusion import FusionConfig
-from models.networks.text import Turn, tokenize, with_context
-from models.runtime.engine import OUTPUT_NAMES, Array, Engine, ServedName
+from models.networks.text import Turn
+from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.figures import BatchFigures
 from models.runtime.names import EngineName, PrecisionName
+from models.runtime.preparation import Preparation, Window, fusion_inputs, require_faces, require_sound
 from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
 
-MAX_SAMPLES: Final = 15 * SAMPLE_RATE
 REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first
-WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
 
 Floats = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -44,22 +38,6 @@ class Branch:
 
     embedding: Floats
     probabilities: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """The embeddings ``(dim,)`` of consecutive utterances, None where a modality is absent; four equally long lists."""
-
-    text: list[Floats | None]
-    audio: list[Floats | None]
-    face: list[Floats | None]
-    scene: list[Floats | None]
-
-    def present(self) -> list[list[str]]:
-        """Return the modalities that each utterance has."""
-        return [
-            [name for name in MODALITIES if getattr(self, name)[index] is not None] for index in range(len(self.text))
-        ]
 
 
 class Runtime:
@@ -88,9 +66,7 @@ class Runtime:
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.past_context = bundle.config.text.context.past
         self.future_context = bundle.config.text.context.future
-        self._config, self._tokenizer = bundle.config, bundle.tokenizer
-        self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
-        self._audio_front = audio_front(bundle.config.audio.kind)
+        self._config, self._prepared = bundle.config, Preparation(bundle)
         self._engine = engine
         self._timeout_s = timeout_s
         self._worker = Worker(engine, max_batch, window_ms=batch_window_ms, limit_s=self._limit_s)
@@ -165,15 +141,7 @@ class Runtime:
 
     def text(self, turns: Sequence[Turn], index: int, *, session: str = "") -> "Future[Branch]":
         """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""
-        part = self._config.text
-        with self._tokenizing:
-            pair = with_context(turns, index, part.context, str(self._tokenizer.sep_token))
-            tokens = tokenize(self._tokenizer, [pair], part.max_tokens)
-        inputs: dict[str, Array] = {
-            "input_ids": tokens.input_ids,
-            "attention_mask": tokens.attention_mask,
-            "utterance_mask": tokens.utterance_mask,
-        }
+        inputs = self._prepared.text(turns, index)
         temperature = self._config.temperatures.text
         return self._worker.submit(Item("text", inputs, lambda rows: _branches(rows, temperature)[0], session))
 
@@ -185,18 +153,12 @@ class Runtime:
         Raises:
             ValueError: it is not one channel of finite numbers.
         """
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            message = f"sound must be one channel of finite samples, not of shape {samples.shape}"
-            raise ValueError(message)
+        require_sound(samples)
         if "audio" not in self.modalities:
             return _known(None)
-        heard = torch.from_numpy(np.array(samples[-MAX_SAMPLES:], np.float32))
-        with torch.inference_mode():
-            image = self._audio_front(heard.unsqueeze(0)).numpy()
+        inputs = self._prepared.audio(samples)
         temperature = self._config.temperatures.audio
-        return self._worker.submit(
-            Item("audio", {"images": image}, lambda rows: _branches(rows, temperature)[0], session)
-        )
+        return self._worker.submit(Item("audio", inputs, lambda rows: _branches(rows, temperature)[0], session))
 
     def faces(
         self, crops: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
@@ -208,19 +170,15 @@ class Runtime:
         Raises:
             ValueError: the crops have another shape.
         """
-        if crops.ndim != 3 or crops.shape[1:] != (FACE_SIZE, FACE_SIZE):  # noqa: PLR2004 - (n, height, width)
-            message = f"faces must be (n, {FACE_SIZE}, {FACE_SIZE}), not {crops.shape}"
-            raise ValueError(message)
+        require_faces(crops)
         if not len(crops) or "face" not in self.modalities:
             return _known([])
-        with torch.inference_mode():
-            images = face_input(torch.from_numpy(np.array(crops)), self._config.face.size).numpy()
+        inputs = self._prepared.faces(crops)
         temperature = self._config.temperatures.face
-
-        def finish(rows: Outputs) -> list[Branch]:
-            return _branches(rows, temperature)
-
-        return self._worker.submit(Item("face", {"images": images}, finish, session, "frame", _until(deadline_ms)))
+        until = _until(deadline_ms)
+        return self._worker.submit(
+            Item("face", inputs, lambda rows: _branches(rows, temperature), session, "frame", until)
+        )
 
     def detection(self, *, session: str = "", deadline_ms: float | None = None) -> DetectionNetworks:
         """Return the three networks that find faces, each run with what others ask for, as images are.
@@ -229,12 +187,10 @@ class Runtime:
         """
 
         def run(name: DetectionName, images: Tensor) -> tuple[Tensor, ...]:
-            inputs: dict[str, Array] = {"images": images.cpu().numpy()}
-
             def finish(rows: Outputs) -> tuple[Tensor, ...]:
                 return tuple(torch.from_numpy(rows[output]).to(images.device) for output in OUTPUT_NAMES[name])
 
-            item = Item(name, inputs, finish, session, "frame", _until(deadline_ms))
+            item = Item(name, {"images": images.cpu().numpy()}, finish, session, "frame", _until(deadline_ms))
             found: tuple[Tensor, ...] = self._worker.submit(item).result()
             return found
 
@@ -246,14 +202,12 @@ class Runtime:
         """See a whole image, ``(height, width, 3)`` RGB; the result is None where the bundle has no scene branch."""
         if "scene" not in self.modalities:
             return _known(None)
-        with torch.inference_mode():
-            images = scene_input(torch.from_numpy(shrink_scene(image)[None])).numpy()
+        inputs = self._prepared.scene(image)
         temperature = self._config.temperatures.scene
-
-        def finish(rows: Outputs) -> Branch:
-            return _branches(rows, temperature)[0]
-
-        return self._worker.submit(Item("scene", {"images": images}, finish, session, "frame", _until(deadline_ms)))
+        until = _until(deadline_ms)
+        return self._worker.submit(
+            Item("scene", inputs, lambda rows: _branches(rows, temperature)[0], session, "frame", until)
+        )
 
     def fuse(self, window: Window, *, session: str = "") -> "Future[Floats]":
         """Name the emotions of a window of the dialog: probabilities ``(utterances, classes)``.
@@ -261,14 +215,13 @@ class Runtime:
         Raises:
             ValueError: the window is empty, its lists differ in length, or an embedding in width.
         """
-        inputs = fusion_inputs(window, self._config.fusion)
         temperatures = [self._config.temperatures.for_modalities(present) for present in window.present()]
 
         def finish(rows: Outputs) -> Floats:
             scale = np.array(temperatures, np.float64)[:, None]
             return probabilities(rows["logits"][0, : len(temperatures)] / scale)
 
-        return self._worker.submit(Item("fusion", inputs, finish, session))
+        return self._worker.submit(Item("fusion", fusion_inputs(window, self._config.fusion), finish, session))
 
     def _limit_s(self) -> float:
         replacing = isinstance(self._engine, FallbackEngine | SwitchingEngine) and self._engine.is_replacing
@@ -300,34 +253,3 @@ def _until(deadline_ms: float | None) -> float | None:
 def _branches(rows: Outputs, temperature: float) -> list[Branch]:
     pairs = zip(rows["embedding"], probabilities(rows["logits"], temperature), strict=True)
     return [Branch(embedding, probability) for embedding, probability in pairs]
-
-
-def fusion_inputs(window: Window, config: FusionConfig) -> dict[str, Array]:
-    """Return the fusion network's inputs for one window, ``(1, padded utterances, …)``.
-
-    Raises:
-        ValueError: the window is empty, its lists differ in length, or an embedding in width.
-    """
-    modalities = {"text": window.text, "audio": window.audio, "face": window.face, "scene": window.scene}
-    lengths = {len(embeddings) for embeddings in modalities.values()}
-    if len(lengths) != 1 or 0 in lengths:
-        message = f"a window needs four equally long lists of at least one utterance, not {sorted(lengths)}"
-        raise ValueError(message)
-    count = lengths.pop()
-    padded = -(-count // WINDOW_STEP) * WINDOW_STEP
-    inputs: dict[str, Array] = {"valid": np.arange(padded)[None] < count}
-    for name, embeddings in modalities.items():
-        features = np.zeros((1, padded, getattr(config, f"{name}_dim")), np.float32)
-        present = np.zeros((1, padded), np.bool_)
-        for index, embedding in enumerate(embeddings):
-            if embedding is not None:
-                _check_width(name, embedding, features.shape[-1])
-                features[0, index], present[0, index] = embedding, True
-        inputs |= {name: features, f"{name}_present": present}
-    return inputs
-
-
-def _check_width(name: str, embedding: Floats, width: int) -> None:
-    if embedding.shape != (width,):
-        message = f"the {name} embeddings of this bundle are ({width},), not {embedding.shape}"
-        raise ValueError(message)

@@ -82,6 +82,74 @@ def split(outputs: Outputs, items: Sequence[Item]) -> list[dict[str, npt.NDArray
     ]
 
 
+class _Refusals:
+    """Tells whoever waits for an item that nothing comes of it, and counts why; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[ServedName, DropReason]] = Counter()
+
+    @property
+    def counts(self) -> dict[tuple[ServedName, DropReason], int]:
+        """Return how many items were not run, by network and reason."""
+        with self._lock:
+            return dict(self._counts)
+
+    def alive(self, items: Sequence[Item]) -> list[Item]:
+        """Return the items, now running, that nobody has cancelled; the others are counted."""
+        alive = []
+        for item in items:
+            try:
+                running = item.future.set_running_or_notify_cancel()
+            except BaseException as error:  # noqa: BLE001 - a Future that was used before
+                self.failed([item], error)
+                continue
+            if running:
+                alive.append(item)
+            else:
+                self._count(item, "cancelled")
+        return alive
+
+    def cancelled(self, items: Sequence[Item]) -> None:
+        """Take items back."""
+        for item in items:
+            item.future.cancel()
+            self._count(item, "cancelled")
+
+    def late(self, items: Sequence[Item]) -> None:
+        """Fail running items that are past their deadline."""
+        for item in items:
+            self._count(item, "deadline")
+            _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
+
+    def unanswered(self, items: Sequence[Item]) -> None:
+        """Fail items to which the engine does not answer."""
+        for item in items:
+            self._count(item, "timeout")
+            _refuse(item, HungError(f"the engine does not answer: nothing comes of the {item.network} network"))
+
+    def failed(self, items: Sequence[Item], error: BaseException) -> None:
+        """Count, log and tell that items failed; one that has its result already has broken only in a callback."""
+        _log.warning("%d inputs failed: %s: %s", len(items), type(error).__name__, error)
+        _log.debug("the reason", exc_info=error)
+        for item in items:
+            if not item.future.done():
+                self._count(item, "failed")
+                _refuse(item, error)
+
+    def _count(self, item: Item, reason: DropReason) -> None:
+        with self._lock:
+            self._counts[item.network, reason] += 1
+
+
+def _refuse(item: Item, error: BaseException) -> None:
+    """Fail an item's Future with an error that its caller can handle as such."""
+    try:
+        item.future.set_exception(as_exception(error))
+    except BaseException:  # noqa: BLE001 - of a callback, or it was cancelled meanwhile
+        _log.debug("a caller broke when it was told of an error", exc_info=True)
+
+
 class Worker:
     """Runs submitted items on one engine, in the order of :mod:`models.runtime.schedule`.
 
@@ -109,7 +177,7 @@ class Worker:
     ) -> None:
         self._engine, self._limit, self._clock = engine, queue_items, clock
         self._waiting: Schedule[Item] = Schedule(max_batch, window_ms)
-        self._dropped: Counter[tuple[ServedName, DropReason]] = Counter()
+        self._refusals = _Refusals()
         self._computed = {network: BatchTally() for network in INPUT_NAMES}
         self._changed = threading.Condition()
         self._closed = False
@@ -135,14 +203,13 @@ class Worker:
                 self._waiting.add(item, self._clock())
                 self._changed.notify_all()
         if hangs:
-            self._fail_late([item])
+            self._refusals.unanswered([item])
         return item.future
 
     @property
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
         """Return how many items were not run, by network and reason: late, taken back, failed, or not answered."""
-        with self._changed:
-            return dict(self._dropped)
+        return self._refusals.counts
 
     @property
     def computed(self) -> dict[ServedName, BatchFigures]:
@@ -163,13 +230,8 @@ class Worker:
 
     def close(self) -> None:
         """Finish the batch under way, cancel what waits, and end the thread, unless it hangs."""
-        with self._changed:
-            self._closed = True
-            waiting = self._waiting.take_all()
-            self._changed.notify_all()
-        for item in waiting:
-            item.future.cancel()
-            self._count(item, "cancelled")
+        waiting = self._take_all(closing=True)
+        self._refusals.cancelled(waiting)
         if threading.current_thread() is not self._thread:
             self._watchdog.join(self._thread)
 
@@ -180,34 +242,27 @@ class Worker:
                 self._do(late, batch)
             except BaseException as error:  # noqa: BLE001 - nobody must wait for these; the next may go better
                 note_broken("thread", "runtime", error)
-                self._fail([*late, *batch], error)
+                self._refusals.failed([*late, *batch], error)
         self._watchdog.close()
 
     def _do(self, late: list[Item], batch: list[Item]) -> None:
-        for item in self._alive(late):
-            self._count(item, "deadline")
-            _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
-        if alive := self._alive(batch):
+        self._refusals.late(self._refusals.alive(late))
+        if alive := self._refusals.alive(batch):
             self._run(alive)
 
     def _broke(self, error: BaseException) -> None:
         """Let nobody wait for a thread that is gone."""
-        with self._changed:
-            self._closed = True
-            waiting = self._waiting.take_all()
-            self._changed.notify_all()
+        waiting = self._take_all(closing=True)
         self._watchdog.close()
-        self._fail(waiting, error)
+        self._refusals.failed(waiting, error)
 
     def _next(self) -> tuple[list[Item], list[Item]] | None:
         """Return what is late and what to run; if no order can be found, all that waits fails, or it would for ever."""
         try:
             return self._wait()
         except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for a dead thread
-            with self._changed:
-                waiting = self._waiting.take_all()
-                self._changed.notify_all()
-            self._fail(waiting, error)
+            waiting = self._take_all()
+            self._refusals.failed(waiting, error)
             return [], []
 
     def _wait(self) -> tuple[list[Item], list[Item]] | None:
@@ -226,24 +281,13 @@ class Worker:
                 self._changed.wait(None if wait_ms is None else wait_ms / 1000)
         return None
 
-    def _alive(self, items: Sequence[Item]) -> list[Item]:
-        """Return the items, now running, that nobody has cancelled; the others are counted."""
-        alive = []
-        for item in items:
-            try:
-                running = item.future.set_running_or_notify_cancel()
-            except BaseException as error:  # noqa: BLE001 - a Future that was used before
-                self._fail([item], error)
-                continue
-            if running:
-                alive.append(item)
-            else:
-                self._count(item, "cancelled")
-        return alive
-
-    def _count(self, item: Item, reason: DropReason) -> None:
+    def _take_all(self, *, closing: bool = False) -> list[Item]:
+        """Return all that waits, and let nobody wait for room any more who finds the worker closed or hanging."""
         with self._changed:
-            self._dropped[item.network, reason] += 1
+            self._closed = self._closed or closing
+            waiting = self._waiting.take_all()
+            self._changed.notify_all()
+        return waiting
 
     def _run(self, items: list[Item]) -> None:
         start = time.perf_counter()
@@ -252,7 +296,7 @@ class Worker:
             outputs = split(self._engine.run(items[0].network, join(items)), items)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for this batch, not to this thread
             if not self._watchdog.end():
-                self._fail(items, error)
+                self._refusals.failed(items, error)
             return
         if self._watchdog.end():
             _log.warning("the engine answers again, after %.0f s", time.perf_counter() - start)
@@ -265,34 +309,10 @@ class Worker:
         try:
             item.future.set_result(item.finish(rows))
         except BaseException as error:  # noqa: BLE001 - the same, or raised by a callback
-            self._fail([item], error)
+            self._refusals.failed([item], error)
 
     def _give_up(self, items: Sequence[Item], spent_s: float) -> None:
         """Fail a batch whose engine does not answer, and all that waits for it; in the watchdog's thread."""
         _log.error("the engine has not answered for %.0f s, with %s: see runtime.timeout_s", spent_s, items[0].network)
-        with self._changed:
-            waiting = self._waiting.take_all()
-            self._changed.notify_all()
-        self._fail_late([*items, *self._alive(waiting)])
-
-    def _fail_late(self, items: Sequence[Item]) -> None:
-        for item in items:
-            self._count(item, "timeout")
-            _refuse(item, HungError(f"the engine does not answer: nothing comes of the {item.network} network"))
-
-    def _fail(self, items: Sequence[Item], error: BaseException) -> None:
-        """Count, log and tell that items failed; one that has its result already has broken only in a callback."""
-        _log.warning("%d inputs failed: %s: %s", len(items), type(error).__name__, error)
-        _log.debug("the reason", exc_info=error)
-        for item in items:
-            if not item.future.done():
-                self._count(item, "failed")
-                _refuse(item, error)
-
-
-def _refuse(item: Item, error: BaseException) -> None:
-    """Fail an item's Future with an error that its caller can handle as such."""
-    try:
-        item.future.set_exception(as_exception(error))
-    except BaseException:  # noqa: BLE001 - of a callback, or it was cancelled meanwhile
-        _log.debug("a caller broke when it was told of an error", exc_info=True)
+        waiting = self._take_all()
+        self._refusals.unanswered([*items, *self._refusals.alive(waiting)])

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.networks.text import Turn
-from models.runtime.runtime import Window
+from models.runtime.preparation import Window
 from wire.events import UtteranceKey
 
 Floats = npt.NDArray[np.float32]

@@ -37,3 +37,8 @@ class Transcript:
 def mean_probability(words: tuple[Word, ...]) -> float:
     """Return the mean probability of words; 0 of none."""
     return sum(word.probability for word in words) / len(words) if words else 0.0
+
+
+def text_of(words: tuple[Word, ...]) -> str:
+    """Return words as one text."""
+    return " ".join(word.text for word in words)

@@ -21,7 +21,7 @@ from stream.speech.asr_model import OFFLINE_MODEL, AsrModelError, find_model
 from stream.speech.batched_whisper import BatchedWhisper
 from stream.speech.guards import Passage, doubt, in_doubt, is_silence, rejection
 from stream.speech.repetition import without_loops
-from stream.speech.transcript import Transcript, Word
+from stream.speech.transcript import Transcript, Word, text_of
 
 _log: Final = logging.getLogger(__name__)
 
@@ -257,7 +257,7 @@ def _without_loops(passages: list[Passage], sound: Sound, language: str) -> Tran
     if len(spoken) == len(words):
         return Transcript(" ".join(passage.text for passage in passages), words, language)
     _log.info("%d words at %.0f ms had no time to be spoken again", len(words) - len(spoken), sound.start_ms)
-    return Transcript(" ".join(word.text for word in spoken), spoken, language)
+    return Transcript(text_of(spoken), spoken, language)
 
 
 def _loops(passages: list[Passage], sound: Sound) -> bool:

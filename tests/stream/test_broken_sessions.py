@@ -96,22 +96,22 @@ class Breaks:
         self._set = monkeypatch.setattr
 
     def push(self, session: Session) -> None:
-        self._set(session._segmenter, "push", boom)
+        self._set(session._utterances._segmenter, "push", boom)
 
     def poll(self, session: Session) -> None:
         self._set(session, "_tell_engine", boom)
 
     def conclude(self, session: Session) -> None:
-        self._set(session, "_keep", boom)
+        self._set(session._emotions, "keep", boom)
 
     def end(self, session: Session) -> None:
-        self._set(session._segmenter, "finish", boom)
+        self._set(session._utterances._segmenter, "finish", boom)
 
     def finish(self, session: Session) -> None:
         self._set(session, "_conclude", lambda *, wait: boom() if wait else None)
 
     def emit(self, session: Session) -> None:
-        self._set(session, "emit", boom)
+        self._set(session._utterances, "_emit", boom)
 
 
 PLACES = ("push", "poll", "conclude", "end", "finish", "emit")
@@ -131,7 +131,7 @@ def test_a_session_that_breaks_leaves_no_thread_and_no_work(
         run_session(source, session, threading.Event())
     assert source.stopped
     assert no_vision_is_left()
-    assert not session._pending
+    assert not session._utterances.pending
 
 
 def test_a_session_in_a_language_that_is_not_known_does_not_begin(runtime: Runtime, tmp_path: Path) -> None:

@@ -57,12 +57,14 @@ class Talk:
     def hear_until_likely_end(self, samples: Samples) -> None:
         for start in range(0, len(samples), 512):
             self.hear(samples[start : start + 512])
-            if self.session._pending:
+            if self.session._utterances.pending:
                 return
         self.hear_until_likely_end(silence(0.5))
 
     def wait_for_early_result(self) -> None:
-        self.session._pending[-1].transcript.result(PATIENCE_S)
+        early = self.session._utterances.pending.early
+        assert early is not None
+        early.transcript.result(PATIENCE_S)
         self.session.poll()
 
     def kinds(self) -> list[str]:
@@ -201,7 +203,7 @@ def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
         message = "the engine is gone"
         raise RuntimeError(message)
 
-    whisper = talk.session._models.transcriber._whisper
+    whisper = talk.session._utterances._transcriber._whisper
     monkeypatch.setattr(whisper, "hear", broken)
     monkeypatch.setattr(whisper, "hear_again", broken)
     talk.hear(np.concatenate([sentence, silence(1)]))

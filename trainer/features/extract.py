@@ -15,7 +15,7 @@ from models.face_settings import FaceSettings
 from models.networks.extractor import EmotionExtractor
 from models.networks.faces import FRAMES_PER_UTTERANCE, FaceDetector
 from models.networks.text import tokenize
-from models.runtime.runtime import MAX_SAMPLES
+from models.runtime.preparation import MAX_SAMPLES
 from trainer.data.conversation import Conversations
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Features, Modality
 from trainer.features.blocks import Reader, read_media

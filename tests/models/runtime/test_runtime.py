@@ -15,7 +15,8 @@ from models.networks.calibration import probabilities
 from models.networks.text import TextPair, Turn, as_tensors, tokenize
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
-from models.runtime.runtime import MAX_SAMPLES, Branch, Runtime, Window, fusion_inputs
+from models.runtime.preparation import MAX_SAMPLES, Window, fusion_inputs
+from models.runtime.runtime import Branch, Runtime
 from models.runtime.torch_engine import TorchEngine
 
 TURNS = [

@@ -19,8 +19,9 @@ from models.runtime.fallback import Candidate, Fallback
 from models.runtime.names import EngineName
 from models.runtime.onnx_engine import OnnxRuntimeEngine
 from models.runtime.openvino_engine import OpenVinoEngine
+from models.runtime.preparation import Window
 from models.runtime.readiness import NotReadyError, building_while, require_time
-from models.runtime.runtime import Branch, Runtime, Window
+from models.runtime.runtime import Branch, Runtime
 from models.runtime.select import choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.torch_engine import TorchEngine

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.networks.text import Turn
-from models.runtime.runtime import Branch, Window
+from models.runtime.preparation import Window
+from models.runtime.runtime import Branch
 from stream.dialog.dialog import DialogUtterance, Floats
 from stream.dialog.recognizer import Recognition, Recognizer
 from stream.dialog.shared_dialog import SharedDialog

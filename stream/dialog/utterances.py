@@ -1,0 +1,174 @@
+"""The sound's half of a session: where utterances begin, go on and end, what is told of that, and what is asked for."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+
+from models.media.high_pass import HighPass
+from models.runtime.runtime import Branch, Runtime
+from stream.dialog.pending import PendingUtterances
+from stream.dialog.session_context import SessionContext
+from stream.media import AudioChunk
+from stream.settings import Settings
+from stream.speech.loudness import LevelledDetector
+from stream.speech.partials import Partials
+from stream.speech.segmenter import (
+    Discarded,
+    LikelyEnd,
+    Segment,
+    Segmenter,
+    SegmentEvent,
+    SpeechResumed,
+    SpeechStart,
+    UtteranceEnd,
+)
+from stream.speech.sound_check import SoundCheck
+from stream.speech.transcriber import SpeechToText
+from stream.speech.transcript import Transcript
+from stream.speech.vad import SpeechDetector
+from wire import events
+from wire.events import Event
+
+
+class Utterances:
+    """Cuts sound into utterances; those that have ended, or likely have, are :attr:`pending`.
+
+    Args:
+        emit: gets the events.
+        session: whose requests these are, for speech recognition and the runtime.
+        live: results are begun early, on suspicion; else the words so far serve only to find the ends of sentences,
+            and are waited for.
+    """
+
+    def __init__(
+        self,
+        transcriber: SpeechToText,
+        runtime: Runtime,
+        settings: Settings,
+        context: SessionContext,
+        emit: Callable[[Event], None],
+        *,
+        session: str,
+        speaker: str,
+        live: bool,
+    ) -> None:
+        self._transcriber, self._runtime, self._settings, self._context = transcriber, runtime, settings, context
+        self._emit, self._session, self._speaker, self._live = emit, session, speaker, live
+        self._high_pass, self._sound = HighPass(), SoundCheck()
+        self._segmenter = Segmenter(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
+        asr = settings.transcriber
+        interval_ms = asr.partial_interval_ms if live else asr.offline_partial_interval_ms
+        transcribe = partial(self._transcribe, partial=True)
+        self._partials = Partials(self._segmenter, transcribe, interval_ms, wait=not live)
+        self.pending = PendingUtterances(self._transcribe, self._voice)
+        self._now_ms = 0.0
+
+    @property
+    def skipped_partials(self) -> int:
+        """Return how often the words so far were asked for and not told."""
+        return self._partials.skipped
+
+    def push(self, chunk: AudioChunk) -> None:
+        """Take the next sound."""
+        self._now_ms = chunk.end_ms
+        self._sound.take(chunk.samples)
+        self._handle(self._segmenter.push(replace(chunk, samples=self._high_pass(chunk.samples))))
+        if self.pending.early is None:
+            self._partials.ask(self._now_ms)
+
+    def poll(self) -> None:
+        """Tell the words so far, once they are there, and cut the utterance at the sentences that they show."""
+        heard = self._partials.take()
+        if heard is None:
+            return
+        self._handle(self._segmenter.words(heard.transcript.words, whole=heard.whole))
+        opened = self._partials.open
+        if opened is not None and (text := self._partials.said(heard)):
+            self._emit(
+                events.TranscriptPartial(
+                    utterance=opened.utterance,
+                    speaker=self._speaker,
+                    start_ms=round(opened.start_ms),
+                    room_start_ms=round(self._context.room_ms(opened.start_ms)),
+                    text=text,
+                )
+            )
+
+    def end(self) -> None:
+        """Take the end of the sound, which ends the utterance in progress."""
+        self._partials.drop()
+        self._handle(self._segmenter.finish())
+        self._tell_sound(spoken=False, ended=True)
+
+    def cancel(self) -> None:
+        """Take back whatever was asked for."""
+        self._partials.drop()
+        self.pending.cancel()
+
+    def _handle(self, segment_events: list[SegmentEvent]) -> None:
+        for event in segment_events:
+            match event:
+                case SpeechStart():
+                    self._started(event)
+                case LikelyEnd():
+                    self._likely_ended(event)
+                case SpeechResumed():
+                    self._resumed(event.utterance)
+                case UtteranceEnd():
+                    self._ended(event)
+                case Discarded():
+                    self._discarded(event)
+
+    def _started(self, event: SpeechStart) -> None:
+        self._partials.start(event)
+        self._emit(
+            events.SpeechStarted(
+                utterance=event.utterance,
+                speaker=self._speaker,
+                start_ms=round(event.start_ms),
+                room_start_ms=round(self._context.room_ms(event.start_ms)),
+            )
+        )
+
+    def _likely_ended(self, event: LikelyEnd) -> None:
+        """Begin on suspicion; offline nothing is won by it."""
+        if self._live:
+            self._partials.drop()
+            self.pending.begin(event.segment, None, self._settings.segmenter.likely_end_ms, final=False)
+
+    def _resumed(self, utterance: int) -> None:
+        early = self.pending.withdraw(utterance)
+        if early is not None and early.told:
+            self._emit(events.UtteranceResumed(utterance=utterance))
+
+    def _ended(self, event: UtteranceEnd) -> None:
+        segment = event.segment
+        self._partials.drop()
+        self._tell_sound(spoken=True, ended=False)
+        self._partials.end(segment.utterance)
+        if self.pending.confirm(segment):
+            return
+        self._resumed(segment.utterance)
+        silent = event.reason == "silence"
+        waited_ms = self._settings.segmenter.confirmed_end_ms if silent else max(0.0, self._now_ms - segment.end_ms)
+        self.pending.begin(segment, event.words, waited_ms, final=True)
+
+    def _discarded(self, event: Discarded) -> None:
+        self.pending.withdraw(event.utterance)
+        if self._partials.end(event.utterance):
+            self._partials.drop()
+        self._emit(events.UtteranceDiscarded(utterance=event.utterance, reason=event.reason))
+
+    def _transcribe(self, segment: Segment, *, partial: bool = False) -> Future[Transcript]:
+        language, session = self._settings.transcriber.language, self._session
+        return self._transcriber.submit(
+            segment.samples, segment.start_ms, language=language, partial=partial, session=session
+        )
+
+    def _voice(self, segment: Segment) -> "Future[Branch | None]":
+        return self._runtime.audio(segment.samples, session=self._session)
+
+    def _tell_sound(self, *, spoken: bool, ended: bool) -> None:
+        for warning in self._sound.news(spoken=spoken, ended=ended):
+            self._emit(warning)
