@@ -40,8 +40,11 @@ from trainer.data.faces import FaceSet
 from trainer.data.fer2013 import load_fer2013
 from trainer.data.meld import load_meld
 from trainer.data.speech import load_speech
-from trainer.dialogs.features import DialogFeatures
+from trainer.dialogs.drawn import paired_example
+from trainer.dialogs.feature_bank import FeatureBank
+from trainer.dialogs.features import DialogFeatures, truth
 from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
+from trainer.dialogs.pairing import PairingSettings, pair_dialog
 from trainer.evaluation.modalities import shown, subsets
 from trainer.evaluation.render import markdown_table, percent
 from trainer.evaluation.scores import Scores, score
@@ -51,12 +54,9 @@ from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import Sounds
 from trainer.stages.face import face_outputs
-from trainer.stages.fusion import M2FNET, FusionSettings, FusionStage, NetworkKind, Regime, truth
+from trainer.stages.fusion import M2FNET, FusionSettings, FusionStage, NetworkKind, Regime
 from trainer.stages.text import examples, text_outputs
-from trainer.starter.dev_features import text_dialogs
-from trainer.starter.feature_bank import FeatureBank
-from trainer.starter.fusion import paired_example
-from trainer.starter.pairing import PairingSettings, pair_dialog
+from trainer.starter.requests import word_dialogs
 
 Split = Literal["train", "dev"]
 _SPLITS: Final[tuple[Split, ...]] = get_args(Split)
@@ -166,12 +166,10 @@ def paired(source: Source, embeddings: dict[str, Tensor], split: Split, mismatch
     faces = FeatureBank.of(part["faces"][:, None], part["face_labels"], ["fer2013"] * len(part["faces"]))
     settings = PairingSettings(max_mismatch=mismatch, expressive_share=0, drop_one=0, patterns=_ALL)
     generator = np.random.default_rng(_SPLITS.index(split))
-    found, dialogs = [], source.dialogs(split)
-    for dialog, said in zip(dialogs, text_dialogs(dialogs, part["text"]), strict=True):
-        pairs = pair_dialog(said.labels.tolist(), settings, generator)
-        example = paired_example(said, pairs, voices, faces, generator)
-        found.append(replace(example, speakers=[utterance.turn.speaker for utterance in dialog]))
-    return found
+    return [
+        paired_example(said, pair_dialog(said.labels, settings, generator), voices, faces, generator)
+        for said in word_dialogs(source.dialogs(split), part["text"])
+    ]
 
 
 class Comparison:

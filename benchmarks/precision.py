@@ -25,9 +25,10 @@ from models.networks.calibration import probabilities
 from models.runtime.engine import Engine
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
+from trainer.config import starter_config
+from trainer.corpora import Corpora
 from trainer.fit.metrics import Ints, weighted_f1
 from trainer.fit.outputs import Floats
-from trainer.starter.data import StarterData
 from trainer.starter.requests import (
     Heard,
     Requests,
@@ -58,12 +59,12 @@ class Questions:
         clips: of speech and of faces, at most.
     """
 
-    def __init__(self, bundle: Bundle, data: StarterData, clips: int) -> None:
+    def __init__(self, bundle: Bundle, data: Corpora, clips: int) -> None:
         self._bundle, self._data = bundle, data
         heard = np.array(some(range(len(data.sounds_dev.labels)), clips, SEED), np.int64)
         seen = np.array(some(range(len(data.faces_dev.labels)), clips, SEED), np.int64)
         self.branches: dict[NetworkName, Requests] = {
-            "text": text_requests(bundle, data.meld_dev),
+            "text": text_requests(bundle, data.dev.dialogs),
             "audio": voice_requests(bundle, data.sounds_dev, heard),
             "face": face_requests(bundle, data.faces_dev, seen),
         }
@@ -76,7 +77,7 @@ class Questions:
             if name != "text"
         )
         config = self._bundle.config.fusion
-        return dialog_requests(self._data.meld_dev, embeddings["text"], heard, seen, config, SEED)
+        return dialog_requests(self._data.dev.dialogs, embeddings["text"], heard, seen, config, SEED)
 
     def ask(self, engine: Engine, title: str, same: Mapping[NetworkName, Floats] | None) -> Answers:
         """Return an engine's answers.
@@ -145,7 +146,7 @@ def main() -> None:
     add_write(parser, __file__)
     options = parser.parse_args()
     bundle = load_bundle(find_bundle(options.bundle))
-    questions = Questions(bundle, StarterData(options.data, options.runs / "cache"), options.clips)
+    questions = Questions(bundle, Corpora(starter_config(options.data), options.runs / "cache"), options.clips)
     expected = questions.ask(started(REFERENCE, bundle), REFERENCE, None)
     table = Table(box=None)
     for heading in ("network", "engine", "inputs", "max diff", "mean diff", "same label", "score", "change"):

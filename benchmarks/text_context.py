@@ -24,7 +24,8 @@ from models.files.whole_file import whole_file
 from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.render import markdown_table, percent
-from trainer.fit.loop import FitSettings, Metrics, fit
+from trainer.fit.loop import FitSettings, fit
+from trainer.fit.metrics import Metrics
 from trainer.stages.text import TextSettings, TextStage
 
 _CONTEXTS: Final = {"past only (2, 0)": ContextFormat(2, 0), "past and next (1, 1)": ContextFormat(1, 1)}

@@ -30,15 +30,16 @@ from models.bundle import load_bundle
 from models.files.whole_file import whole_file
 from models.networks.extractor import EmotionExtractor
 from models.networks.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
+from trainer.config import starter_config
+from trainer.corpora import Corpora
 from trainer.data.faces import FaceSet
 from trainer.fit.checkpoint import load_checkpoint
-from trainer.fit.loop import half_precision
+from trainer.fit.devices import half_precision
 from trainer.fit.metrics import accuracy, unweighted_accuracy
-from trainer.stages.audio import AudioSettings, AudioStage, Sounds, speech_outputs
+from trainer.stages.audio import AudioSettings, AudioStage, Sounds, sound_outputs
 from trainer.stages.extractor import TripletMining
 from trainer.stages.face import VisualSettings, VisualStage, face_outputs
 from trainer.stages.probes import Embedded, knn_predictions, linear_predictions, pair_distances, subsample
-from trainer.starter.data import StarterData
 
 NONE: Final = "none"
 FORMS: Final = (NONE, *TRIPLET_FORMS)
@@ -127,7 +128,7 @@ class Faces(Modality):
 
     name, network = "visual", "face"
 
-    def __init__(self, data: StarterData, options: Options) -> None:
+    def __init__(self, data: Corpora, options: Options) -> None:
         self.data, self.options = data, options
 
     def stage(self, form: str) -> VisualStage:
@@ -150,7 +151,7 @@ class Voices(Modality):
 
     name = network = "audio"
 
-    def __init__(self, data: StarterData, options: Options) -> None:
+    def __init__(self, data: Corpora, options: Options) -> None:
         self.data, self.options = data, options
 
     def stage(self, form: str) -> AudioStage:
@@ -165,7 +166,7 @@ class Voices(Modality):
     def _embed(self, model: nn.Module, sounds: Sounds) -> Embedded:
         rows = subsample(len(sounds.labels), self.options.examples, self.options.seed)
         some = Sounds.of([sounds.samples[row] for row in rows], sounds.labels[rows])
-        return Embedded(speech_outputs(model, some).embeddings, some.labels)
+        return Embedded(sound_outputs(model, some.samples).embeddings, some.labels)
 
 
 MODALITIES: Final = {kind.name: kind for kind in (Faces, Voices)}
@@ -313,8 +314,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     add_write(parser, __file__)
     given = vars(parser.parse_args())
-    data, names, out = StarterData(given.pop("data"), given.pop("cache")), given.pop("modalities"), given.pop("json")
-    block = given.pop("write")
+    data = Corpora(starter_config(given.pop("data")), given.pop("cache"))
+    names, out, block = given.pop("modalities"), given.pop("json"), given.pop("write")
     options, rows, tables = Options(**given), list[Row](), list[str]()
     for name in names:
         found: list[Row] = []

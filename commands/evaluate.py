@@ -1,7 +1,6 @@
 """``m2fnet evaluate``: what a bundle reaches."""
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -145,7 +144,12 @@ def _refuse_options_before(ctx: typer.Context, command: str) -> None:
 
 
 def write_report(
-    report: "Report", *, as_json: Path | None, markdown: Path | None, csv: Path | None, figures: Path | None
+    report: "Report",
+    *,
+    as_json: Path | None = None,
+    markdown: Path | None = None,
+    csv: Path | None = None,
+    figures: Path | None = None,
 ) -> None:
     """Print a report's table, and write the other forms that are asked for.
 
@@ -201,39 +205,30 @@ def evaluate_starter(
         settings = load_settings(config, set_ or [])
         block = None if write is None else Block.of("m2fnet evaluate starter", write)
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
-        from trainer.starter.data import StarterData  # noqa: PLC0415 - see the module's docstring
+        from trainer.config import starter_config  # noqa: PLC0415 - see the module's docstring
+        from trainer.corpora import Corpora  # noqa: PLC0415 - see the module's docstring
         from trainer.starter.report import evaluate_bundle  # noqa: PLC0415 - see the module's docstring
 
         loaded = load_bundle(find_bundle(bundle))
-        report = evaluate_bundle(loaded, StarterData(data, runs / "cache"), transcriber(settings))
+        report = evaluate_bundle(loaded, Corpora(starter_config(data), runs / "cache"), transcriber(settings))
         show_report(report, as_json=as_json)
         if block is not None:
-            block.write_figures(["\n".join(f"- {line}" for line in report_lines(report))], data="dev splits")
+            block.write_figures(
+                [summary(report), "\n".join(f"- {line}" for line in check_lines(report))], data="dev splits"
+            )
         raise typer.Exit(0 if all(demand.met for demand in report.checks()) else 1)
 
 
-def show_report(report: "StarterReport", *, as_json: bool) -> None:
+def show_report(report: "StarterReport", *, as_json: bool = False) -> None:
     """Print a bundle's figures and what it must do."""
-    if as_json:
-        typer.echo(json.dumps(report.model_dump() | {"checks": [c.model_dump() for c in report.checks()]}, indent=2))
-        return
-    for line in report_lines(report):
-        typer.echo(line)
+    write_report(report, as_json=Path(STDOUT) if as_json else None)
+    for line in check_lines(report):
+        typer.echo(line, err=as_json)
 
 
-def report_lines(report: "StarterReport") -> Iterator[str]:
-    """Yield a line for each figure, and for each demand whether it is met."""
-    for name, value in leaves(report.model_dump()):
-        yield f"{name:<48} {value:.4f}" if isinstance(value, float) else f"{name:<48} {value}"
-    for demand in report.checks():
-        verdict = "holds" if demand.met else "FAILS"
-        yield f"{verdict}  {demand.demand}: {demand.value:.4f}, bound {demand.bound:.4f}"
-
-
-def leaves(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield nested values with their keys joined by dots."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def check_lines(report: "StarterReport") -> list[str]:
+    """Return a line for each demand that says whether it is met."""
+    return [
+        f"{'holds' if demand.met else 'FAILS'}  {demand.demand}: {demand.value:.4f}, bound {demand.bound:.4f}"
+        for demand in report.checks()
+    ]

@@ -78,8 +78,9 @@ def export(
 
 def _calibration(bundle: "Bundle", data: Path, runs: Path) -> "Calibration":
     from models.runtime.select import choose_engine  # noqa: PLC0415 - as above
+    from trainer.config import starter_config  # noqa: PLC0415 - as above
+    from trainer.corpora import Corpora  # noqa: PLC0415 - as above
     from trainer.starter.calibration_inputs import calibration_inputs  # noqa: PLC0415 - as above
-    from trainer.starter.data import StarterData  # noqa: PLC0415 - as above
 
     engine = choose_engine("auto", bundle, precision="float32")
-    return calibration_inputs(bundle, StarterData(data, runs / "cache"), engine.run)
+    return calibration_inputs(bundle, Corpora(starter_config(data), runs / "cache"), engine.run)

@@ -28,7 +28,8 @@ from stream.config import load_settings
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
-    from trainer.fit.loop import Metrics
+    from trainer.dialogs.features import Modality
+    from trainer.fit.metrics import Metrics
 
 
 class Branch(StrEnum):
@@ -39,6 +40,7 @@ class Branch(StrEnum):
     AUDIO = "audio"
 
 
+_MODALITIES: "Final[dict[Branch, Modality]]" = {Branch.TEXT: "text", Branch.VISUAL: "face", Branch.AUDIO: "audio"}
 StageName = Literal["text", "audio", "visual", "scene", "features", "fusion"]
 
 train = group("Train on conversations, all stages or one; or the starter bundle.")
@@ -84,14 +86,19 @@ def train_starter(
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
-        from trainer.starter import training as starter  # noqa: PLC0415 - see the module's docstring
+        from trainer.config import starter_config  # noqa: PLC0415 - see the module's docstring
+        from trainer.pipeline import train_starter as train_all  # noqa: PLC0415 - see the module's docstring
+        from trainer.training import ConversationTraining, kept_branches  # noqa: PLC0415 - see the module's docstring
 
-        kept = starter.kept_branches(load_bundle(find_bundle(keep_from)), [one.value for one in keep]) if keep else {}
+        chosen = starter_config(data).with_seed(seed)
+        names = [_MODALITIES[one] for one in keep or ()]
+        kept = kept_branches(load_bundle(find_bundle(keep_from)), names, chosen) if keep else {}
         if stage is not None:
-            show_metrics({stage: starter.train_stage(stage, data, runs, seed, kept)})
+            training = ConversationTraining(chosen, runs, kept)
+            getattr(training, stage)
+            show_metrics({stage: training.metrics[stage]})
             return
-        report = starter.train_starter(data, runs, out, transcriber(settings), seed, kept=kept)
-        show_report(report, as_json=False)
+        show_report(train_all(chosen, runs, out, transcriber(settings), kept))
         err.print(f"wrote {out}", highlight=False)
 
 
@@ -106,7 +113,7 @@ def run_stage(name: StageName, options: "StageOptions") -> None:
     """Train one stage on conversations, and what it needs of others, and print what they reach."""
     with told(verbose=options.verbose):
         from trainer.fit.devices import processes  # noqa: PLC0415 - see the module's docstring
-        from trainer.pipeline import ConversationTraining  # noqa: PLC0415 - see the module's docstring
+        from trainer.training import ConversationTraining  # noqa: PLC0415 - see the module's docstring
 
         config = options.config()
         training = ConversationTraining(config, options.folder(config))
@@ -216,6 +223,6 @@ def train_all(
         training = train_bundle(chosen, options.folder(chosen), folder)
         if processes().is_main_process:
             show_metrics(training.metrics)
-            for name, why in training.absent.items():
+            for name, why in training.data.absent.items():
                 err.print(f"without {name}: {why}", highlight=False, markup=False)
             err.print(f"wrote {folder}", highlight=False, markup=False)

@@ -8,16 +8,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
 from models.bundle import MAX_FILE_BYTES
 from models.files.config_file import Section, load_config
 from models.files.whole_file import whole_file
-from trainer.data.names import ClipCorpus, ConversationCorpus, FaceCorpus
+from models.networks.weights import Precision
+from trainer.data.names import SPOKEN, ClipCorpus, ConversationCorpus, FaceCorpus
 from trainer.dialogs.features import Modality
+from trainer.dialogs.pairing import PairingSettings
 from trainer.features.extract import FeatureSettings
 from trainer.stages.audio import AudioSettings
 from trainer.stages.face import VisualSettings
@@ -26,6 +28,7 @@ from trainer.stages.scene import SceneSettings
 from trainer.stages.text import TextSettings
 
 DATA_VARIABLE: Final = "M2FNET_DATA"
+STARTER: Final = Path(__file__).parent.parent / "configs" / "starter.yaml"
 LEARNED: Final = ("text", "audio", "visual", "scene", "fusion")
 """The sections of what is trained; each has a section ``fit``."""
 
@@ -45,12 +48,14 @@ class DatasetSection(Section):
         root: their folder; none: the one of that name in the folder that M2FNET_DATA names.
         train: what is learned from: a split, or with ``csv`` also a path.
         dev: what everything is chosen on.
+        media: the utterances' own, or voices and faces drawn for them by label from ``speech`` and ``faces``.
     """
 
     kind: ConversationCorpus = "meld"
     root: Path | None = None
     train: str = "train"
     dev: str = "dev"
+    media: Literal["recorded", "drawn"] = "recorded"
 
     def folder(self) -> Path:
         """Return where the conversations are."""
@@ -99,11 +104,13 @@ class OutputSection(Section):
     Attributes:
         name: what it calls itself.
         modalities: what it is to know of an utterance, its words among them; what there are no data for is left out.
+        precision: of the stored matrices; int8 halves the files once more.
         max_file_bytes: no file may be larger; weights are cut into as many as that takes.
     """
 
     name: Annotated[str, Field(min_length=1)] = "m2fnet"
     modalities: Annotated[tuple[Modality, ...], BeforeValidator(_split)] = ("text", "audio", "face")
+    precision: Precision = "float16"
     max_file_bytes: PositiveInt = MAX_FILE_BYTES
 
     @field_validator("modalities")
@@ -127,7 +134,19 @@ class TrainConfig(Section):
     scene: SceneSettings = Field(default_factory=SceneSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     fusion: FusionSettings = Field(default_factory=FusionSettings)
+    pairing: PairingSettings = Field(default_factory=PairingSettings)
     output: OutputSection = OutputSection()
+
+    @model_validator(mode="after")
+    def _drawn_of_something(self) -> Self:
+        if self.dataset.media == "drawn":
+            if set(self.output.modalities) != {"text", "audio", "face"}:
+                message = "output.modalities: dialogs with drawn media have text, audio and face"
+                raise ValueError(message)
+            if SPOKEN not in self.speech.datasets:
+                message = f"speech.datasets: drawn media are judged on {SPOKEN}, which must be among them"
+                raise ValueError(message)
+        return self
 
     def with_seed(self, seed: int) -> "TrainConfig":
         """Return the configuration with the seed of everything that is trained changed."""
@@ -154,6 +173,16 @@ def load_train_config(file: Path | None = None, overrides: Sequence[str] = ()) -
         ConfigError: the file can't be read, or a key or value isn't allowed.
     """
     return load_config(TrainConfig, file, overrides, TrainConfig().model_dump(mode="json"))
+
+
+def starter_config(data: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Return the starter's configuration on the corpora of one folder, changed by ``section.key=value`` words.
+
+    Raises:
+        ConfigError: a key or value isn't allowed.
+    """
+    roots = [f"dataset.root={data / 'meld'}", f"speech.root={data}", f"faces.root={data}"]
+    return load_train_config(STARTER, [*roots, *overrides])
 
 
 def save_train_config(config: TrainConfig, path: Path) -> None:

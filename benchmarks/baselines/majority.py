@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.dialogs.features import DialogFeatures
+from trainer.dialogs.features import DialogFeatures, truth
 from trainer.fit.metrics import Ints
-from trainer.stages.fusion import truth
 
 
 def majority_predictions(train: Sequence[DialogFeatures], dialogs: Sequence[DialogFeatures]) -> Ints:

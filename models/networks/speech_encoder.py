@@ -128,8 +128,17 @@ class VoiceHead(nn.Module):
         input ``(batch, statistics)``; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
     """
 
-    def __init__(self, statistics: int, classes: int, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        statistics: int,
+        classes: int,
+        dim: int = EMBEDDING_DIM,
+        dropout: float = 0.0,
+        *,
+        detached_head: bool = False,
+    ) -> None:
         super().__init__()
+        self.detached_head = detached_head
         self.norm = nn.BatchNorm1d(statistics)
         self.dropout = nn.Dropout(dropout)
         self.projector = nn.Linear(statistics, dim)
@@ -138,7 +147,7 @@ class VoiceHead(nn.Module):
     def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(embedding, logits)``."""
         embedding: Tensor = self.projector(self.dropout(self.norm(statistics)))
-        return embedding, self.classify(embedding)
+        return embedding, self.classify(embedding.detach() if self.detached_head else embedding)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the logits of embeddings ``(batch, dim)``."""

@@ -19,7 +19,8 @@ from stream.settings import Settings
 from trainer.config import TrainConfig, load_train_config
 from trainer.data.conversation import DatasetError
 from trainer.fit.checkpoint import CheckpointError
-from trainer.pipeline import ConversationTraining, PipelineError, train_bundle
+from trainer.pipeline import train_bundle
+from trainer.training import ConversationTraining, PipelineError
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 CONFIG = FIXTURES / "train_tiny.yaml"
@@ -84,7 +85,7 @@ def test_iemocap_from_clips_to_a_bundle_that_runs_live(data: Path, tmp_path: Pat
     root, out = tiny_iemocap(tmp_path / "iemocap"), tmp_path / "bundle"
     config = configured(data, "dataset.kind=iemocap", f"dataset.root={root}", "output.modalities=text,audio,face,scene")
     training = train_bundle(config, tmp_path / "runs", out)
-    assert not training.absent
+    assert not training.data.absent
     assert set(training.metrics) == {"text", "audio", "visual", "scene", "fusion"}
     bundle = load_bundle(out)
     assert (bundle.config.labels, bundle.config.modalities) == (IEMOCAP_LABELS, ("text", "audio", "face", "scene"))
@@ -115,7 +116,7 @@ def test_words_alone_make_a_bundle_without_the_rest(data: Path, tmp_path: Path) 
     config = configured(data, "dataset.kind=csv", f"dataset.root={root}")
     training = train_bundle(config, tmp_path / "runs", tmp_path / "bundle")
     assert set(training.metrics) == {"text", "fusion"}
-    assert set(training.absent) == {"audio", "face"}
+    assert set(training.data.absent) == {"audio", "face"}
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.config.labels == ("bad", "good", "plain")
     assert (bundle.audio, bundle.face, bundle.scene) == (None, None, None)
@@ -150,7 +151,9 @@ def test_labels_of_dev_must_be_those_of_train(data: Path, tmp_path: Path) -> Non
     root = without_media(tmp_path / "own")
     (root / "dev.csv").write_text((root / "dev.csv").read_text().replace("plain", "odd"))
     with pytest.raises(DatasetError, match="odd"):
-        _ = ConversationTraining(configured(data, "dataset.kind=csv", f"dataset.root={root}"), tmp_path / "runs").dev
+        _ = ConversationTraining(
+            configured(data, "dataset.kind=csv", f"dataset.root={root}"), tmp_path / "runs"
+        ).data.dev
 
 
 def test_missing_data_are_told_in_a_line(data: Path, tmp_path: Path) -> None:

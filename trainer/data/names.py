@@ -7,6 +7,8 @@ ClipCorpus = Literal["ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "sa
 FaceCorpus = Literal["fer2013", "imagefolder"]
 Dataset = Literal[ConversationCorpus, ClipCorpus, FaceCorpus]
 
+SPOKEN: Final[ClipCorpus] = "ravdess"
+"""The corpus whose clips stand for neutral words said with an emotion."""
 CONVERSATIONS: Final[tuple[ConversationCorpus, ...]] = get_args(ConversationCorpus)
 CLIPS: Final[tuple[ClipCorpus, ...]] = get_args(ClipCorpus)
 FACES: Final[tuple[FaceCorpus, ...]] = get_args(FaceCorpus)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.networks.fusion import DialogBatch, FusionConfig
+from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 
 Modality = Literal["text", "audio", "face", "scene"]
@@ -47,7 +49,16 @@ class DialogFeatures:
 
     def first(self, utterances: int) -> "DialogFeatures":
         """Return the dialog as it was after so many utterances."""
-        return DialogFeatures(*(getattr(self, field.name)[:utterances] for field in fields(self)))
+        return self.part(0, utterances)
+
+    def part(self, start: int, end: int) -> "DialogFeatures":
+        """Return a stretch of the dialog, from one utterance to before another."""
+        return DialogFeatures(*(getattr(self, field.name)[start:end] for field in fields(self)))
+
+
+def truth(dialogs: Sequence[DialogFeatures]) -> Ints:
+    """Return the labels of all utterances, dialog after dialog."""
+    return np.array([label for dialog in dialogs for label in dialog.labels], np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from models.files.whole_file import whole_file
 from models.networks.calibration import fit_temperature
+from trainer.dialogs.features import truth
 from trainer.dialogs.logits import full_logits
 from trainer.evaluation.ablations import AblationRow
 from trainer.evaluation.paper import PaperCorpus, PaperScores, paper_scores
@@ -21,7 +22,7 @@ from trainer.evaluation.report import averaged
 from trainer.evaluation.scores import Scores, score
 from trainer.evaluation.table_data import TableData
 from trainer.fit.loop import fit
-from trainer.stages.fusion import FusionSettings, FusionStage, truth
+from trainer.stages.fusion import FusionSettings, FusionStage
 
 _VERSION: Final = 1  # to be raised when the same settings would give another result
 _SETTINGS: Final = TypeAdapter(FusionSettings)

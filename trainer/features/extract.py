@@ -115,7 +115,7 @@ def extract_features(
     blocks: dict[Modality, Block] = {}
     if "text" in modalities and extractors.text is not None:
         blocks["text"] = _read_text(conversations, extractors, folder)
-    readers = {name: reader for name, reader in _readers(extractors, settings).items() if name in modalities}
+    readers = _readers(extractors, settings, modalities)
     read = read_media(conversations.utterances, list(readers.values()), folder, settings.limits, settings.workers)
     return _assembled(conversations, blocks | dict(zip(readers, read, strict=True)))
 
@@ -125,13 +125,15 @@ def split_folder(cache: Path, conversations: Conversations) -> Path:
     return cache / re.sub(r"[^\w.-]+", "_", f"{conversations.corpus}-{conversations.split}")
 
 
-def _readers(extractors: Extractors, settings: FeatureSettings) -> dict[Modality, Reader]:
+def _readers(
+    extractors: Extractors, settings: FeatureSettings, modalities: Collection[Modality]
+) -> dict[Modality, Reader]:
     found: dict[Modality, Reader] = {}
-    if extractors.audio is not None:
+    if extractors.audio is not None and "audio" in modalities:
         found["audio"] = _audio_reader(extractors.audio, extractors.audio_input)
-    if extractors.face is not None:
+    if extractors.face is not None and "face" in modalities:
         found["face"] = _face_reader(extractors.face, settings.faces)
-    if extractors.scene is not None:
+    if extractors.scene is not None and "scene" in modalities:
         found["scene"] = _scene_reader(extractors.scene)
     return found
 

@@ -31,11 +31,8 @@ from tqdm import tqdm
 from models.files.whole_file import whole_file
 from models.user_error import UserError
 from trainer.fit.checkpoint import State, check_settings, check_shapes, load_checkpoint, save_checkpoint
-from trainer.fit.devices import channels_last, half_precision, processes, to_device
-
-__all__ = ["FitSettings", "Metrics", "Stage", "TrainingError", "channels_last", "fit", "half_precision", "one_group"]
-
-Metrics = dict[str, float]
+from trainer.fit.devices import processes, to_device
+from trainer.fit.metrics import Metrics
 
 _log: Final = logging.getLogger(__name__)
 _LAST: Final = "last.pt"

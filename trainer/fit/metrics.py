@@ -8,6 +8,8 @@ import numpy.typing as npt
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support, recall_score
 
 Ints = npt.NDArray[np.int64]
+Metrics = dict[str, float]
+"""Figures by name."""
 
 
 def weighted_f1(truth: Ints, predicted: Ints) -> float:

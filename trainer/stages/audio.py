@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pydantic
 import torch
-from pydantic import ConfigDict, PositiveFloat
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.bundle import sound_input
+from models.bundle import AudioKind, sound_input
 from models.labels import LABELS
 from models.media.high_pass import CUTOFF_HZ
 from models.media.sound import Samples, read_voice
@@ -25,8 +25,8 @@ from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip
 from trainer.fit.cache import Arrays, digest, load_rows, save_rows
 from trainer.fit.devices import device_of
-from trainer.fit.loop import FitSettings, Metrics
-from trainer.fit.metrics import Ints, macro_f1, unweighted_accuracy
+from trainer.fit.loop import FitSettings
+from trainer.fit.metrics import Ints, Metrics, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.extractor import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
 from trainer.stages.probes import ProbeSettings
@@ -37,7 +37,6 @@ _QUIET: Final = 0.02  # of the peak: below it the ends of a clip are silence
 _MAX_SECONDS: Final = 8
 _NOISY: Final = 0.5
 _SHOWN: Final = 5  # unreadable clips named in a message
-_DROPOUT: Final = 0.3
 _SOUND: Final = "sound"
 
 
@@ -54,6 +53,11 @@ class AudioSettings(ExtractorSettings):
     """0 draws clips as they come, 1 draws every emotion of every corpus equally often."""
     augmentation: Literal["strong", "paper"] = "strong"
     """The paper's is time warping and white noise; the strong one also shifts the pitch and blanks parts."""
+    backbone: AudioKind = "log-mel"
+    """The paper's extractor on log-mel images, trained whole, or a projector on Whisper's encoder as it is."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    views: PositiveInt = 3
+    """How often Whisper's encoder hears each clip: once as it is, then changed in speed and with noise."""
     probe: ProbeSettings = field(default_factory=lambda: ProbeSettings(examples=1000))
 
     @staticmethod
@@ -105,6 +109,10 @@ class Sounds:
             message = f"labels from {indices.min()} to {indices.max()}, but {len(classes)} classes"
             raise ValueError(message)
         return Sounds(list(samples), indices, names, tuple(classes))
+
+    def of_corpus(self, name: str) -> Ints:
+        """Return the rows of one corpus."""
+        return np.flatnonzero(np.array(self.corpora) == name)
 
     @staticmethod
     def decode(clips: Sequence[SpeechClip], cache: Path, classes: Sequence[str] = LABELS) -> "Sounds":
@@ -168,25 +176,25 @@ def trim(samples: Samples) -> Samples:
 
 
 @dataclass(frozen=True)
-class TranscriptionResult:
+class AudioBackbone:
     """A kind of audio branch: its network, and how sounds become what that is fed.
 
     Attributes:
-        network: makes it from the number of classes and whether its head is to be detached (see
-            :class:`models.networks.extractor.EmotionExtractor`); ``network(input) -> (embedding, logits)``.
+        network: makes what is trained, ``network(input) -> (embedding, logits)``, from the number of classes, whether
+            its head is to be detached (see :class:`models.networks.extractor.EmotionExtractor`) and the dropout.
         input: sounds, ``(n,)`` float32 at 16 kHz each, to a batch of the network's input on the CPU.
         augment: of a training batch of that input, after the sounds have been cropped and noise added; its last
             argument says whether strongly, or as the paper does.
     """
 
-    network: Callable[[int, bool], nn.Module]
+    network: Callable[[int, bool, float], nn.Module]
     input: Callable[[Sequence[Samples]], Tensor]
     augment: Callable[[Tensor, np.random.Generator, bool], Tensor]
 
 
-def log_mel_network(classes: int, detached_head: bool) -> nn.Module:
+def log_mel_network(classes: int, detached_head: bool, dropout: float) -> nn.Module:
     """Return the extractor."""
-    return EmotionExtractor(classes, dropout=_DROPOUT, detached_head=detached_head)
+    return EmotionExtractor(classes, dropout=dropout, detached_head=detached_head)
 
 
 class AudioStage(ExtractorStage[nn.Module]):
@@ -199,11 +207,11 @@ class AudioStage(ExtractorStage[nn.Module]):
     name = "audio"
 
     def __init__(
-        self, train: Sounds, dev: Sounds, settings: AudioSettings, hearing: TranscriptionResult | None = None
+        self, train: Sounds, dev: Sounds, settings: AudioSettings, backbone: AudioBackbone | None = None
     ) -> None:
         torch.manual_seed(settings.fit.seed)
-        self.hearing = hearing or LOG_MEL
-        network = self.hearing.network(len(train.classes), settings.classification_weight == 0)
+        self.backbone = backbone or LOG_MEL
+        network = self.backbone.network(len(train.classes), settings.classification_weight == 0, settings.dropout)
         super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
         self.train, self.dev = train, dev
         self.crop_size = int(settings.crop_seconds * SAMPLE_RATE)
@@ -220,7 +228,7 @@ class AudioStage(ExtractorStage[nn.Module]):
         """Return augmented crops."""
         del epoch
         crops = [self.crop(self.train.samples[row], generator) for row in rows]
-        return _laid_out(self.hearing.augment(self.hearing.input(crops), generator, self.strong))
+        return _laid_out(self.backbone.augment(self.backbone.input(crops), generator, self.strong))
 
     def masks(self, rows: Ints) -> Tensor:
         """Return the masks of the clips' corpora."""
@@ -244,11 +252,11 @@ class AudioStage(ExtractorStage[nn.Module]):
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a model says of whole training clips."""
-        return sound_outputs(model, [self.train.samples[row] for row in rows], self.hearing)
+        return sound_outputs(model, [self.train.samples[row] for row in rows], self.backbone.input)
 
     def dev_output(self, model: nn.Module) -> BranchOutput:
         """Return what a model says of the whole dev clips."""
-        return speech_outputs(model, self.dev, self.hearing)
+        return sound_outputs(model, self.dev.samples, self.backbone.input)
 
     def head_metrics(self, logits: Floats) -> Metrics:
         """Return, for each corpus and averaged over them, the unweighted accuracy on dev."""
@@ -258,11 +266,8 @@ class AudioStage(ExtractorStage[nn.Module]):
 def corpus_metrics(logits: Floats, sounds: Sounds) -> Metrics:
     """Return the unweighted accuracy for each corpus, and their mean; macro F1 of all."""
     predicted = logits.argmax(axis=1)
-    corpora = np.array(sounds.corpora)
-    scores = {
-        name: unweighted_accuracy(sounds.labels[corpora == name], predicted[corpora == name])
-        for name in sorted(set(sounds.corpora))
-    }
+    rows = {name: sounds.of_corpus(name) for name in sorted(set(sounds.corpora))}
+    scores = {name: unweighted_accuracy(sounds.labels[found], predicted[found]) for name, found in rows.items()}
     mean = float(np.mean(list(scores.values())))
     return {"mean_unweighted_accuracy": mean, "macro_f1": macro_f1(sounds.labels, predicted), **scores}
 
@@ -302,21 +307,18 @@ def augment(images: Tensor, generator: np.random.Generator, strong: bool = True)
     return warped
 
 
-LOG_MEL: Final = TranscriptionResult(log_mel_network, partial(sound_input, "log-mel"), augment)
+LOG_MEL: Final = AudioBackbone(log_mel_network, partial(sound_input, "log-mel"), augment)
 """The paper's branch: ResNet18 on log-mel images."""
 
 
-def speech_outputs(model: nn.Module, sounds: Sounds, hearing: TranscriptionResult = LOG_MEL) -> BranchOutput:
-    """Return the embeddings and logits of whole clips, as the live pipeline computes them."""
-    return sound_outputs(model, sounds.samples, hearing)
-
-
 @torch.inference_mode()
-def sound_outputs(model: nn.Module, samples: Sequence[Samples], hearing: TranscriptionResult = LOG_MEL) -> BranchOutput:
-    """Return the embeddings and logits of whole sounds, one by one, whatever their lengths."""
+def sound_outputs(
+    model: nn.Module, samples: Sequence[Samples], audio_input: Callable[[Sequence[Samples]], Tensor] = LOG_MEL.input
+) -> BranchOutput:
+    """Return the embeddings and logits of whole sounds, as the live pipeline computes them, whatever their lengths."""
     model.eval()
     device = device_of(model)
-    return BranchOutput.gather([model(_laid_out(hearing.input([sound])).to(device)) for sound in samples])
+    return BranchOutput.gather([model(_laid_out(audio_input([sound])).to(device)) for sound in samples])
 
 
 def _laid_out(images: Tensor) -> Tensor:

@@ -20,8 +20,9 @@ from models.networks.losses import (
     extractor_loss,
     masked_cross_entropy,
 )
-from trainer.fit.loop import FitSettings, Metrics, channels_last, one_group
-from trainer.fit.metrics import Ints
+from trainer.fit.devices import channels_last
+from trainer.fit.loop import FitSettings, one_group
+from trainer.fit.metrics import Ints, Metrics
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.mining import balanced_batches, mining_sample, offline_triplets
 from trainer.stages.probes import Embedded, ProbeSettings, probe, subsample
@@ -150,6 +151,11 @@ class ExtractorStage(ABC, Generic[Network]):
         self.network, self.model = network, channels_last(network)
         self.labels, self.dev_labels, self.settings = labels, dev_labels, settings
         self.shared_labels = shared_labels and bool(np.isin(dev_labels, labels).any())
+
+    @property
+    def branch(self) -> nn.Module:
+        """Return the network as a bundle has it, with what of it is not trained."""
+        return self.network
 
     @abstractmethod
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from models.networks.extractor import EMBEDDING_DIM
 from models.networks.fusion import DialogBatch, FusionConfig, M2FNet
 from models.user_error import UserError
-from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, Modality, collate
+from trainer.dialogs.drawn import Change, Judge
+from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, Modality, collate, truth
 from trainer.dialogs.logits import Collate, full_logits, moment_logits
 from trainer.fit.batching import alike
-from trainer.fit.loop import FitSettings, Metrics, one_group
-from trainer.fit.metrics import Ints, accuracy, macro_f1, weighted_f1
+from trainer.fit.loop import FitSettings, one_group
+from trainer.fit.metrics import Metrics, accuracy, macro_f1, weighted_f1
 from trainer.fit.outputs import Floats
 from trainer.stages.imbalance import ImbalanceSettings, class_counts, loss_function
 
@@ -94,6 +95,8 @@ class FusionStage:
         settings: hyper-parameters.
         kind: the network; M2FNet, or a baseline to compare it with on the same input.
         widths: of the embeddings, where the dialogs do not tell because none has the modality.
+        change: what becomes of a training dialog each time, before it is cut and loses modalities; None: nothing.
+        judge: the dev metrics; None: :func:`dialog_metrics` of ``dev``.
 
     Raises:
         FusionDataError: no dialogs, an empty one, a label that is no class, or embeddings of different widths.
@@ -109,11 +112,15 @@ class FusionStage:
         settings: FusionSettings,
         kind: NetworkKind = M2FNET,
         widths: Mapping[Modality, int] | None = None,
+        *,
+        change: Change | None = None,
+        judge: Judge | None = None,
     ) -> None:
         torch.manual_seed(settings.fit.seed)
         for dialogs, split in ((train, "train"), (dev, "dev")):
             _check(dialogs, classes, split)
         self.train, self.dev, self.settings, self.kind = train, dev, settings, kind
+        self.change, self.judge = change, judge
         self.config = fusion_config([*train, *dev], classes, settings, widths)
         self.network = kind.build(self.config)
         self.model: nn.Module = self.network
@@ -137,6 +144,8 @@ class FusionStage:
 
     def _example(self, dialog: DialogFeatures, generator: np.random.Generator) -> DialogFeatures:
         settings = self.settings
+        if self.change is not None:
+            dialog = self.change(dialog, generator)
         if settings.regime == "prefix" and generator.random() < settings.cut_rate:
             dialog = dialog.first(int(generator.integers(1, len(dialog.labels) + 1)))
         return drop_modalities(dialog, settings.dialog_dropout, settings.utterance_dropout, generator)
@@ -148,12 +157,18 @@ class FusionStage:
         return self._loss(logits.flatten(0, 1).float(), labels.flatten())
 
     def evaluate(self, model: nn.Module) -> Metrics:
-        """Return weighted F1, macro F1 and accuracy on dev, each utterance judged as the regime sees it.
+        """Return the dev metrics, each utterance judged as the regime sees it.
 
         That is with the whole dialog for ``full``, with the past for ``causal`` and ``prefix``.
         """
+        if self.judge is not None:
+            return self.judge(lambda dialogs: self.logits(model, dialogs))
+        return dialog_metrics(self.logits(model, self.dev), self.dev)
+
+    def logits(self, model: nn.Module, dialogs: Sequence[DialogFeatures]) -> Floats:
+        """Return what a model says of every utterance ``(utterances, classes)``, as the regime sees it."""
         view = moment_logits if self.settings.regime == "prefix" else full_logits
-        return dialog_metrics(view(model, self.dev, self.config, self.kind.collate), self.dev)
+        return view(model, dialogs, self.config, self.kind.collate)
 
 
 def fusion_config(
@@ -241,11 +256,6 @@ def _kept(
     if allowed and not kept:
         kept = {allowed[generator.integers(len(allowed))]}
     return kept
-
-
-def truth(dialogs: Sequence[DialogFeatures]) -> Ints:
-    """Return the labels of all utterances, dialog after dialog."""
-    return np.array([label for dialog in dialogs for label in dialog.labels], np.int64)
 
 
 def dialog_metrics(logits: Floats, dialogs: Sequence[DialogFeatures]) -> Metrics:

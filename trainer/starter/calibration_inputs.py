@@ -8,10 +8,10 @@ import numpy as np
 from models.bundle import Bundle, NetworkName
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.export import Calibration
+from trainer.corpora import Corpora
 from trainer.data.conversation import DatasetError
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
-from trainer.starter.data import StarterData
 from trainer.starter.requests import (
     Heard,
     Requests,
@@ -29,7 +29,7 @@ _CLIPS: Final = 300
 _SEED: Final = 0
 
 
-def calibration_inputs(bundle: Bundle, data: StarterData, run: Run) -> Calibration:
+def calibration_inputs(bundle: Bundle, data: Corpora, run: Run) -> Calibration:
     """Return a few hundred inputs of each network that is to be quantised.
 
     Not of the scene's, of which these corpora have nothing, nor of a voice branch on Whisper's encoder: in int8 it
@@ -43,7 +43,7 @@ def calibration_inputs(bundle: Bundle, data: StarterData, run: Run) -> Calibrati
     Raises:
         DatasetError: a corpus is missing or not as it should be.
     """
-    dialogs = some(data.meld_train, _DIALOGS, _SEED)
+    dialogs = some(data.train.dialogs, _DIALOGS, _SEED)
     text = text_requests(bundle, dialogs)
     voice = voice_requests(bundle, data.sounds_train, _balanced(data.sounds_train.labels))
     face = face_requests(bundle, data.faces_train, _balanced(data.faces_train.labels))

@@ -17,15 +17,14 @@ from models.networks.text import tokenize
 from models.runtime.engine import INPUT_NAMES, Array
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
-from trainer.dialogs.features import collate
+from trainer.dialogs.drawn import paired_example
+from trainer.dialogs.feature_bank import FeatureBank
+from trainer.dialogs.features import DialogFeatures, collate
+from trainer.dialogs.pairing import PairingSettings, pair_dialog
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import Sounds
 from trainer.stages.text import examples
-from trainer.starter.dev_features import text_dialogs
-from trainer.starter.feature_bank import FeatureBank
-from trainer.starter.fusion import paired_example
-from trainer.starter.pairing import PairingSettings, pair_dialog
 
 Item = TypeVar("Item")
 
@@ -86,7 +85,7 @@ def face_requests(bundle: Bundle, faces: FaceSet, rows: Ints) -> Requests:
 def dialog_requests(
     dialogs: Sequence[Dialog], texts: Floats, voices: Heard, faces: Heard, config: FusionConfig, seed: int
 ) -> Requests:
-    """Return the dialogs, each utterance with a voice and a face drawn by its label (:mod:`trainer.starter.pairing`).
+    """Return the dialogs, each utterance with a voice and a face drawn by its label (:mod:`trainer.dialogs.pairing`).
 
     Args:
         dialogs: of the text corpus.
@@ -102,14 +101,30 @@ def dialog_requests(
     generator, heard, seen = np.random.default_rng(seed), voices.bank(), faces.bank()
     inputs: list[dict[str, Array]] = []
     labels: list[int] = []
-    for dialog in text_dialogs(dialogs, texts):
-        pairs = pair_dialog(dialog.labels.tolist(), _ALL_THREE, generator)
+    for dialog in word_dialogs(dialogs, texts):
+        pairs = pair_dialog(dialog.labels, _ALL_THREE, generator)
         example = paired_example(dialog, pairs, heard, seen, generator)
         batch, _ = collate([example], config)
         arrays = (tensor.numpy() for tensor in batch.inputs())
         inputs.append(dict(zip(INPUT_NAMES["fusion"], arrays, strict=True)))
         labels += example.labels
     return Requests(inputs, np.array(labels, np.int64))
+
+
+def word_dialogs(dialogs: Sequence[Dialog], texts: Floats) -> list[DialogFeatures]:
+    """Return dialogs of words alone from the embeddings ``(utterances, dim)`` of all their utterances, in order."""
+    rows = iter(texts)
+    return [
+        DialogFeatures(
+            text=[next(rows) for _ in dialog],
+            audio=[None] * len(dialog),
+            face=[None] * len(dialog),
+            scene=[None] * len(dialog),
+            labels=[utterance.label for utterance in dialog],
+            speakers=[utterance.turn.speaker for utterance in dialog],
+        )
+        for dialog in dialogs
+    ]
 
 
 def some(items: Sequence[Item], count: int, seed: int) -> list[Item]:

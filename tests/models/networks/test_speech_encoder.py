@@ -9,7 +9,7 @@ from torch.nn import functional
 from models.media.sound import read_sound
 from models.networks.ctranslate2_weights import WeightsError, read_weights
 from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, WhisperMel, load_whisper_encoder
-from trainer.starter.packaged import packaged_whisper
+from trainer.stages.packaged import packaged_whisper
 
 SPEECH = Path(__file__).parents[2] / "fixtures" / "speech" / "two_speakers.opus"
 

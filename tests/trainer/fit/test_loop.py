@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from models.files.whole_file import FileError
 from trainer.fit.checkpoint import CheckpointError, save_checkpoint
 from trainer.fit.devices import to_device
-from trainer.fit.loop import FitSettings, Metrics, TrainingError, fit, one_group
+from trainer.fit.loop import FitSettings, TrainingError, fit, one_group
+from trainer.fit.metrics import Metrics
 
 
 class Line:

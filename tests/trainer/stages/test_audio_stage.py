@@ -14,10 +14,10 @@ from trainer.data.speech import SpeechClip
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages import audio as speech_emotion
 from trainer.stages.audio import (
+    AudioBackbone,
     AudioSettings,
     AudioStage,
     Sounds,
-    TranscriptionResult,
     augment,
     corpus_masks,
     sampling_weights,
@@ -45,8 +45,8 @@ def tone(pitch: float, generator: np.random.Generator) -> Samples:
     return (np.sin(2 * np.pi * pitch * time) + 0.05 * generator.standard_normal(len(time))).astype(np.float32)
 
 
-def stage(settings: AudioSettings = TINY, hearing: TranscriptionResult | None = None) -> AudioStage:
-    return AudioStage(tones(18), tones(8, seed=1), settings, hearing)
+def stage(settings: AudioSettings = TINY, backbone: AudioBackbone | None = None) -> AudioStage:
+    return AudioStage(tones(18), tones(8, seed=1), settings, backbone)
 
 
 def sounds(cells: Sequence[tuple[str, int]]) -> Sounds:
@@ -140,11 +140,11 @@ def loudness(sounds: Sequence[Samples]) -> Tensor:
 
 
 def test_another_network_can_be_trained_on_another_input() -> None:
-    hearing = TranscriptionResult(lambda classes, _: Loudness(classes), loudness, lambda heard, _, __: heard)
-    made = stage(hearing=hearing)
+    backbone = AudioBackbone(lambda classes, *_: Loudness(classes), loudness, lambda heard, _, __: heard)
+    made = stage(backbone=backbone)
     assert made.loss(next(made.batches(0, np.random.default_rng(0)))).isfinite()
     assert "mean_unweighted_accuracy" in made.evaluate(made.model)
-    assert sound_outputs(made.model, [np.ones(3, np.float32)], hearing).embeddings.tolist() == [[1.0, 3.0]]
+    assert sound_outputs(made.model, [np.ones(3, np.float32)], backbone).embeddings.tolist() == [[1.0, 3.0]]
 
 
 def test_utterances_of_conversations_are_sounds_of_one_corpus() -> None:

@@ -9,19 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.networks.fusion import FusionConfig, M2FNet
-from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, collate, collate_spoken
+from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, collate, collate_spoken, truth
 from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
 from trainer.fit.loop import FitSettings, fit
 from trainer.fit.outputs import Floats
-from trainer.stages.fusion import (
-    FusionDataError,
-    FusionSettings,
-    FusionStage,
-    Regime,
-    drop_modalities,
-    fusion_config,
-    truth,
-)
+from trainer.stages.fusion import FusionDataError, FusionSettings, FusionStage, Regime, drop_modalities, fusion_config
 from trainer.stages.imbalance import ImbalanceSettings
 
 WIDTHS = {"text": 16, "audio": 8, "face": 8, "scene": 4}

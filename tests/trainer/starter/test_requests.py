@@ -12,24 +12,29 @@ from models.bundle import Bundle, NetworkName
 from models.labels import LABELS
 from models.runtime.engine import Array, Outputs
 from models.runtime.torch_engine import TorchEngine
+from trainer.config import starter_config
+from trainer.corpora import Corpora
+from trainer.dev_outputs import DevOutputs
+from trainer.features.extract import extract_features
+from trainer.features.extractors import Extractors
 from trainer.starter.calibration_inputs import calibration_inputs, embeddings
-from trainer.starter.data import StarterData
-from trainer.starter.dev_features import Branches, DevFeatures
 from trainer.starter.requests import Heard, dialog_requests, face_requests, some, text_requests, voice_requests
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def corpora(data: Path, tmp_path: Path) -> StarterData:  # noqa: F811 - the fixture
-    return StarterData(data, tmp_path / "cache")
+def corpora(data: Path, tmp_path: Path) -> Corpora:  # noqa: F811 - the fixture
+    return Corpora(starter_config(data), tmp_path / "cache")
 
 
-def test_an_engine_answers_what_the_trainer_hears_and_reads(bundle: Bundle, corpora: StarterData) -> None:
-    dev, engine = DevFeatures(corpora, Branches.of(bundle)), TorchEngine(bundle)
+def test_an_engine_answers_what_the_trainer_hears_and_reads(bundle: Bundle, corpora: Corpora) -> None:
+    extractors, engine = Extractors.of(bundle), TorchEngine(bundle)
+    dev = DevOutputs(corpora, extractors)
+    read = extract_features(corpora.dev, extractors, corpora.cache, modalities=["text"]).branches["text"].output
     every = np.arange(len(corpora.sounds_dev.labels))
     for name, asked, expected in (
-        ("text", text_requests(bundle, corpora.meld_dev), dev.text),
+        ("text", text_requests(bundle, corpora.dev.dialogs), read),
         ("audio", voice_requests(bundle, corpora.sounds_dev, every), dev.audio),
         ("face", face_requests(bundle, corpora.faces_dev, np.arange(70)), dev.face),
     ):
@@ -38,8 +43,8 @@ def test_an_engine_answers_what_the_trainer_hears_and_reads(bundle: Bundle, corp
         assert len(asked.labels) == len(answers)
 
 
-def test_dialogs_get_voices_and_faces_mostly_of_their_labels(bundle: Bundle, corpora: StarterData) -> None:
-    config, dialogs = bundle.config.fusion, corpora.meld_dev
+def test_dialogs_get_voices_and_faces_mostly_of_their_labels(bundle: Bundle, corpora: Corpora) -> None:
+    config, dialogs = bundle.config.fusion, corpora.dev.dialogs
     labels = np.arange(len(LABELS))
     told = np.zeros((len(LABELS), config.audio_dim), np.float32)
     told[:, 0] = labels
@@ -56,7 +61,7 @@ def test_dialogs_get_voices_and_faces_mostly_of_their_labels(bundle: Bundle, cor
     np.testing.assert_array_equal(again.inputs[0]["audio"], asked.inputs[0]["audio"])
 
 
-def test_calibration_is_on_training_data_of_all_labels(bundle: Bundle, corpora: StarterData) -> None:
+def test_calibration_is_on_training_data_of_all_labels(bundle: Bundle, corpora: Corpora) -> None:
     asked: dict[str, int] = {}
     engine = TorchEngine(bundle)
 
@@ -71,13 +76,13 @@ def test_calibration_is_on_training_data_of_all_labels(bundle: Bundle, corpora: 
     assert set(asked) == {"text", "audio", "face"}
 
 
-def test_whispers_encoder_is_not_quantised(bundle: Bundle, corpora: StarterData) -> None:
+def test_whispers_encoder_is_not_quantised(bundle: Bundle, corpora: Corpora) -> None:
     whisper = with_other_branches(bundle)
     assert set(calibration_inputs(whisper, corpora, TorchEngine(whisper).run)) == {"text", "face", "fusion"}
 
 
-def test_embeddings_come_in_order(bundle: Bundle, corpora: StarterData) -> None:
-    asked, engine = text_requests(bundle, corpora.meld_dev), TorchEngine(bundle)
+def test_embeddings_come_in_order(bundle: Bundle, corpora: Corpora) -> None:
+    asked, engine = text_requests(bundle, corpora.dev.dialogs), TorchEngine(bundle)
     rows = embeddings("text", asked, engine.run)
     np.testing.assert_array_equal(rows[5], engine.run("text", asked.inputs[5])["embedding"][0])
 

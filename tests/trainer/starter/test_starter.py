@@ -2,7 +2,6 @@
 
 import csv
 import wave
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,11 @@ from models.bundle import BundleError, find_bundle, load_bundle
 from models.labels import LABELS
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
-from trainer.fit.loop import FitSettings
-from trainer.starter.training import StarterSettings, kept_branches, train_starter
+from trainer.config import TrainConfig, starter_config
+from trainer.evaluation.render import percent
+from trainer.pipeline import train_starter
+from trainer.starter.report import AUDIO, FACE
+from trainer.training import kept_branches
 
 RAVDESS = {
     "neutral": "01",
@@ -77,43 +79,34 @@ def data(tmp_path: Path) -> Path:
     return root
 
 
-def settings(encoder: Path) -> StarterSettings:
-    given = StarterSettings()
-    once = {stage: replace(getattr(given, stage).fit, epochs=1) for stage in ("visual", "audio", "fusion")}
-    return StarterSettings(
-        text=replace(
-            given.text,
-            fit=FitSettings(epochs=1, select="accuracy"),
-            encoder=str(encoder),
-            frozen_layers=1,
-            batch=4,
-        ),
-        visual=replace(given.visual, fit=once["visual"], batch=16, small_epochs=1, small_size=32),
-        audio=replace(given.audio, fit=once["audio"], batch=4, views=2),
-        fusion=replace(given.fusion, fit=once["fusion"], batch=2),
-    )
+def settings(data: Path, encoder: Path) -> TrainConfig:
+    once = [f"{stage}.fit.epochs=1" for stage in ("text", "visual", "audio", "fusion")]
+    small = ["text.frozen_layers=1", "text.batch=4", "visual.batch=16", "visual.small_epochs=1"]
+    small += ["visual.small_size=32", "audio.batch=4", "audio.views=2", "fusion.batch=2"]
+    return starter_config(data, [f"text.encoder={encoder}", "text.fit.select=accuracy", *once, *small])
 
 
 @pytest.mark.slow
 def test_the_starter_is_trained_judged_and_loaded_by_the_live_runtime(data: Path, tmp_path: Path) -> None:
-    out, chosen = tmp_path / "bundle", settings(save_tiny_encoder(tmp_path / "encoder"))
-    report = train_starter(data, tmp_path / "runs", out, lambda _: "i am so happy", settings=chosen)
+    out, chosen = tmp_path / "bundle", settings(data, save_tiny_encoder(tmp_path / "encoder"))
+    report = train_starter(chosen, tmp_path / "runs", out, lambda _: "i am so happy")
     bundle = load_bundle(out)
     assert bundle.config.audio.kind == "whisper"
     assert set(bundle.config.temperatures.fused_by) == {
         "text", "audio", "face", "text+audio", "text+face", "audio+face", "text+audio+face",
     }  # fmt: skip
-    assert set(report.audio_unweighted_accuracy) == {"ravdess", *OTHERS}
-    assert f"{100 * report.face_accuracy:.1f}" in (out / "MODEL_CARD.md").read_text()
+    heard = {row.name.network for row in report.rows if row.name.network.startswith(f"{AUDIO}, ")}
+    assert heard == {f"{AUDIO}, {name}" for name in ("ravdess", *OTHERS)}
+    assert percent(report.scores(FACE).accuracy) in (out / "MODEL_CARD.md").read_text()
     with Runtime(bundle, TorchEngine(bundle)) as runtime:
         heard = runtime.audio(np.zeros(20_000, np.float32)).result(60)
     assert heard is not None
     assert heard.embedding.shape == (300,)
-    again = train_starter(data, tmp_path / "runs", out, lambda _: "i am so happy", settings=chosen)
+    again = train_starter(chosen, tmp_path / "runs", out, lambda _: "i am so happy")
     assert again == report, "what is trained already is taken as it is"
 
-    kept = kept_branches(bundle, ("text", "audio"))
-    train_starter(data, tmp_path / "more", tmp_path / "second", lambda _: "i am so happy", settings=chosen, kept=kept)
+    kept = kept_branches(bundle, ("text", "audio"), chosen)
+    train_starter(chosen, tmp_path / "more", tmp_path / "second", lambda _: "i am so happy", kept)
     second = load_bundle(tmp_path / "second")
     for name in ("text", "audio"):
         torch.testing.assert_close(getattr(second, name).state_dict(), getattr(bundle, name).state_dict())
@@ -124,4 +117,4 @@ def test_the_starter_is_trained_judged_and_loaded_by_the_live_runtime(data: Path
 
 def test_branches_are_kept_only_of_a_bundle_of_the_starters_kind() -> None:
     with pytest.raises(BundleError, match="not of the starter's kind"):
-        kept_branches(load_bundle(find_bundle("small")), ["text"])
+        kept_branches(load_bundle(find_bundle("small")), ["text"], starter_config(Path("data")))

@@ -6,8 +6,9 @@ import pytest
 from models.bundle import audio_front
 from models.networks.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from trainer.fit.loop import FitSettings, fit
-from trainer.stages.audio import Sounds
-from trainer.starter.voice import VoiceSettings, VoiceStage, statistics, whisper_input
+from trainer.stages.audio import AudioSettings, Sounds
+from trainer.stages.probes import ProbeSettings
+from trainer.stages.whisper import WHISPER_INPUT, WhisperStage, statistics
 
 LOW, HIGH = 0, 4
 
@@ -27,21 +28,24 @@ def encoder() -> SpeechEncoder:
     return SpeechEncoder(SpeechEncoderConfig(width=16, layers=1, heads=2)).eval().requires_grad_(False)
 
 
-def stage(encoder: SpeechEncoder, cache: Path) -> VoiceStage:
-    settings = VoiceSettings(
+def stage(encoder: SpeechEncoder, cache: Path) -> WhisperStage:
+    settings = AudioSettings(
         fit=FitSettings(epochs=30, select="macro_f1", ema_decay=0.5, bf16=False),
         views=2,
         batch=6,
         rate=1e-2,
         dropout=0.1,
+        metric_weight=0.0,
+        balance=0.7,
+        probe=ProbeSettings(enabled=False),
     )
-    return VoiceStage(sounds(0), sounds(1), encoder, settings, cache)
+    return WhisperStage(sounds(0), sounds(1), settings, cache, encoder)
 
 
 def test_it_learns_what_tells_two_voices_apart(encoder: SpeechEncoder, tmp_path: Path) -> None:
     trained = stage(encoder, tmp_path)
     fit(trained, trained.settings.fit, tmp_path / "run")
-    logits = trained.outputs(trained.model).logits[:, [LOW, HIGH]]  # of other labels it has learned nothing
+    logits = trained.dev_output(trained.model).logits[:, [LOW, HIGH]]  # of other labels it has learned nothing
     assert (np.array([LOW, HIGH])[logits.argmax(axis=1)] == trained.dev.labels).all()
 
 
@@ -58,6 +62,6 @@ def test_what_was_heard_is_kept_and_never_taken_for_other_sounds(encoder: Speech
 
 def test_the_first_view_is_what_the_live_pipeline_hears(encoder: SpeechEncoder, tmp_path: Path) -> None:
     heard = statistics(encoder, sounds(0).samples[:2], 2, 0, tmp_path)
-    live = encoder(whisper_input(sounds(0).samples[:2]))
+    live = encoder(WHISPER_INPUT(sounds(0).samples[:2]))
     assert heard[:, 0] == pytest.approx(live, abs=0.05)
     assert audio_front("whisper") is audio_front("whisper")

@@ -49,6 +49,8 @@ class PairingSettings:
     """In those dialogs, of how many neutral utterances."""
     drop_one: float = 0.05
     """How often a single utterance lacks a modality that its dialog has."""
+    crop_rate: float = 0.3
+    """How often a dialog is cut to a random stretch, so that short dialogs are known too."""
     patterns: tuple[Pattern, ...] = PATTERNS
     """Which modalities a dialog has, and how often."""
 

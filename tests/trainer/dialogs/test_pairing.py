@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.labels import LABELS
-from trainer.starter.pairing import NEUTRAL, PATTERNS, PairingSettings, pair_dialog
+from trainer.dialogs.pairing import NEUTRAL, PATTERNS, PairingSettings, pair_dialog
 
 JOY = LABELS.index("joy")
 labels = st.lists(st.integers(0, len(LABELS) - 1), min_size=1, max_size=20)

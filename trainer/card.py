@@ -1,0 +1,152 @@
+"""The model card of a bundle: what it was made from, what it reached on dev, what it must not be used for."""
+
+from collections.abc import Iterator, Mapping
+from textwrap import dedent
+from typing import Final
+
+import yaml
+
+from models.bundle import BundleConfig
+from trainer.config import TrainConfig
+from trainer.dialogs.features import Modality
+from trainer.evaluation.render import markdown_table, percent, summary_rows
+from trainer.fit.metrics import Metrics
+from trainer.starter.report import StarterReport
+
+_TERMS: Final = {
+    "meld": ("MELD", "GPL-3.0 (authors' repository), research"),
+    "iemocap": ("IEMOCAP", "research, by agreement with its authors"),
+    "fer2013": ("FER2013", "terms of the Kaggle competition, research"),
+    "ravdess": ("RAVDESS", "CC BY-NC-SA 4.0"),
+    "emodb": ("EMO-DB", "free for research, cite Burkhardt et al. 2005"),
+    "nemo": ("nEMO", "CC BY-NC-SA 4.0"),
+    "emovo": ("EMOVO", "free for research, cite Costantini et al. 2014"),
+    "crema_d": ("CREMA-D", "ODbL 1.0"),
+    "packaged-mpnet": ("all-mpnet-base-v2 (initial text weights)", "Apache-2.0"),
+    "whisper": ("Whisper tiny.en (the voice's encoder)", "MIT"),
+}
+"""What data and weights are called, and their terms; of others their owner knows."""
+
+
+def model_card(
+    config: TrainConfig,
+    bundle: BundleConfig,
+    metrics: Mapping[str, Metrics],
+    absent: Mapping[Modality, str],
+    report: StarterReport | None = None,
+) -> str:
+    """Return MODEL_CARD.md.
+
+    Args:
+        config: of the training.
+        bundle: what was trained.
+        metrics: the dev metrics of each stage's best epoch.
+        absent: modalities that the bundle lacks though they were asked for, and why.
+        report: what the written bundle reaches, where that was looked at.
+    """
+    return _CARD.format(
+        name=config.output.name,
+        corpus=config.dataset.kind,
+        labels=", ".join(bundle.labels),
+        modalities=", ".join(bundle.modalities),
+        lacking="".join(f"- {name} is absent: {why}\n" for name, why in absent.items()),
+        drawn=_DRAWN if config.dataset.media == "drawn" else "",
+        stages=markdown_table(["stage", "metric", "%"], _stage_rows(metrics)),
+        reached="" if report is None else _reached(report),
+        temperature=f"{bundle.temperatures.fused:.2f}",
+        terms=markdown_table(["data", "terms"], [_TERMS[name] for name in _used(config) if name in _TERMS]),
+        config=yaml.safe_dump(_public(config), sort_keys=False).rstrip(),
+    )
+
+
+def _stage_rows(metrics: Mapping[str, Metrics]) -> list[tuple[str, str, str]]:
+    return [
+        (stage, metric, f"{100 * value:.1f}") for stage, reached in metrics.items() for metric, value in reached.items()
+    ]
+
+
+def _reached(report: StarterReport) -> str:
+    """Return the figures of the written bundle and whether they are what they must be."""
+    demands = [
+        f"- {check.demand}: {'met' if check.met else 'NOT met'} ({percent(check.value)}, bound {percent(check.bound)})"
+        for check in report.checks()
+    ]
+    notes = [f"- {note}" for note in report.notes]
+    table = markdown_table(*summary_rows(report))
+    return "\n".join(["", "The bundle as it is written, on dev:", "", table, "", *demands, *notes, ""])
+
+
+def _used(config: TrainConfig) -> Iterator[str]:
+    yield config.dataset.kind
+    yield from config.speech.datasets
+    yield config.faces.dataset
+    yield from filter(None, (config.text.encoder, config.audio.backbone))
+
+
+def _public(config: TrainConfig) -> dict[str, object]:
+    """Return the configuration without the folders of the machine it was trained on."""
+    values = config.model_dump(mode="json")
+    for section in ("dataset", "speech", "faces"):
+        values[section].pop("root")
+    return values
+
+
+_DRAWN: Final = """
+## This is not a MELD result
+
+The conversations' sound and images were not used. The fusion was trained on their real dialogs, in which every
+utterance was given a voice and a face **drawn by label** from the other corpora, at times of another label. How far the
+fusion trusts voice and face was thus decided, not measured: neutral words said with a clear voice or face follow the
+voice or face, clear words are not drowned by a blank face. Only the figures of text alone are figures on these
+conversations.
+"""
+
+_CARD: Final = dedent(
+    """\
+    # {name}
+
+    A bundle of M2FNet Live, trained by `m2fnet train` on conversations ({corpus}). It names the emotion of an
+    utterance ({labels}) from: {modalities}.
+
+    {lacking}{drawn}
+    ## Figures
+
+    On dev, on which checkpoints and temperatures were also chosen. No test split was looked at;
+    `m2fnet evaluate` does that.
+
+    {stages}
+    {reached}
+    The fusion's logits are divided by {temperature} where all modalities are there.
+
+    ## Terms
+
+    {terms}
+
+    The data's terms count for the weights too: **research and non-commercial use only** where any of the data is so.
+
+    ## Known failures
+
+    - Voices: acted, mostly studio recordings of a few languages, where the speech corpora were learned from;
+      spontaneous, far or noisy speech is worse, and speakers differ widely. Corpora that lack an emotion teach nothing
+      about it.
+    - Faces: FER2013's labels are noisy, and disgust and fear are rare and often taken for anger or sadness;
+      profiles, occlusions and small faces are worse. An expression is not a feeling.
+    - Text: MELD is scripted American television. Irony, other genres and other languages are not covered;
+      fear and disgust are rarely found. Recognition errors of the speech model come on top.
+    - Several people on one microphone are one speaker, and the largest faces stand for whoever speaks.
+    - Fairness over age, gender, accent and skin tone was not measured; assume that it is uneven.
+
+    ## Not to be used for
+
+    - Inferring emotions of people **at the workplace or in education**: prohibited in the European Union by
+      Article 5(1)(f) of the AI Act (Regulation (EU) 2024/1689), except for medical or safety reasons.
+    - Decisions about people of any kind (hiring, credit, insurance, policing, borders, health, grading).
+    - Analyzing people who do not know it or did not agree.
+
+    ## Configuration
+
+    ```yaml
+    {config}
+    ```
+    """
+)
