@@ -156,7 +156,7 @@ class LiveServer:
 
     def figures(self) -> Figures:
         """Return how the server stands."""
-        registry, models = self._registry, self._registry.models
+        registry = self._registry
         return Figures(
             uptime_s=time.monotonic() - self._started,
             not_ready=self._not_ready(),
@@ -168,34 +168,29 @@ class LiveServer:
             totals=registry.totals(),
             dropped=self._dropped(),
             events=self._events.figures,
-            engine=models.engine_state,
-            bundle=models.bundle_name,
-            fallbacks=models.fallbacks,
-            computed=models.computed,
-            waiting_requests=models.waiting_requests,
-            dropped_requests=models.dropped_requests,
-            asr_name=models.asr_name,
-            asr=models.asr_figures,
+            models=registry.models.figures,
             lag=self._loop_watch.lag,
             broken=broken_parts(),
         )
 
     def health(self) -> dict[str, object]:
         """Return the body of ``/healthz``."""
-        models = self._registry.models
-        engine = models.engine_state
+        models = self._registry.models.figures
+        lost: dict[str, dict[str, int]] = {}
+        for (network, reason), count in models.dropped.items():
+            lost.setdefault(network, {})[reason] = count
         return {
             "status": "stopping" if self._stopping else "ok",
             "sessions": self._registry.broadcast.sessions,
             "rooms": len(self._registry.rooms),
             "watchers": self._count(Watcher),
-            "engine": engine.name,
-            "engine_building": engine.building,
-            "bundle": models.bundle_name,
+            "engine": models.engine.name,
+            "engine_building": models.engine.building,
+            "bundle": models.bundle,
             "asr_model": models.asr_name,
             "uptime_s": round(time.monotonic() - self._started, 1),
             "dropped": self._dropped(),
-            "dropped_requests": models.dropped_requests,
+            "dropped_requests": lost,
             "event_loop": self._loop_watch.figures(),
         }
 
@@ -234,7 +229,7 @@ class LiveServer:
 
     def _not_ready(self) -> str | None:
         limit = self._settings.server.max_sessions
-        sessions, hanging = self._registry.broadcast.sessions, self._registry.models.hanging
+        sessions, hanging = self._registry.broadcast.sessions, self._registry.models.figures.hanging
         return why_not_ready(stopping=self._stopping, sessions=sessions, limit=limit, hanging=hanging)
 
     def _observe(self, event: Event) -> None:

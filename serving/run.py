@@ -117,7 +117,7 @@ def run(
                 closed = _close(models)
         log.info("stopped", extra={"event": "server.stopped"})
         code = _tell_failures(failures) if exit_when_done else 0
-        if models.is_building or not closed:
+        if models.runtime.is_building or not closed:
             _end_process(code)
     except UserError as error:
         print(f"m2fnet serve: {error}", file=sys.stderr)  # noqa: T201 - a command's last word to its user
@@ -170,8 +170,9 @@ def _end_process(code: int) -> NoReturn:
 
 
 def _ready(models: LiveModels, address: str, token: ChosenToken | None, on_ready: Callable[[str], None]) -> None:
-    extra = {"event": "server.ready", "engine": models.engine_name, "asr_model": models.asr_name}
-    log.info("open %s (engine %s, speech model %s)", address, models.engine_name, models.asr_name, extra=extra)
+    engine, asr = models.figures.engine.name, models.figures.asr_name
+    extra = {"event": "server.ready", "engine": engine, "asr_model": asr}
+    log.info("open %s (engine %s, speech model %s)", address, engine, asr, extra=extra)
     # A token is told to who runs the server, never to the log.
     on_ready(f"{address}#token={token.text}" if token is not None and token.generated else address)
 
@@ -186,7 +187,8 @@ def _recorder(settings: Settings, models: LiveModels) -> AbstractContextManager[
     if folder is None:
         return nullcontext()
     log.info("all sessions are recorded in %s", folder)
-    return closing(Recorder(folder, Facts(models.bundle_name, models.runtime.weights_hash, models.asr_name)))
+    now = models.figures
+    return closing(Recorder(folder, Facts(now.bundle, models.runtime.weights_hash, now.asr_name)))
 
 
 async def _serve(

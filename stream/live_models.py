@@ -10,9 +10,37 @@ from models.runtime.figures import BatchFigures
 from models.runtime.runtime import Runtime
 from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
+from models.runtime.worker import DropReason
 from stream.settings import RuntimeSettings, Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures, SpeechToText, Transcriber
 from stream.vision.video_analyzer import FaceAnalyzer
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """How the models of a process stand at one moment.
+
+    Attributes:
+        engine: what computes, and what is being built to take its place.
+        bundle: the trained weights.
+        fallbacks: engines that were given up.
+        computed: what each network has computed.
+        waiting: inputs that wait for a network, by what they are for.
+        dropped: inputs that were not computed, by network and reason.
+        asr_name: the speech model.
+        asr: what speech recognition has done, and what waits for it.
+        hanging: what does not answer at present, None where all does.
+    """
+
+    engine: EngineState
+    bundle: str
+    fallbacks: Sequence[Fallback]
+    computed: Mapping[ServedName, BatchFigures]
+    waiting: Mapping[Priority, int]
+    dropped: Mapping[tuple[ServedName, DropReason], int]
+    asr_name: str
+    asr: AsrFigures
+    hanging: str | None
 
 
 @dataclass(frozen=True)
@@ -66,64 +94,20 @@ class LiveModels:
         return self.runtime.labels
 
     @property
-    def engine_name(self) -> str:
-        """Return the engine in use."""
-        return self.runtime.engine_name
-
-    @property
-    def engine_state(self) -> EngineState:
-        """Return the engine in use and the one that is being built to take its place."""
-        return self.runtime.engine_state
-
-    @property
-    def is_building(self) -> bool:
-        """Return whether an engine is being built, which may go on for minutes after :meth:`close`."""
-        return self.runtime.is_building
-
-    @property
-    def bundle_name(self) -> str:
-        """Return the bundle in use."""
-        return self.runtime.bundle_name
-
-    @property
-    def asr_name(self) -> str:
-        """Return the speech model in use."""
-        return self.transcriber.name
-
-    @property
-    def hanging(self) -> str | None:
-        """Return what does not answer at present, None where all does."""
-        if self.runtime.hangs:
-            return "the engine"
-        return "speech recognition" if self.transcriber.hangs else None
-
-    @property
-    def dropped_requests(self) -> dict[str, dict[str, int]]:
-        """Return how many inputs of each network were not computed, by reason."""
-        counted: dict[str, dict[str, int]] = {}
-        for (network, reason), count in self.runtime.dropped.items():
-            counted.setdefault(network, {})[reason] = count
-        return counted
-
-    @property
-    def fallbacks(self) -> Sequence[Fallback]:
-        """Return the engines that were given up so far."""
-        return self.runtime.fallbacks
-
-    @property
-    def computed(self) -> Mapping[ServedName, BatchFigures]:
-        """Return what the networks computed so far."""
-        return self.runtime.computed
-
-    @property
-    def waiting_requests(self) -> Mapping[Priority, int]:
-        """Return how many inputs wait for a network, by what they are for."""
-        return self.runtime.waiting
-
-    @property
-    def asr_figures(self) -> AsrFigures:
-        """Return what speech recognition did so far and what waits for it."""
-        return self.transcriber.figures
+    def figures(self) -> ModelFigures:
+        """How the models stand now."""
+        runtime, transcriber = self.runtime, self.transcriber
+        return ModelFigures(
+            engine=runtime.engine_state,
+            bundle=runtime.bundle_name,
+            fallbacks=tuple(runtime.fallbacks),
+            computed=runtime.computed,
+            waiting=runtime.waiting,
+            dropped=runtime.dropped,
+            asr_name=transcriber.name,
+            asr=transcriber.figures,
+            hanging="the engine" if runtime.hangs else "speech recognition" if transcriber.hangs else None,
+        )
 
     def close(self) -> None:
         """Stop the workers."""

@@ -19,15 +19,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-from models.runtime.engine import ServedName
 from models.runtime.fallback import Fallback
 from models.runtime.figures import BatchFigures
-from models.runtime.schedule import Priority
 from models.runtime.switching import EngineState
 from serving import run as server_run
 from serving.live import LiveServer, Plan
 from serving.sessions.registry import MakeSession
 from stream.dialog.session_context import SessionContext
+from stream.live_models import ModelFigures
 from stream.media import AudioChunk, VideoFrame
 from stream.recording.record import Recorder, SessionRecord
 from stream.settings import ServerSettings, Settings
@@ -55,18 +54,23 @@ PATIENT: Mapping[str, object] = {
 }
 
 
+FIGURES = ModelFigures(
+    engine=EngineState("none", "better"),
+    bundle="test",
+    fallbacks=(Fallback("worse", "it broke"),),
+    computed={"face": BatchFigures({2: 3}, 0.5)},
+    waiting={"utterance": 1, "frame": 4},
+    dropped={("face", "deadline"): 2},
+    asr_name="test",
+    asr=HEARD,
+    hanging=None,
+)
+
+
 @dataclass(frozen=True)
 class Names:
     labels: tuple[str, ...] = ("neutral", "joy")
-    engine_state: EngineState = field(default_factory=lambda: EngineState("none", "better"))
-    bundle_name: str = "test"
-    asr_name: str = "test"
-    hanging: str | None = None
-    dropped_requests: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"face": {"deadline": 2}})
-    fallbacks: tuple[Fallback, ...] = (Fallback("worse", "it broke"),)
-    computed: Mapping[ServedName, BatchFigures] = field(default_factory=lambda: {"face": BatchFigures({2: 3}, 0.5)})
-    waiting_requests: Mapping[Priority, int] = field(default_factory=lambda: {"utterance": 1, "frame": 4})
-    asr_figures: AsrFigures = field(default_factory=lambda: HEARD)
+    figures: ModelFigures = FIGURES
 
     def check_language(self, language: str | None) -> None:
         if language == "xx":

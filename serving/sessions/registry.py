@@ -6,11 +6,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from models.runtime.engine import ServedName
-from models.runtime.fallback import Fallback
-from models.runtime.figures import BatchFigures
-from models.runtime.schedule import Priority
-from models.runtime.switching import EngineState
 from serving.rooms.broadcast import Broadcast, Channel
 from serving.rooms.rooms import Member, Rooms
 from serving.sessions.client_protocol import Configure
@@ -18,13 +13,13 @@ from serving.sessions.worker import Emit, SessionWorker
 from serving.telemetry.figures import SessionFigures
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
+from stream.live_models import ModelFigures
 from stream.media import DropCounts
 from stream.pipeline import Drivable, Readable
 from stream.recording.format import AnalysisSettings, SessionEntry
 from stream.recording.record import Recorder, SessionRecord
 from stream.settings import Settings
 from stream.sources.tap import TappedSource
-from stream.speech.transcriber import AsrFigures
 from wire.events import Event, SessionCreated, Totals
 
 
@@ -36,43 +31,11 @@ class Models(Protocol):
         """The emotions, in the order of the probabilities."""
 
     @property
-    def engine_state(self) -> EngineState:
-        """What computes, and what is being built to take its place."""
-
-    @property
-    def bundle_name(self) -> str:
-        """The trained weights."""
-
-    @property
-    def asr_name(self) -> str:
-        """The speech model."""
+    def figures(self) -> ModelFigures:
+        """How they stand."""
 
     def check_language(self, language: str | None) -> None:
         """Raise ValueError for a language that the speech model does not know."""
-
-    @property
-    def hanging(self) -> str | None:
-        """What does not answer at present."""
-
-    @property
-    def dropped_requests(self) -> Mapping[str, Mapping[str, int]]:
-        """How many inputs of each network were not computed, by reason."""
-
-    @property
-    def fallbacks(self) -> Sequence[Fallback]:
-        """The engines that were given up."""
-
-    @property
-    def computed(self) -> Mapping[ServedName, BatchFigures]:
-        """What each network has computed."""
-
-    @property
-    def waiting_requests(self) -> Mapping[Priority, int]:
-        """How many inputs wait for a network, by what they are for."""
-
-    @property
-    def asr_figures(self) -> AsrFigures:
-        """What speech recognition has done, and what waits for it."""
 
 
 MakeSession = Callable[[Settings, Emit, str, SessionContext, SessionRecord | None], Drivable]
@@ -116,12 +79,13 @@ class SessionRegistry:
 
     def announce(self, channel: Channel, name: str | None = None) -> None:
         """Publish the first event of a session; ``name`` is the participant's, where it has one already."""
+        models = self.models.figures
         created = SessionCreated(
             number=channel.number,
             labels=list(self.models.labels),
             speaker=name or speaker_of(channel),
-            engine=self.models.engine_state.name,
-            bundle=self.models.bundle_name,
+            engine=models.engine.name,
+            bundle=models.bundle,
             recording=channel.topic.recording,
         )
         channel.publish(created)
@@ -190,7 +154,7 @@ class SessionRegistry:
             number=channel.number,
             speaker=speaker,
             alone=record.alone,
-            engine=self.models.engine_state.name,
+            engine=self.models.figures.engine.name,
             client=configured.client,
             settings=AnalysisSettings.of(configured.settings),
         )

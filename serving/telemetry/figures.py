@@ -3,16 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.runtime.engine import ServedName
-from models.runtime.fallback import Fallback
-from models.runtime.figures import BatchFigures
-from models.runtime.schedule import Priority
-from models.runtime.switching import EngineState
 from serving.telemetry.event_tally import EventFigures
 from serving.telemetry.loop_lag import LagCounts
+from stream.live_models import ModelFigures
 from stream.media import DropCounts
 from stream.settings import ServerSettings
-from stream.speech.transcriber import AsrFigures
 from wire.events import Totals
 
 
@@ -45,7 +40,6 @@ class Figures:
         backlogs: messages that wait for each connection.
         totals: of all sessions since the start.
         dropped: by :meth:`serving.sessions.registry.SessionRegistry.dropped`, and connections that waited to be let in.
-        fallbacks: engines that were given up.
         lag: of the event loop.
         broken: threads and tasks that broke, by what they are.
     """
@@ -60,14 +54,7 @@ class Figures:
     totals: Totals
     dropped: Mapping[str, int]
     events: EventFigures
-    engine: EngineState
-    bundle: str
-    fallbacks: Sequence[Fallback]
-    computed: Mapping[ServedName, BatchFigures]
-    waiting_requests: Mapping[Priority, int]
-    dropped_requests: Mapping[str, Mapping[str, int]]
-    asr_name: str
-    asr: AsrFigures
+    models: ModelFigures
     lag: LagCounts
     broken: Mapping[str, int]
 

@@ -114,21 +114,20 @@ def _drops(now: Figures) -> Iterator[Metric]:
     yield _counters("dropped", "What was lost or left out", ("what", "reason"), now.losses().items())
     closed = now.dropped["slow_connections"]
     yield _counter("slow_connections_closed", "Connections closed because they did not read", closed)
-    requests = {
-        (network, reason): count for network, lost in now.dropped_requests.items() for reason, count in lost.items()
-    }
-    yield _counters("engine_requests_dropped", "Inputs not computed", ("network", "reason"), requests.items())
+    lost = now.models.dropped.items()
+    yield _counters("engine_requests_dropped", "Inputs not computed", ("network", "reason"), lost)
 
 
 def _engine(now: Figures) -> Iterator[Metric]:
-    info = {(now.engine.name, now.bundle): 1.0}
+    models = now.models
+    info = {(models.engine.name, models.bundle): 1.0}
     yield _gauges("engine_info", "The engine in use and the trained weights", ("engine", "bundle"), info.items())
-    yield _gauge("engine_building", "Whether a better engine is being built", now.engine.building is not None)
-    given_up = Counter((fallback.engine,) for fallback in now.fallbacks)
+    yield _gauge("engine_building", "Whether a better engine is being built", models.engine.building is not None)
+    given_up = Counter((fallback.engine,) for fallback in models.fallbacks)
     yield _counters("engine_fallbacks", "Engines given up", ("engine",), given_up.items())
-    waiting = {(priority,): count for priority, count in now.waiting_requests.items()}
+    waiting = {(priority,): count for priority, count in models.waiting.items()}
     yield _gauges("engine_queue_requests", "Inputs that wait for a network", ("priority",), waiting.items())
-    computed = {(network,): figures for network, figures in now.computed.items()}
+    computed = {(network,): figures for network, figures in models.computed.items()}
     requests = {labels: figures.requests for labels, figures in computed.items()}
     seconds = {labels: figures.seconds for labels, figures in computed.items()}
     yield _counters("engine_requests", "Inputs computed", ("network",), requests.items())
@@ -137,8 +136,8 @@ def _engine(now: Figures) -> Iterator[Metric]:
 
 
 def _speech(now: Figures) -> Iterator[Metric]:
-    asr = now.asr
-    yield _gauges("asr_info", "The speech model in use", ("model",), [((now.asr_name,), 1.0)])
+    asr = now.models.asr
+    yield _gauges("asr_info", "The speech model in use", ("model",), [((now.models.asr_name,), 1.0)])
     waiting = {("final",): asr.waiting, ("partial",): asr.waiting_partials}
     yield _gauges("asr_queue_jobs", "Stretches that wait for speech recognition", ("kind",), waiting.items())
     yield _counters("asr_jobs", "Stretches heard, by what came of them", ("kind",), _labelled(asr.done.items()))

@@ -1,7 +1,5 @@
 """The body of ``/v1/status``: what the dashboard shows; no transcript, no emotion of anybody, no participant's name."""
 
-from collections.abc import Mapping
-
 from pydantic import BaseModel, Field
 
 from serving.telemetry.event_tally import STAGES
@@ -176,40 +174,34 @@ def _latency(now: Figures) -> list[StageStatus]:
 
 def _lost(now: Figures) -> dict[tuple[str, str], int]:
     """Return what was lost or left out, inputs of the networks included."""
-    inputs = {
-        (f"{network}_input", reason): count
-        for network, counts in now.dropped_requests.items()
-        for reason, count in counts.items()
-    }
-    return now.losses() | inputs
+    return now.losses() | {(f"{network}_input", reason): n for (network, reason), n in now.models.dropped.items()}
 
 
 def _engine(now: Figures) -> EngineStatus:
-    lost: Mapping[str, int] = {network: sum(counts.values()) for network, counts in now.dropped_requests.items()}
-    computed = {str(network): figures for network, figures in now.computed.items()}
+    models = now.models
     return EngineStatus(
-        name=now.engine.name,
-        building=now.engine.building,
-        bundle=now.bundle,
-        waiting=sum(now.waiting_requests.values()),
-        fallbacks=[FallbackStatus(engine=given_up.engine, reason=given_up.reason) for given_up in now.fallbacks],
+        name=models.engine.name,
+        building=models.engine.building,
+        bundle=models.bundle,
+        waiting=sum(models.waiting.values()),
+        fallbacks=[FallbackStatus(engine=given_up.engine, reason=given_up.reason) for given_up in models.fallbacks],
         networks=[
             NetworkStatus(
                 network=network,
                 requests=figures.requests,
                 batches=figures.batches,
                 mean_ms=round(figures.seconds / figures.batches * 1000, 1),
-                dropped=lost.get(network, 0),
+                dropped=sum(lost for (of, _), lost in models.dropped.items() if of == network),
             )
-            for network, figures in computed.items()
+            for network, figures in models.computed.items()
         ],
     )
 
 
 def _speech(now: Figures) -> SpeechStatus:
-    asr = now.asr
+    asr = now.models.asr
     return SpeechStatus(
-        model=now.asr_name,
+        model=now.models.asr_name,
         waiting=asr.waiting + asr.waiting_partials,
         heard=asr.done.get("final", 0) + asr.done.get("partial", 0),
         heard_again=asr.again.requests,

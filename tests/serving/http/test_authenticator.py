@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from running_server import Running, closing, control, event, get, kinds, running, sound, until
+from running_server import FIGURES, Running, closing, control, event, get, kinds, running, sound, until
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -189,7 +189,7 @@ class TestTokenOfAPlainRequest:
 
 class TestAnnouncing:
     class Models:
-        engine_name = asr_name = "test"
+        figures = FIGURES
 
     def test_a_new_token_is_told_once_behind_the_address_and_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         settings, token = server_run.with_token(Settings(server=ServerSettings(host="0.0.0.0")))  # noqa: S104 - the point
