@@ -1,7 +1,7 @@
 """The sessions of a server: their threads, their events, what was dropped."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol

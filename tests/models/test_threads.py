@@ -18,7 +18,11 @@ PROGRAM = ("cli.py", "server.py", "commands", "models", "serving", "stream")
 STARTS = {
     r"threading\.Thread\(": {"models/threads.py"},
     # Beside the one place, two wait for what they have begun themselves.
-    r"\.create_task\(|ensure_future\(": {"serving/tasks.py", "serving/live.py", "serving/http/guarded_connection.py"},
+    r"\.create_task\(|ensure_future\(": {
+        "serving/tasks.py",
+        "serving/sessions/open_connections.py",
+        "serving/http/guarded_connection.py",
+    },
 }
 
 

@@ -14,12 +14,15 @@ from websockets.exceptions import ConnectionClosed
 
 from models.threads import broken_parts
 from serving.http.guarded_connection import GuardedConnection
-from serving.live import LiveServer, Plan
+from serving.live import Plan
+from serving.report import ServerReport
 from serving.rooms.broadcast import Broadcast
 from serving.rooms.rooms import Rooms
-from serving.sessions.connections import Client, Outbox, Watcher
+from serving.sessions.client import Client
 from serving.sessions.limits import IdleWatch
+from serving.sessions.outbox import Outbox
 from serving.sessions.registry import SessionRegistry
+from serving.sessions.watcher import Watcher
 from serving.telemetry.loop_lag import LagCounts
 from stream.sources.file import FileSource
 
@@ -159,7 +162,7 @@ async def test_what_is_called_later_and_breaks_is_noted(
 async def test_a_request_whose_answer_breaks_gets_one_all_the_same(
     monkeypatch: pytest.MonkeyPatch, errors: Callable[[], list[str]]
 ) -> None:
-    monkeypatch.setattr(LiveServer, "health", boom)
+    monkeypatch.setattr(ServerReport, "health", boom)
     async with running() as run:
         status, _, body = await get(run.port, "/healthz")
     assert (status, body) == (500, b"this could not be answered; the server's log says why\n")
