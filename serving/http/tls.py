@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from cryptography.x509 import load_pem_x509_certificate
+
 from models.user_error import UserError
 
 HOW_TO_DECRYPT: Final = "openssl pkey -in KEY -out PLAIN_KEY takes the password away"
-# OpenSSL's numbers (x509_vfy.h).
-NOT_YET_VALID: Final = 9
-HAS_EXPIRED: Final = 10
 
 log = logging.getLogger("m2fnet.server")
 
@@ -85,7 +84,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         raise TlsError(_why_not(certificate, key, error)) from None
-    _require_valid_now(context, certificate)
+    _require_valid_now(certificate)
     return context
 
 
@@ -119,37 +118,18 @@ def _has(file: Path, what: str) -> bool:
     return any(line.startswith(b"-----BEGIN ") and what.encode() in line for line in file.read_bytes().splitlines())
 
 
-def _require_valid_now(context: ssl.SSLContext, certificate: Path) -> None:
-    """Let OpenSSL judge, in a handshake with ourselves, which trusts the certificate but for its dates."""
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ours.check_hostname = False
-    ours.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    ours.load_verify_locations(certificate)
+def _require_valid_now(certificate: Path) -> None:
+    """Look at the dates of the file's first certificate; whether anybody trusts it is for the browsers to say."""
     try:
-        _shake_hands(context, ours)
-    except ssl.SSLCertVerificationError as error:
-        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        if error.verify_code == HAS_EXPIRED:
-            message = f"server.tls_certificate: {certificate} has expired (it is {now}); renew it"
-            raise TlsError(message) from None
-        if error.verify_code == NOT_YET_VALID:
-            message = f"server.tls_certificate: {certificate} is not valid yet (this machine's clock says {now})"
-            raise TlsError(message) from None
-        # Whether anybody trusts it otherwise is for the browsers to say: they know other issuers than this machine.
-
-
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
-    """Do a handshake in memory; raise :class:`ssl.SSLError` as the client would."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    accepting = server.wrap_bio(to_server, to_client, server_side=True)
-    connecting = client.wrap_bio(to_client, to_server)
-    while not _is_done(connecting):
-        _is_done(accepting)
-
-
-def _is_done(side: ssl.SSLObject) -> bool:
-    try:
-        side.do_handshake()
-    except ssl.SSLWantReadError:
-        return False
-    return True
+        own = load_pem_x509_certificate(certificate.read_bytes())
+    except ValueError as error:
+        message = f"server.tls_certificate: {certificate} can't be used: {error}"
+        raise TlsError(message) from None
+    now = datetime.now(UTC)
+    if now > own.not_valid_after_utc:
+        message = f"server.tls_certificate: {certificate} has expired (it is {now:%Y-%m-%d %H:%M} UTC); renew it"
+        raise TlsError(message)
+    if now < own.not_valid_before_utc:
+        clock = f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC"
+        message = f"server.tls_certificate: {certificate} is not valid yet ({clock})"
+        raise TlsError(message)
