@@ -81,6 +81,21 @@ class TestPages:
                 assert (status, headers["content-type"]) == (200, "text/javascript; charset=utf-8")
                 assert body == file.read_bytes()
 
+    @pytest.mark.parametrize("target", ["/", "/web/app.js"])
+    async def test_what_the_browser_has_already_is_not_sent_again(self, target: str) -> None:
+        async with running(path_prefix="/emo") as run:
+            status, headers, body = await get(run.port, target)
+            assert status == 200
+            for known in (headers["etag"], f'"another", W/{headers["etag"]}'):
+                status, again, nothing = await get(run.port, target, **{"If-None-Match": known})
+                assert (status, again["etag"], nothing) == (304, headers["etag"], b"")
+                assert again["content-security-policy"] == headers["content-security-policy"]
+            for other in ('"another"', headers["etag"].strip('"')):
+                assert (await get(run.port, target, **{"If-None-Match": other}))[::2] == (200, body)
+            # Below a prefix the page is another one.
+            told = {"If-None-Match": headers["etag"], "X-Forwarded-Prefix": "/other"}
+            assert (await get(run.port, target, **told))[0] == (200 if target == "/" else 304)
+
     async def test_a_large_file_arrives_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         content = np.random.default_rng(1).bytes(8_000_000)
         (tmp_path / "clip.mp4").write_bytes(content)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
+from hashlib import blake2s
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -112,7 +113,8 @@ class Pages:
             return await asyncio.to_thread(exported, request.path, self._find_past)
         if found := (self._answers if self._authenticator.knows(request) else self._public).get(path):
             return found()
-        return await page(path, self._answers, prefix)
+        response = await page(path, self._answers, prefix)
+        return unless_known(request, response) if response.status_code == HTTPStatus.OK else response
 
     def _require_ours(self, request: Request, forwarded: Forwarded) -> None:
         """Raise :class:`Refused` for what another site's page asks for, or what nobody answers here."""
@@ -210,6 +212,18 @@ async def page(path: str, others: Iterable[str] = (), prefix: str = "") -> Respo
     if prefix and file.suffix == ".html":
         content = content.replace(b'="./', f'="{prefix}/'.encode())
     return answer(HTTPStatus.OK, content, CONTENT_TYPES[file.suffix])
+
+
+def unless_known(request: Request, response: Response) -> Response:
+    """Mark an answer by what it holds, and leave its body out where the browser says that it has just that."""
+    mark = f'"{blake2s(response.body, digest_size=16).hexdigest()}"'
+    response.headers["ETag"] = mark
+    known = ",".join(request.headers.get_all("If-None-Match")).split(",")
+    if mark not in (one.strip().removeprefix("W/") for one in known):
+        return response
+    for name in ("Content-Length", "Content-Type"):
+        del response.headers[name]
+    return Response(HTTPStatus.NOT_MODIFIED.value, HTTPStatus.NOT_MODIFIED.phrase, response.headers)
 
 
 def page_file(path: str) -> Path | None:
