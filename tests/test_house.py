@@ -15,12 +15,7 @@ LONGEST_FUNCTION: Final = 60
 USUAL_FUNCTION: Final = 8
 SHORTEST_MODULE: Final = 25
 
-# Those that are still too long. Whoever makes one shorter takes it off.
-LONG_CLASSES = {
-    "serving/live.py:LiveServer",
-    "trainer/pipeline.py:ConversationTraining",
-}
-LONG_FUNCTIONS = {"commands/serve.py:serve"}
+LONG_FUNCTIONS = {"commands/serve.py:serve": "one argument for each option, as typer reads them, each with its help"}
 
 SHORT_MODULES = {
     "models/face_settings.py": "settings and the command line name these defaults without loading a network",
@@ -74,12 +69,12 @@ def public(node: ast.Module | ast.ClassDef, name: str) -> Iterator[tuple[str, Do
                 yield f"{name}:{inner.name}", inner
 
 
-def test_no_class_is_long_but_those_that_are_known() -> None:
-    assert {name for name, length in classes() if length > LONGEST_CLASS} == LONG_CLASSES
+def test_no_class_is_long() -> None:
+    assert not {name for name, length in classes() if length > LONGEST_CLASS}
 
 
 def test_no_function_is_long_but_those_that_are_known() -> None:
-    assert {name for name, length in functions() if length > LONGEST_FUNCTION} == LONG_FUNCTIONS
+    assert {name for name, length in functions() if length > LONGEST_FUNCTION} == set(LONG_FUNCTIONS)
 
 
 def test_most_functions_are_short() -> None:
