@@ -144,7 +144,7 @@ def test_another_network_can_be_trained_on_another_input() -> None:
     made = stage(backbone=backbone)
     assert made.loss(next(made.batches(0, np.random.default_rng(0)))).isfinite()
     assert "mean_unweighted_accuracy" in made.evaluate(made.model)
-    assert sound_outputs(made.model, [np.ones(3, np.float32)], backbone).embeddings.tolist() == [[1.0, 3.0]]
+    assert sound_outputs(made.model, [np.ones(3, np.float32)], backbone.input).embeddings.tolist() == [[1.0, 3.0]]
 
 
 def test_utterances_of_conversations_are_sounds_of_one_corpus() -> None:
