@@ -14,9 +14,9 @@ from trainer.features.blocks import Reader, read_media
 from trainer.features.extract import FeatureSettings, split_folder
 from trainer.features.media import Limits, Media, MediaFault, Part, tally
 from trainer.fit.cache import Arrays
-from trainer.stages.audio import Sounds, trim
+from trainer.stages.audio import Sounds, cut_to_int16, trim
 from trainer.stages.scene import Scenes
-from wire.pcm import from_int16, to_int16
+from wire.pcm import from_int16
 
 _SHORTEST: Final = SAMPLE_RATE // 10  # less sound than this says nothing
 _KEPT: Final = "kept"
@@ -39,7 +39,7 @@ def conversation_sounds(conversations: Conversations, cache: Path, settings: Fea
         sound = np.empty(0, np.float32) if media.sound is None else trim(media.sound)
         if len(sound) < _SHORTEST:
             return None
-        return {_KEPT: to_int16(sound)}
+        return {_KEPT: cut_to_int16(sound)}
 
     reader = Reader("sounds", "sound", [], read)
     rows, values = _present(conversations, reader, cache, settings.limits, settings.workers)

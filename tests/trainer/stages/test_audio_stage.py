@@ -20,6 +20,7 @@ from trainer.stages.audio import (
     Sounds,
     augment,
     corpus_masks,
+    cut_to_int16,
     sampling_weights,
     sound_outputs,
     trim,
@@ -202,3 +203,8 @@ def test_clips_that_can_not_be_read_are_named_and_counted(tmp_path: Path, clips:
     with pytest.raises(DatasetError, match=r"1 of 2 clips can't be used: .*/b has no sound"):
         Sounds.decode(clips, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_cached_samples_are_cut_off_to_16_bits_not_rounded() -> None:
+    steps = np.float32([0.9, -0.9, 1.5, -1.5, 3, 40_000, -40_000])
+    assert cut_to_int16(steps / np.float32(32_768)).tolist() == [0, 0, 1, -1, 3, 32_767, -32_768]
