@@ -16,7 +16,7 @@ from trainer.dialogs.logits import full_logits
 from trainer.evaluation.modalities import fused_temperatures, shown
 from trainer.evaluation.report import NamedScores, Report, RowName, over_bundles
 from trainer.evaluation.scores import Scores, score
-from trainer.features.extract import extract_features
+from trainer.features.extract import Extraction, extract_features
 from trainer.features.extractors import Extractors
 from trainer.features.transcripts import Transcribe
 from trainer.fit.metrics import Ints
@@ -100,7 +100,8 @@ def evaluate_bundle(bundle: Bundle, data: Corpora, transcribe: Transcribe) -> St
     outputs = DevOutputs(data, Extractors.of(bundle))
     words = recognise(data, transcribe)
     said = spoken(outputs, words)
-    rows = [*_text_rows(bundle, outputs), *_branch_rows(bundle, outputs), *_spoken_rows(bundle, outputs, said)]
+    read = extract_features(data.dev, outputs.extractors, data.cache, modalities=["text"])
+    rows = [*_text_rows(bundle, read), *_branch_rows(bundle, outputs), *_spoken_rows(bundle, outputs, read, said)]
     means = [row.scores.unweighted_accuracy for row in rows if row.name.network.startswith(f"{AUDIO}, ")]
     return StarterReport(
         dataset="meld, speech and faces",
@@ -128,9 +129,7 @@ def _row(
     return NamedScores(name=RowName(network=name, modalities=given), scores=scores)
 
 
-def _text_rows(bundle: Bundle, outputs: DevOutputs) -> list[NamedScores]:
-    data = outputs.data
-    read = extract_features(data.dev, outputs.extractors, data.cache, modalities=["text"])
+def _text_rows(bundle: Bundle, read: Extraction) -> list[NamedScores]:
     text = read.branches["text"]
     alone = _row(bundle, TEXT, "text", read.labels[text.rows], text.output.logits, bundle.config.temperatures.text)
     return [alone, _fused_row(bundle, FUSED_TEXT, read.dialogs)]
@@ -150,14 +149,14 @@ def _branch_rows(bundle: Bundle, outputs: DevOutputs) -> list[NamedScores]:
     ]
 
 
-def _spoken_rows(bundle: Bundle, outputs: DevOutputs, said: Sequence[DialogFeatures]) -> list[NamedScores]:
-    data = outputs.data
-    words = extract_features(data.dev, outputs.extractors, data.cache, modalities=["text"]).dialogs
+def _spoken_rows(
+    bundle: Bundle, outputs: DevOutputs, read: Extraction, said: Sequence[DialogFeatures]
+) -> list[NamedScores]:
     with_faces = seen(outputs, said, seed=0)
     return [
         _fused_row(bundle, FUSED_VOICE, said),
         _fused_row(bundle, FUSED_SEEN, with_faces),
-        _fused_row(bundle, FUSED, [*words, *said, *with_faces]),
+        _fused_row(bundle, FUSED, [*read.dialogs, *said, *with_faces]),
     ]
 
 
