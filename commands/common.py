@@ -81,6 +81,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; may be given several times."),
 ]
+Camera = Annotated[
+    str | None, typer.Option("--camera", metavar="INDEX|PATH", help="A camera of this machine, such as 0.")
+]
 AudioTrack = Annotated[
     int | None,
     typer.Option("--audio-track", metavar="N", help="Take this sound track, from 1; else the first with sound."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
+from commands.common import AudioChannel, AudioTrack, Camera, Config, Set, Verbose, err, sound_settings, told
 from commands.outputs import STDOUT
 from models.files.output_checks import require_apart
 from stream.config import load_settings
@@ -24,9 +24,7 @@ DEFAULT: Final = Look()
 
 
 def overlay(
-    camera: Annotated[
-        str | None, typer.Option(metavar="INDEX|PATH", help="A camera of this machine, such as 0.")
-    ] = None,
+    camera: Camera = None,
     microphone: Annotated[
         str | None,
         typer.Option(metavar="NAME|INDEX", help="The microphone that goes with it; 'default' for the usual one."),

@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
+from commands.common import AudioChannel, AudioTrack, Camera, Config, Set, Verbose, err, sound_settings, told
 from models.files.output_checks import require_outside
 from stream.config import load_settings
 
 
 def serve(
-    camera: Annotated[
-        str | None, typer.Option(metavar="INDEX|PATH", help="A camera of this machine, such as 0.")
-    ] = None,
+    camera: Camera = None,
     microphone: Annotated[
         str | None,
         typer.Option(metavar="NAME|INDEX", help="A microphone of this machine; 'default' for the usual one."),
