@@ -32,7 +32,7 @@ from written import add_write
 
 from baselines import BASELINES, majority_predictions
 from models.bundle import Bundle, find_bundle, load_bundle
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.labels import LABELS
 from models.networks.calibration import fit_temperature
 from trainer.data.conversation import Dialog
@@ -188,8 +188,7 @@ class Comparison:
             stage = FusionStage(self.train, self.dev, len(LABELS), settings, contender.kind)
             fit(stage, settings.fit, folder)
             scores = {name: one.model_dump() for name, one in self._scores(stage).items()}
-            with whole_file(result) as partial:
-                partial.write_text(json.dumps(scores))
+            write_whole(result, json.dumps(scores))
         return {name: Scores.model_validate(one) for name, one in json.loads(result.read_text()).items()}
 
     def _scores(self, stage: FusionStage) -> dict[str, Scores]:
@@ -292,10 +291,8 @@ def main() -> None:
     )
     comparison = Comparison(train, dev, folder)
     for results in every_run(comparison, settings, given.seeds, given.only):
-        with whole_file(folder / "results.md") as partial:
-            partial.write_text(report(results, comparison))
-        with whole_file(folder / "results.json") as partial:
-            partial.write_text(json.dumps(dumped(results), indent=2))
+        write_whole(folder / "results.md", report(results, comparison))
+        write_whole(folder / "results.json", json.dumps(dumped(results), indent=2))
     print(report(results, comparison))
     if given.write:
         given.write.write_figures([report(results, comparison)], data="MELD dev", seed=f"0 to {given.seeds - 1}")

@@ -20,7 +20,7 @@ from typing import Final
 import torch
 from written import add_write
 
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.render import markdown_table, percent
@@ -68,8 +68,7 @@ class ContextBenchmark:
         settings = replace(self.settings, context=layout, fit=replace(self.settings.fit, seed=seed))
         stage = TextStage(self.train, self.dev, settings, self.folder / "cache")
         result = Run(context, seed, fit(stage, settings.fit, folder), time.perf_counter() - start)
-        with whole_file(done) as partial:
-            partial.write_text(json.dumps(asdict(result)))
+        write_whole(done, json.dumps(asdict(result)))
         return result
 
 
@@ -116,10 +115,8 @@ def main() -> None:
     for run in benchmark.run(options.seeds):
         runs.append(run)
         print(f"\n{table(runs)}\n", flush=True)
-        with whole_file(benchmark.folder / "results.md") as partial:
-            partial.write_text(table(runs) + "\n")
-        with whole_file(benchmark.folder / "results.json") as partial:
-            partial.write_text(json.dumps([asdict(run) for run in runs], indent=2))
+        write_whole(benchmark.folder / "results.md", table(runs) + "\n")
+        write_whole(benchmark.folder / "results.json", json.dumps([asdict(run) for run in runs], indent=2))
     if options.write:
         options.write.write_figures([table(runs)], data="MELD dev", seed=f"0 to {options.seeds - 1}")
 

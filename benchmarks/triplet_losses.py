@@ -27,7 +27,7 @@ from tqdm import tqdm
 from written import add_write
 
 from models.bundle import load_bundle
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.networks.extractor import EmotionExtractor
 from models.networks.losses import TRIPLET_FORMS, ExtractorLossWeights, TripletForm, embedding_loss, mine_triplets
 from trainer.config import starter_config
@@ -329,8 +329,7 @@ def main() -> None:
         block.write_figures(tables, data=f"dev, {', '.join(names)}", seed=str(options.seed))
     if out is not None:
         figures = {"options": asdict(options), "rows": [asdict(row) for row in rows]}
-        with whole_file(out) as partial:
-            partial.write_text(json.dumps(figures, indent=2, default=str))
+        write_whole(out, json.dumps(figures, indent=2, default=str))
 
 
 if __name__ == "__main__":

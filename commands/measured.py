@@ -20,7 +20,7 @@ import psutil
 import typer
 from rich.table import Table
 
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.user_error import UserError
 
 _END: Final = "<!-- end -->"
@@ -77,8 +77,7 @@ class Block:
             FileError: the document can't be written.
         """
         text = self._with(body)
-        with whole_file(self.document) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_whole(self.document, text)
 
     def write_figures(self, parts: Sequence[str | Table], *, data: str, seed: str = "none") -> None:
         """Write tables and lines, and under them the command with its data, seed and machine.

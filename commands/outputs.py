@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from models.files.output_checks import require_outside, require_texts
-from models.files.whole_file import require_folder, whole_file
+from models.files.whole_file import require_folder, write_whole
 from stream.exports.formats import FORMS, Format, find_format
 
 STDOUT: Final = Path("-")
@@ -133,5 +133,4 @@ def write_text(path: Path | None, text: str, encoding: str = "utf-8") -> None:
     if path == STDOUT:
         typer.echo(text, nl=False)
     elif path is not None:
-        with whole_file(path) as partial:
-            partial.write_text(text, encoding=encoding)
+        write_whole(path, text, encoding)

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from torch import Tensor, nn
 
 from models.files.config_file import plain_reason
-from models.files.whole_file import FileError, require_folder, told_of, whole_file
+from models.files.whole_file import FileError, require_folder, told_of, write_whole
 from models.media.face_image import INPUT_SIZE, MIN_SIZE
 from models.media.spectrogram import LogMelImage
 from models.networks.extractor import EMBEDDING_DIM, EmotionExtractor
@@ -352,12 +352,10 @@ def write_card(folder: Path, card: str) -> None:
         FileError: it can't be written.
     """
     config = _read_config(folder)
-    with whole_file(folder / _CARD) as partial:
-        partial.write_text(card, encoding="utf-8")
+    write_whole(folder / _CARD, card)
     files = {**config.files, _CARD: _sha256(folder / _CARD)}
     text = config.model_copy(update={"files": files}).model_dump_json(indent=2)
-    with whole_file(folder / _CONFIG) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / _CONFIG, text + "\n")
 
 
 def _write(folder: Path, bundle: Bundle, card: str, precision: Precision, limit: int) -> BundleConfig:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model
 
 from models.bundle import MAX_FILE_BYTES
 from models.files.config_file import Section, load_config
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.networks.weights import Precision
 from trainer.data.names import SPOKEN, ClipCorpus, ConversationCorpus, FaceCorpus
 from trainer.dialogs.features import Modality
@@ -191,5 +191,4 @@ def save_train_config(config: TrainConfig, path: Path) -> None:
     Raises:
         FileError: the disk is full or the folder can't be written.
     """
-    with whole_file(path) as partial:
-        partial.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+    write_whole(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

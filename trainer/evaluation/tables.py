@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tqdm import tqdm
 
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.networks.calibration import fit_temperature
 from trainer.dialogs.features import truth
 from trainer.dialogs.logits import full_logits
@@ -125,8 +125,7 @@ def run_row(row: AblationRow, data: TableData, plan: TablePlan, seed: int) -> Ro
         return known
     checkpoints = plan.folder / key
     result = RowResult(settings={**told, "row": row.key}, scores=_train(given, settings, checkpoints))
-    with whole_file(path) as partial:
-        partial.write_text(result.model_dump_json(indent=2), encoding="utf-8")
+    write_whole(path, result.model_dump_json(indent=2))
     shutil.rmtree(checkpoints)  # hundreds of megabytes, of no use once there is a result
     return result
 

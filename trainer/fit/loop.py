@@ -28,7 +28,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from models.files.whole_file import whole_file
+from models.files.whole_file import write_whole
 from models.user_error import UserError
 from trainer.fit.checkpoint import State, check_settings, check_shapes, load_checkpoint, save_checkpoint
 from trainer.fit.devices import processes, to_device
@@ -324,8 +324,7 @@ class _Run:
             best = {"model": self.average.module.state_dict(), "metrics": metrics, "made_with": self.made_with}
             save_checkpoint(best, self.folder / _BEST)
         save_checkpoint(self._state(), self.folder / _LAST)
-        with whole_file(self.folder / "metrics.jsonl") as partial:
-            partial.write_text("".join(f"{json.dumps(row)}\n" for row in self.rows))
+        write_whole(self.folder / "metrics.jsonl", "".join(f"{json.dumps(row)}\n" for row in self.rows))
         for key, value in {**self.rows[-1], "rate": self.scheduler.get_last_lr()[0]}.items():
             self.board.add_scalar(key, value, self.epoch)
         self.board.flush()
