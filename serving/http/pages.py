@@ -46,7 +46,7 @@ class Pages:
 
     Args:
         settings: where the server is, and who may use it.
-        door: asks for the token, where there is one.
+        authenticator: asks for the token, where there is one.
         public: what is answered to everybody besides the files of web/, by path; called in the event loop.
         answers: the same for who has shown the token, where there is one.
         find_past: returns what is remembered of a room or session, which is exported; called from any thread.
@@ -55,7 +55,7 @@ class Pages:
     def __init__(
         self,
         settings: ServerSettings,
-        door: Authenticator,
+        authenticator: Authenticator,
         *,
         public: Mapping[str, Answer],
         answers: Mapping[str, Answer],
@@ -65,7 +65,7 @@ class Pages:
         self._proxies = Proxies(settings.proxies)
         self._prefix = settings.path_prefix
         self._frame_ancestors = settings.frame_ancestors
-        self._authenticator = door
+        self._authenticator = authenticator
         self._public = public
         self._answers = answers
         self._find_past = find_past
