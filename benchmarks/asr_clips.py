@@ -13,10 +13,10 @@ from faster_whisper.audio import decode_audio
 from stream.media import SAMPLE_RATE, AudioChunk, Samples
 from stream.speech.segmenter import Segmenter, UtteranceEnd
 from stream.speech.vad import SpeechDetector
+from trainer.starter.drawn_features import STATEMENTS
 from wire.settings import SegmenterSettings
 
 BEFORE_S, AFTER_S = 0.15, 0.25
-SENTENCES: Final = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
 CREMA_D: Final = {
     "IEO": "It's eleven o'clock.",
     "TIE": "That is exactly what happened.",
@@ -89,7 +89,7 @@ def ravdess(data: Path, every: int) -> Iterator[Said]:
     """Yield sentences of the held-out RAVDESS speakers."""
     paths = sorted(path for path in (data / "ravdess").glob("03-*") if int(path.stem.split("-")[6]) >= 17)  # noqa: PLR2004 - dev
     for path in paths[::every]:
-        yield Said("RAVDESS", (decode_audio(str(path), SAMPLE_RATE),), SENTENCES[path.stem.split("-")[4]])
+        yield Said("RAVDESS", (decode_audio(str(path), SAMPLE_RATE),), STATEMENTS[path.stem.split("-")[4]])
 
 
 def crema_d(data: Path, every: int) -> Iterator[Said]:

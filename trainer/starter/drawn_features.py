@@ -34,7 +34,8 @@ from trainer.stages.whisper import head_outputs, statistics
 SPEAKER: Final = "Speaker"
 """The name live sessions give who has none."""
 
-_STATEMENTS: Final = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
+STATEMENTS: Final = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
+"""What is said in RAVDESS, by the fifth part of a file's name."""
 _SETS: Final[tuple[tuple[Modality, ...], ...]] = (
     ("audio",), ("face",), ("text", "audio"), ("text", "face"), ("audio", "face"), ("text", "audio", "face"),
 )  # fmt: skip
@@ -70,7 +71,7 @@ def drawn_data(outputs: DevOutputs, train: Extraction, dev: Extraction) -> Fusio
 
 def script(data: Corpora) -> list[str]:
     """Return what is said in each dev clip of the spoken corpus, as their names tell."""
-    return [_STATEMENTS[clip.path.stem.split("-")[4]] for clip in data.clips_dev(SPOKEN)]
+    return [STATEMENTS[clip.path.stem.split("-")[4]] for clip in data.clips_dev(SPOKEN)]
 
 
 def spoken(outputs: DevOutputs, words: Sequence[str]) -> list[DialogFeatures]:
