@@ -95,6 +95,8 @@ class AudioPart(ExtractorPart):
     """The voice branch: the paper's extractor on log-mel images, or a projector on Whisper's encoder."""
 
     kind: AudioKind = "log-mel"
+    baseline: bool = False
+    """Whether it has learned to tell an utterance against its speaker's own baseline."""
 
 
 class Temperatures(_Part):
@@ -264,7 +266,7 @@ def _text_encoder(source: Path, folder: Path) -> "tuple[PreTrainedTokenizerBase,
 
 def _audio_network(config: BundleConfig) -> EmotionExtractor | VoiceExtractor:
     if config.audio.kind == "whisper":
-        return VoiceExtractor.untrained(len(config.labels), config.audio.dim)
+        return VoiceExtractor.untrained(len(config.labels), config.audio.dim, baseline=config.audio.baseline)
     return EmotionExtractor(len(config.labels), config.audio.dim)
 
 

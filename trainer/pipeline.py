@@ -29,6 +29,7 @@ from models.media.face_image import INPUT_SIZE
 from models.networks.calibration import fit_temperature
 from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
+from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import TextEncoder
 from trainer.card import model_card
 from trainer.config import TrainConfig
@@ -101,7 +102,9 @@ class Assembly:
             labels=training.data.labels,
             networks=("text", *networks, "fusion"),
             text=TextPart(dim=fusion.config.text_dim, context=extractors.context, max_tokens=extractors.max_tokens),
-            audio=AudioPart(dim=fusion.config.audio_dim, kind=given.audio.backbone),
+            audio=AudioPart(
+                dim=fusion.config.audio_dim, kind=given.audio.backbone, baseline=_has_baseline(networks.get("audio"))
+            ),
             face=FacePart(dim=fusion.config.face_dim, size=networks["face"].size if "face" in networks else INPUT_SIZE),
             scene=ExtractorPart(dim=fusion.config.scene_dim),
             fusion=fusion.config,
@@ -113,6 +116,10 @@ class Assembly:
         assert isinstance(fusion.network, M2FNet)  # noqa: S101 - the stage's own kind, where no other is asked for
         branches = {name: networks.get(name) for name in ("audio", "face", "scene")}
         return Bundle(config, text.cpu(), tokenizer, fusion=fusion.network.cpu(), **branches)
+
+
+def _has_baseline(audio: nn.Module | None) -> bool:
+    return isinstance(audio, VoiceExtractor) and audio.voice.baseline is not None
 
 
 def train_bundle(

@@ -1,8 +1,8 @@
 """The voice branch on a speech recogniser's encoder: what Whisper's layers say of a voice, and how it was said.
 
 A recogniser's encoder has heard far more speech than the emotional corpora hold. Its layers are kept as they are;
-the mean and deviation over time of each go through a projector (paper, section 3.2: a linear projector to 300
-dimensions) and a linear head.
+the mean and deviation over time of each, told against the speaker's own baseline, go through a projector (paper,
+section 3.2: a linear projector to 300 dimensions) and a linear head.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from torchaudio.transforms import MelSpectrogram
 from models.media.spectrogram import HOP, MIN_SAMPLES, SAMPLE_RATE, WINDOW, pad_to_minimum
 from models.networks.ctranslate2_weights import read_weights
 from models.networks.extractor import EMBEDDING_DIM
+from models.speaker_baseline import BaselineReference
 
 MELS: Final = 80
 _LOUDNESS: Final = 0.05  # root mean square that every utterance is brought to
@@ -121,11 +122,36 @@ class SpeechEncoder(nn.Module):
         return torch.cat([*means, *deviations], dim=-1)
 
 
+class FixedNorm(nn.BatchNorm1d):
+    """Standardises with the mean and variance it was given, in training too; a batch's own are never used.
+
+    What is standardised means the same to whoever keeps it, such as a speaker's baseline, whatever batch it came in.
+    """
+
+    def load_moments(self, mean: Tensor, variance: Tensor) -> None:
+        """Take the mean and variance ``(features,)`` of what is to be standardised."""
+        self.load_state_dict({**self.state_dict(), "running_mean": mean, "running_var": variance})
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return ``(batch, features)`` standardised."""
+        return functional.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
 class VoiceHead(nn.Module):
-    """From an encoder's statistics to an embedding and logits.
+    """From an encoder's statistics to an embedding and logits, told against the speaker's own baseline.
+
+    Args:
+        statistics: how many there are.
+        classes: of the logits.
+        dim: of the embedding.
+        dropout: before both linear layers.
+        detached_head: see :class:`models.networks.extractor.EmotionExtractor`.
+        baseline: whether it has learned what a speaker's baseline is; one that has not hears everybody as a stranger.
 
     Shape:
-        input ``(batch, statistics)``; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
+        input statistics ``(batch, statistics)`` as :meth:`standardised` returns them, the speaker's offset of the same
+        shape (:meth:`models.speaker_baseline.SpeakerBaseline.offset`), and ``(batch, 1)``, the number of utterances
+        that it rests on; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
     """
 
     def __init__(
@@ -136,17 +162,29 @@ class VoiceHead(nn.Module):
         dropout: float = 0.0,
         *,
         detached_head: bool = False,
+        baseline: bool = False,
     ) -> None:
         super().__init__()
         self.detached_head = detached_head
-        self.norm = nn.BatchNorm1d(statistics)
+        self.norm = FixedNorm(statistics)
         self.dropout = nn.Dropout(dropout)
         self.projector = nn.Linear(statistics, dim)
         self.head = nn.Linear(dim, classes)
+        self.baseline = Baseline(statistics, classes, dim) if baseline else None
 
-    def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(embedding, logits)``."""
-        embedding: Tensor = self.projector(self.dropout(self.norm(statistics)))
+    def standardised(self, statistics: Tensor) -> Tensor:
+        """Return an encoder's statistics ``(batch, statistics)`` around 0 with a deviation of 1 over all speakers."""
+        found: Tensor = self.norm(statistics)
+        return found
+
+    def forward(
+        self, statistics: Tensor, offset: Tensor | None = None, count: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return ``(embedding, logits)``; without an offset, as of a speaker who has said nothing before."""
+        if self.baseline is not None and offset is not None and count is not None:
+            embedding = self.projector(self.dropout(statistics - offset)) + self.baseline(count)
+        else:
+            embedding = self.projector(self.dropout(statistics))
         return embedding, self.classify(embedding.detach() if self.detached_head else embedding)
 
     def classify(self, embedding: Tensor) -> Tensor:
@@ -155,12 +193,42 @@ class VoiceHead(nn.Module):
         return logits
 
 
+class Baseline(nn.Module):
+    """What a voice branch has learned of speakers' baselines.
+
+    Attributes:
+        deviations: ``(classes, statistics)``, how the standardised statistics of each emotion differ from their mean.
+        weight: the utterances that the mean of all speakers weighs as much as.
+
+    Shape:
+        input ``(batch, 1)``, the number of utterances that an offset rests on; output ``(batch, dim)``, what being
+        that sure adds to an embedding: nothing before the first utterance.
+    """
+
+    def __init__(self, statistics: int, classes: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("deviations", torch.zeros(classes, statistics))
+        self.register_buffer("weight", torch.tensor(3.0))
+        self.deviations: Tensor
+        self.weight: Tensor
+        self.sure = nn.Linear(1, dim, bias=False)
+
+    def forward(self, count: Tensor) -> Tensor:
+        """Return what is added to the embedding."""
+        added: Tensor = self.sure(count / (count + self.weight))
+        return added
+
+    def reference(self) -> BaselineReference:
+        """Return what speakers' baselines are kept with."""
+        return BaselineReference(self.deviations.cpu().numpy(), float(self.weight))
+
+
 class VoiceExtractor(nn.Module):
     """The whole voice branch.
 
     Shape:
-        input ``(batch, 80, columns)`` as :class:`WhisperMel` makes it; output embedding ``(batch, dim)`` and logits
-        ``(batch, classes)``.
+        input ``(batch, 80, columns)`` as :class:`WhisperMel` makes it, and a speaker's offset and its count as
+        :class:`VoiceHead` takes them; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
     """
 
     def __init__(self, encoder: SpeechEncoder, head: VoiceHead) -> None:
@@ -168,15 +236,21 @@ class VoiceExtractor(nn.Module):
         self.encoder, self.voice = encoder, head
 
     @classmethod
-    def untrained(cls, classes: int, dim: int = EMBEDDING_DIM) -> "VoiceExtractor":
+    def untrained(cls, classes: int, dim: int = EMBEDDING_DIM, *, baseline: bool = False) -> "VoiceExtractor":
         """Return the network without its weights, to be loaded."""
         encoder = SpeechEncoder()
-        return cls(encoder, VoiceHead(encoder.dim, classes, dim))
+        return cls(encoder, VoiceHead(encoder.dim, classes, dim, baseline=baseline))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(embedding, logits)``."""
-        outputs: tuple[Tensor, Tensor] = self.voice(self.encoder(images))
+    def forward(
+        self, images: Tensor, offset: Tensor | None = None, count: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return ``(embedding, logits)``; without an offset, as of a speaker who has said nothing before."""
+        outputs: tuple[Tensor, Tensor] = self.voice(self.statistics(images), offset, count)
         return outputs
+
+    def statistics(self, images: Tensor) -> Tensor:
+        """Return the standardised statistics ``(batch, statistics)``: what the head takes and a baseline is kept of."""
+        return self.voice.standardised(self.encoder(images))
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the logits of embeddings ``(batch, dim)``."""

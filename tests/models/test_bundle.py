@@ -11,7 +11,7 @@ import pytest
 import torch
 from full_disk import full_disk
 from safetensors.torch import load_file, save_file
-from tiny_bundle import tiny_bundle
+from tiny_bundle import tiny_bundle, with_other_branches
 
 from models.bundle import (
     BUILT_IN,
@@ -28,6 +28,7 @@ from models.bundle import (
 )
 from models.files.whole_file import FileError
 from models.labels import LABELS
+from models.networks.speech_encoder import VoiceExtractor
 
 Change = Callable[[dict[str, torch.Tensor]], object]
 
@@ -319,3 +320,18 @@ def test_the_fusion_is_as_sure_as_what_it_rests_on_allows() -> None:
     temperatures = Temperatures(fused=1.5, fused_by={"text+audio": 2.0})
     assert temperatures.for_modalities(["audio", "text"]) == 2.0
     assert temperatures.for_modalities(["text"]) == 1.5
+
+
+def test_a_voice_branch_that_knows_of_speakers_is_kept_with_what_it_knows(tmp_path: Path) -> None:
+    bundle = with_other_branches(tiny_bundle())
+    voice = VoiceExtractor.untrained(len(LABELS), bundle.config.audio.dim, baseline=True).eval()
+    voice.voice.baseline.deviations.normal_()
+    audio = bundle.config.audio.model_copy(update={"baseline": True})
+    save_bundle(
+        tmp_path / "voice", replace(bundle, audio=voice, config=bundle.config.model_copy(update={"audio": audio})), ""
+    )
+    loaded = load_bundle(tmp_path / "voice").audio
+    assert isinstance(loaded, VoiceExtractor)
+    kept, known = loaded.voice.baseline.reference(), voice.voice.baseline.reference()
+    assert kept.deviations == pytest.approx(known.deviations, abs=1e-2)
+    assert kept.weight == known.weight

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -50,36 +51,52 @@ class WhisperStage(AudioStage):
         self.views, seed = settings.views, settings.fit.seed
         self.heard = statistics(self.encoder, train.samples, self.views, seed, cache)
         self.heard_dev = statistics(self.encoder, dev.samples, 1, seed, cache)
+        self.voice.norm.load_moments(*moments(self.heard, self.weights))
 
     def _head(self, classes: int, detached_head: bool, dropout: float) -> nn.Module:
         return VoiceHead(self.encoder.dim, classes, dropout=dropout, detached_head=detached_head)
 
     @property
+    def voice(self) -> VoiceHead:
+        """Return the head that is trained."""
+        assert isinstance(self.network, VoiceHead)  # noqa: S101 - made above
+        return self.network
+
+    @property
     def branch(self) -> VoiceExtractor:
         """Return the encoder and the trained head as one network."""
-        assert isinstance(self.network, VoiceHead)  # noqa: S101 - made above
-        return VoiceExtractor(self.encoder, self.network).to(device_of(self.network))
+        return VoiceExtractor(self.encoder, self.voice).to(device_of(self.voice))
 
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
-        """Return the statistics ``(rows, width)`` of one view of each clip."""
+        """Return the standardised statistics ``(rows, width)`` of one view of each clip."""
         del epoch
-        return self.heard[rows, generator.integers(0, self.views, len(rows))]
+        with torch.inference_mode():
+            heard = self.heard[rows, generator.integers(0, self.views, len(rows))].to(device_of(self.voice))
+            return self.voice.standardised(heard).cpu()
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a head says of training clips as they are."""
-        return head_outputs(model, self.heard[rows, 0])
+        return head_outputs(cast("VoiceHead", model), self.heard[rows, 0])
 
     def dev_output(self, model: nn.Module) -> BranchOutput:
         """Return what a head says of the dev clips."""
-        return head_outputs(model, self.heard_dev[:, 0])
+        return head_outputs(cast("VoiceHead", model), self.heard_dev[:, 0])
+
+
+def moments(heard: Tensor, weights: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """Return the mean and variance ``(width,)`` of statistics ``(clips, views, width)``, each clip with a weight."""
+    share = torch.from_numpy(weights / weights.sum()).float()
+    mean = torch.einsum("n,nw->w", share, heard.mean(dim=1))
+    square = torch.einsum("n,nw->w", share, (heard - mean).square().mean(dim=1))
+    return mean, square
 
 
 @torch.inference_mode()
-def head_outputs(model: nn.Module, heard: Tensor) -> BranchOutput:
-    """Return the embeddings and logits of statistics ``(clips, width)``."""
+def head_outputs(model: VoiceHead, heard: Tensor) -> BranchOutput:
+    """Return the embeddings and logits of an encoder's statistics ``(clips, width)``."""
     model.eval()
     device = device_of(model)
-    return BranchOutput.gather([model(rows.to(device)) for rows in torch.split(heard, _EVAL_BATCH)])
+    return BranchOutput.gather([model(model.standardised(rows.to(device))) for rows in torch.split(heard, _EVAL_BATCH)])
 
 
 @torch.inference_mode()

@@ -8,7 +8,14 @@ from torch.nn import functional
 
 from models.media.sound import read_sound
 from models.networks.ctranslate2_weights import WeightsError, read_weights
-from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, WhisperMel, load_whisper_encoder
+from models.networks.speech_encoder import (
+    FixedNorm,
+    SpeechEncoder,
+    VoiceExtractor,
+    VoiceHead,
+    WhisperMel,
+    load_whisper_encoder,
+)
 from trainer.stages.packaged import packaged_whisper
 
 SPEECH = Path(__file__).parents[2] / "fixtures" / "speech" / "two_speakers.opus"
@@ -67,3 +74,35 @@ def test_a_model_file_cut_short_or_of_another_version_is_told(tmp_path: Path) ->
     (tmp_path / "model.bin").write_bytes(b"\x63\0\0\0" + content[4:])
     with pytest.raises(WeightsError, match="version 99"):
         read_weights(tmp_path / "model.bin")
+
+
+def voice_head() -> VoiceHead:
+    torch.manual_seed(0)
+    head = VoiceHead(12, 7, dim=5, baseline=True).eval()
+    assert head.baseline is not None
+    head.baseline.deviations.normal_()
+    return head
+
+
+def test_a_voice_without_a_history_is_heard_as_one_whose_offset_is_nothing() -> None:
+    head, statistics = voice_head(), torch.randn(3, 12)
+    for alone, told in zip(head(statistics), head(statistics, torch.zeros(3, 12), torch.zeros(3, 1)), strict=True):
+        assert (alone == told).all()
+
+
+def test_a_voice_is_told_against_its_speakers_offset_and_how_sure_that_is() -> None:
+    head, statistics, offset = voice_head(), torch.randn(1, 12), torch.randn(1, 12)
+    few, many = (head(statistics, offset, torch.full((1, 1), count))[1] for count in (1.0, 20.0))
+    assert not torch.allclose(few, many)
+    same = head(statistics + 1, offset + 1, torch.full((1, 1), 20.0))[1]
+    assert same.detach() == pytest.approx(many.detach(), abs=1e-5)
+
+
+def test_what_is_standardised_does_not_depend_on_its_batch() -> None:
+    norm, rows = FixedNorm(4), torch.randn(6, 4) * 3 + 2
+    norm.load_moments(rows.mean(dim=0), rows.var(dim=0, correction=0))
+    for mode in (True, False):
+        norm.train(mode)
+        found = norm(rows)
+        assert found.mean(dim=0).detach() == pytest.approx(torch.zeros(4), abs=1e-5)
+        assert norm(rows[:1])[0].detach() == pytest.approx(found[0].detach(), abs=1e-6)
