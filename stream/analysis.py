@@ -19,7 +19,6 @@ from stream.session import Session
 from stream.settings import Settings
 from stream.sources.file import FileSource
 from stream.sources.sound_tracks import SoundChoice
-from stream.sources.tap import TappedSource
 from wire.events import Event, SessionClosed
 
 SPEAKER: Final = "Speaker"
@@ -75,7 +74,7 @@ def analyze_file(
     sound = SoundChoice(chosen.sources.audio_track, chosen.sources.audio_channel)
     source = FileSource(path, max_fps=2 * chosen.vision.max_fps, sound=sound)
     with closing(Progress(source.name, shown=progress)) as bar:
-        outcome = run_session(TappedSource(source, bar.show), session, threading.Event())
+        outcome = run_session(source, session, threading.Event(), [bar.show])
     if outcome.failure is not None:
         raise AnalysisError(outcome.failure.message)
     told.append(SessionClosed(reason=outcome.reason, totals=outcome.totals))

@@ -75,3 +75,6 @@ class DropCounts:
 
     audio_chunks: int = 0
     video_frames: int = 0
+
+    def __add__(self, other: "DropCounts") -> "DropCounts":
+        return DropCounts(self.audio_chunks + other.audio_chunks, self.video_frames + other.video_frames)

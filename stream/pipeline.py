@@ -1,7 +1,7 @@
 """A source read to its end through a session."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,6 +11,9 @@ from wire import events
 from wire.events import Event, Totals
 
 _POLL_S: Final = 0.05
+
+Tap = Callable[[Media], None]
+"""Sees what a source yields before the session that reads it, in that session's thread."""
 
 
 class Readable(Protocol):
@@ -65,14 +68,14 @@ class SessionOutcome:
     failure: SourceStatus | None = None
 
 
-def run_session(source: Readable, session: Drivable, stop: threading.Event) -> SessionOutcome:
+def run_session(source: Readable, session: Drivable, stop: threading.Event, taps: Sequence[Tap] = ()) -> SessionOutcome:
     """Read ``source`` until it ends or ``stop`` is set, then finish the session.
 
     Statuses of the source become ``warning`` events; a failure becomes an ``error`` that ends the session. Whatever
     breaks, source and session are closed.
     """
     with closing(session):
-        last = _read(source, session, stop)
+        last = _read(source, session, stop, taps)
         totals = session.finish()
     dropped = source.dropped
     totals = totals.model_copy(
@@ -85,24 +88,27 @@ def run_session(source: Readable, session: Drivable, stop: threading.Event) -> S
     return SessionOutcome(totals, last.code if last is not None else "stopped", failure)
 
 
-def _read(source: Readable, session: Drivable, stop: threading.Event) -> SourceStatus | None:
+def _read(source: Readable, session: Drivable, stop: threading.Event, taps: Sequence[Tap]) -> SourceStatus | None:
     """Read until the source's final status, which is returned, or until ``stop`` is set."""
     last: SourceStatus | None = None
     try:
         source.start()
         while last is None and not stop.is_set():
-            last = _step(source, session)
+            last = _step(source, session, taps)
     finally:
         source.stop()
     return last
 
 
-def _step(source: Readable, session: Drivable) -> SourceStatus | None:
+def _step(source: Readable, session: Drivable, taps: Sequence[Tap]) -> SourceStatus | None:
     """Handle one item; return the source's final status when it comes."""
     media = source.read(_POLL_S)
     if media is None:
         session.poll()
-    elif not isinstance(media, SourceStatus):
+        return None
+    for tap in taps:
+        tap(media)
+    if not isinstance(media, SourceStatus):
         session.push(media)
     else:
         _report(media, session.emit)

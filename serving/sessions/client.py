@@ -20,7 +20,6 @@ from serving.tasks import watched_task
 from stream.jpeg import JpegFrame
 from stream.media import AudioChunk, Media
 from stream.sources.remote import RemoteSource
-from stream.sources.tap import TappedSource
 from wire import events
 from wire.errors import ErrorCode
 from wire.events import Error, SessionClosed, Totals
@@ -151,8 +150,8 @@ class Client(Connection):
 
     def _start_session(self) -> None:
         if self._worker is None:
-            source = TappedSource(self._source, self._relay.show) if self._member else self._source
-            self._worker = self.registry.start(source, self._channel, self._configured, self._member)
+            taps = [self._relay.show] if self._member else []
+            self._worker = self.registry.start(self._source, self._channel, self._configured, self._member, taps)
             # The source ends when the connection does: a session that is done before that has broken.
             self._worker.done.add_done_callback(lambda _: self.registry.in_loop(partial(self.end, "failed")))
 

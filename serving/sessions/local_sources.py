@@ -13,7 +13,6 @@ from serving.sessions.preview import Previewer
 from serving.sessions.registry import SessionRegistry, speaker_of
 from serving.tasks import watched_task
 from stream.sources.base import Source
-from stream.sources.tap import TappedSource
 from wire.errors import ProtocolError
 from wire.events import SessionClosed, Totals
 from wire.settings import ClientSettings
@@ -81,10 +80,10 @@ class LocalSources:
         configured = Configure(ClientSettings(), self._registry.settings)
         channel.publish(configured.event(name))
         previewer = Previewer(channel, self._registry.settings.server.preview_fps, self._encoder)
-        shown = TappedSource(source, previewer.show)
         reason, totals, failure = "failed", Totals(), f"the session of {source.name} broke"
         try:
-            outcome = await asyncio.wrap_future(self._registry.start(shown, channel, configured, member).done)
+            worker = self._registry.start(source, channel, configured, member, [previewer.show])
+            outcome = await asyncio.wrap_future(worker.done)
             reason, totals = "server.stopped" if self._stopping else outcome.reason, outcome.totals
             if outcome.failure is not None or reason != "failed":
                 failure = "" if outcome.failure is None else outcome.failure.message

@@ -14,7 +14,7 @@ class Previewer:
     """Takes what a source yields and gives watchers at most ``fps`` frames a second of it, none at 0.
 
     Frames are encoded in ``executor``, one at a time: while one is being made, others are passed over, so
-    the source's thread never waits.
+    the session's thread never waits.
     """
 
     def __init__(self, channel: Channel, fps: float, executor: Executor) -> None:

@@ -15,11 +15,10 @@ from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.live_models import ModelFigures
 from stream.media import DropCounts
-from stream.pipeline import Drivable, Readable
+from stream.pipeline import Drivable, Readable, Tap
 from stream.recording.format import AnalysisSettings, SessionEntry
 from stream.recording.record import Recorder, SessionRecord
 from stream.settings import Settings
-from stream.sources.tap import TappedSource
 from wire.events import Event, SessionCreated, Totals
 
 
@@ -91,19 +90,23 @@ class SessionRegistry:
         channel.publish(created)
 
     def start(
-        self, source: Readable, channel: Channel, configured: Configure, member: Member | None = None
+        self,
+        source: Readable,
+        channel: Channel,
+        configured: Configure,
+        member: Member | None = None,
+        taps: Sequence[Tap] = (),
     ) -> SessionWorker:
         """Start a session in its thread: that of a room's member, or one of its own."""
         speaker = configured.client.speaker or (member.name if member else speaker_of(channel))
         context = member.context if member else SessionContext(SharedDialog(configured.settings.dialog.window))
         record = self._record(channel, configured, speaker)
-        if member is not None:
-            source = TappedSource(source, member.arrived)
+        seen_by = taps if member is None else (*taps, member.arrived)
 
         def make(emit: Emit) -> Drivable:
             return self._make_session(configured.settings, emit, speaker, context, record)
 
-        worker = SessionWorker(source, channel, make, configured.client)
+        worker = SessionWorker(source, channel, make, configured.client, seen_by)
         self._workers.add(worker)
         worker.done.add_done_callback(lambda _: self.in_loop(partial(self._retire, worker)))
         worker.start()
@@ -125,14 +128,14 @@ class SessionRegistry:
 
     def dropped(self) -> dict[str, int]:
         """Return what was lost so far, by kind."""
-        live = [worker.source.dropped for worker in self._workers]
+        media = sum((worker.source.dropped for worker in self._workers), self._dropped)
         watchers = self.broadcast.dropped
         return {
             "events": watchers.events,
             "previews": watchers.previews,
             "slow_connections": self.slow_closed,
-            "audio_chunks": sum((counts.audio_chunks for counts in live), self._dropped.audio_chunks),
-            "video_frames": sum((counts.video_frames for counts in live), self._dropped.video_frames),
+            "audio_chunks": media.audio_chunks,
+            "video_frames": media.video_frames,
         }
 
     def totals(self) -> Totals:
@@ -163,8 +166,7 @@ class SessionRegistry:
     def _retire(self, worker: SessionWorker) -> None:
         self._workers.discard(worker)
         self._totals = _sum([self._totals, worker.totals])
-        dropped, more = self._dropped, worker.source.dropped
-        self._dropped = DropCounts(dropped.audio_chunks + more.audio_chunks, dropped.video_frames + more.video_frames)
+        self._dropped += worker.source.dropped
 
 
 def speaker_of(channel: Channel) -> str:

@@ -2,14 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Final
 
 from models.threads import watched_thread
 from serving.rooms.broadcast import Channel
 from stream.client_settings import wanted
-from stream.pipeline import Drivable, Readable, SessionOutcome, run_session
+from stream.pipeline import Drivable, Readable, SessionOutcome, Tap, run_session
 from wire import events
 from wire.errors import ErrorCode
 from wire.events import Event, Totals
@@ -26,7 +26,12 @@ class SessionWorker:
     """Reads a source to its end; ``done`` then holds what came of it, also when the session breaks."""
 
     def __init__(
-        self, source: Readable, channel: Channel, make: Callable[[Emit], Drivable], client: ClientSettings
+        self,
+        source: Readable,
+        channel: Channel,
+        make: Callable[[Emit], Drivable],
+        client: ClientSettings,
+        taps: Sequence[Tap] = (),
     ) -> None:
         self.done: Future[SessionOutcome] = Future()
         self.source = source
@@ -34,6 +39,7 @@ class SessionWorker:
         self._channel = channel
         self._make = make
         self._client = client
+        self._taps = taps
         self._stop = threading.Event()
         self._session: Drivable | None = None
         self._thread = watched_thread("session", self._run, self._broke, name=f"session-{channel.number}")
@@ -79,7 +85,7 @@ class SessionWorker:
         except Exception:
             self.source.stop()
             raise
-        return run_session(self.source, self._session, self._stop)
+        return run_session(self.source, self._session, self._stop, self._taps)
 
     def _settle(self, outcome: SessionOutcome) -> bool:
         try:

@@ -49,7 +49,7 @@ class OverlayScreen:
         self._output, self._look, self._failed = output, look, failed
         self._state, self._lock = OverlayState(look.fade_s), threading.Lock()
         self._now_ms = 0.0
-        self._queue: MediaQueue[Media] = MediaQueue(live=True, bounds=Bounds(video_frames=output.may_wait))
+        self._queue = MediaQueue(live=True, bounds=Bounds(video_frames=output.may_wait))
         self._thread = watched_thread("overlay", self._work, self._broke)
         self._thread.start()
 

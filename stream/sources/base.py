@@ -48,8 +48,8 @@ class SourceError(UserError):
         self.message = message
 
 
-class Source(ABC):
-    """Media from one place, produced in a thread of its own and read by one reader.
+class QueuedSource(ABC):
+    """Media from one place in one bounded queue, taken out by one reader.
 
     ``name`` is for people and holds no secret. ``live``: what isn't read in time is dropped, the oldest first, and
     counted in :attr:`dropped`; otherwise the source waits for its reader. The last item read is always a final
@@ -62,7 +62,56 @@ class Source(ABC):
     def __init__(self, name: str, *, live: bool, bounds: Bounds | None = None) -> None:
         self.name = name
         self.live = live
-        self._queue: MediaQueue[Media] = MediaQueue(live=live, bounds=bounds)
+        self._queue = MediaQueue(live=live, bounds=bounds)
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to produce."""
+
+    def read(self, timeout: float | None = None) -> Media | None:
+        """Return the next item, waiting up to ``timeout`` seconds (None: until there is one).
+
+        None at time-out, and for ever after the final status.
+        """
+        return self._queue.get(timeout)
+
+    def stop(self) -> None:
+        """End the source; what was produced can still be read.
+
+        May be called from any thread and repeatedly, also before :meth:`start`.
+        """
+        self._queue.close()
+        self._queue.put(self._stopped())
+
+    @property
+    def dropped(self) -> DropCounts:
+        """Return what nobody read in time; always nothing for a source that isn't live."""
+        return self._queue.dropped
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _status(self, kind: StatusKind, what: str, message: str) -> SourceStatus:
+        return SourceStatus(kind, f"{self.kind}.{what}", message)
+
+    def _opened(self, message: str, *, has_sound: bool | None = None) -> SourceStatus:
+        return SourceStatus("opened", f"{self.kind}.opened", message, has_sound)
+
+    def _stopped(self) -> SourceStatus:
+        return SourceStatus("ended", "source.stopped", f"{self.name} was stopped")
+
+
+class Source(QueuedSource):
+    """A source that produces its media in a thread of its own."""
+
+    def __init__(self, name: str, *, live: bool, bounds: Bounds | None = None) -> None:
+        super().__init__(name, live=live, bounds=bounds)
         self._stopping = threading.Event()
         self._thread = watched_thread("source", self._run, self._broke)
 
@@ -85,43 +134,13 @@ class Source(ABC):
         if not self._stopping.is_set():
             self._thread.start()
 
-    def read(self, timeout: float | None = None) -> Media | None:
-        """Return the next item, waiting up to ``timeout`` seconds (None: until there is one).
-
-        None at time-out, and for ever after the final status.
-        """
-        return self._queue.get(timeout)
-
     def stop(self) -> None:
-        """End the source and wait for its thread, 2 s at most; what was produced can still be read.
-
-        May be called from any thread and repeatedly, also before :meth:`start`.
-        """
+        """End the source as :meth:`QueuedSource.stop`, and wait for its thread, 2 s at most."""
         self._stopping.set()
         self._queue.close()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._join()
-        self._queue.put(self._stopped())
-
-    @property
-    def dropped(self) -> DropCounts:
-        """Return what nobody read in time; always nothing for a source that isn't live."""
-        return self._queue.dropped
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _status(self, kind: StatusKind, what: str, message: str) -> SourceStatus:
-        return SourceStatus(kind, f"{self.kind}.{what}", message)
-
-    def _opened(self, message: str, *, has_sound: bool | None = None) -> SourceStatus:
-        return SourceStatus("opened", f"{self.kind}.opened", message, has_sound)
+        super().stop()
 
     def _fail(self, what: str, message: str) -> NoReturn:
         code = f"{self.kind}.{what}"
@@ -153,9 +172,6 @@ class Source(ABC):
             for item in media:
                 if self._stopping.is_set() or not self._queue.put(_arrived(item) if self.live else item):
                     return
-
-    def _stopped(self) -> SourceStatus:
-        return SourceStatus("ended", "source.stopped", f"{self.name} was stopped")
 
     def _unexpected(self, error: BaseException) -> SourceStatus:
         # A library's message may quote an address with its password.

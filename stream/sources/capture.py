@@ -33,8 +33,7 @@ class CaptureSource(Source):
     @property
     def dropped(self) -> DropCounts:
         """Return what nobody read in time."""
-        counts = [super().dropped, *(part.dropped for part in self._parts)]
-        return DropCounts(sum(count.audio_chunks for count in counts), sum(count.video_frames for count in counts))
+        return sum((part.dropped for part in self._parts), super().dropped)
 
     def _media(self) -> Generator[Media]:
         going, last_words = list(self._parts), []

@@ -19,7 +19,7 @@ class RelayedSource:
 
     def __init__(self, source: Readable, tap: Callable[[Media], None]) -> None:
         self._source, self._tap = source, tap
-        self._queue: MediaQueue[Media] = MediaQueue(live=True)
+        self._queue = MediaQueue(live=True)
         self._thread = watched_thread("relay", self._work, self._broke)
 
     @property
@@ -30,8 +30,7 @@ class RelayedSource:
     @property
     def dropped(self) -> DropCounts:
         """Return what the source threw away, and what nobody read in time here."""
-        counts = self._source.dropped, self._queue.dropped
-        return DropCounts(sum(count.audio_chunks for count in counts), sum(count.video_frames for count in counts))
+        return self._source.dropped + self._queue.dropped
 
     def start(self) -> None:
         """Start the source."""

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from PIL import Image
 
 from stream.media import AudioChunk, Media, SourceStatus, VideoFrame
-from stream.sources.base import Source
+from stream.sources.base import QueuedSource
 
 WIDTH, HEIGHT, FPS = 160, 120, 25
 _CODECS = {".wav": "pcm_s16le", ".mp3": "libmp3lame", ".ogg": "libopus", ".webm": "libopus", ".flac": "flac"}
@@ -148,13 +148,13 @@ def packets(path: Path) -> list[tuple[str, int, int]]:
         return [(packet.stream.type, packet.pos, packet.size) for packet in found]
 
 
-def drain(source: Source) -> list[Media]:
+def drain(source: QueuedSource) -> list[Media]:
     """Return everything ``source`` gives, to its last word."""
     with source:
         return rest(source)
 
 
-def rest(source: Source) -> list[Media]:
+def rest(source: QueuedSource) -> list[Media]:
     """Return what ``source`` still gives, to its last word."""
     media: list[Media] = []
     while (item := source.read()) is not None:

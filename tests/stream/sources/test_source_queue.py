@@ -34,7 +34,7 @@ def waiting(items: list[Media], kind: str) -> list[Media]:
 
 @given(st.lists(st.one_of(media, st.none()), max_size=60))
 def test_a_live_queue_keeps_the_newest_in_order_and_counts_the_rest(steps: list[Media | None]) -> None:
-    queue: MediaQueue[Media] = MediaQueue(live=True, bounds=BOUNDS)
+    queue = MediaQueue(live=True, bounds=BOUNDS)
     given_items: list[Media] = []
     read: list[Media] = []
     for step in steps:
@@ -55,7 +55,7 @@ def test_a_live_queue_keeps_the_newest_in_order_and_counts_the_rest(steps: list[
 
 @given(st.lists(media, max_size=60))
 def test_a_full_backlog_stays_within_its_bounds_and_holds_the_newest(items: list[Media]) -> None:
-    backlog: Backlog[Media] = Backlog(BOUNDS)
+    backlog = Backlog(BOUNDS)
     for item in items:
         while not backlog.has_room(item):
             backlog.drop_oldest(item)
@@ -72,13 +72,13 @@ def test_a_full_backlog_stays_within_its_bounds_and_holds_the_newest(items: list
 
 
 def test_an_item_above_its_bound_is_taken_alone() -> None:
-    queue: MediaQueue[Media] = MediaQueue(live=False, bounds=BOUNDS)
+    queue = MediaQueue(live=False, bounds=BOUNDS)
     assert queue.put(chunk(500))
     assert queue.put(frame(100))
 
 
 def test_offline_put_waits_until_there_is_room() -> None:
-    queue: MediaQueue[Media] = MediaQueue(live=False, bounds=BOUNDS)
+    queue = MediaQueue(live=False, bounds=BOUNDS)
     items = [chunk(60, time_ms=60.0 * i) for i in range(20)]
 
     def produce() -> None:
@@ -94,7 +94,7 @@ def test_offline_put_waits_until_there_is_room() -> None:
 
 
 def test_closing_wakes_a_waiting_put_and_keeps_what_waits() -> None:
-    queue: MediaQueue[Media] = MediaQueue(live=False, bounds=BOUNDS)
+    queue = MediaQueue(live=False, bounds=BOUNDS)
     first = chunk(100)
     queue.put(first)
     taken: list[bool] = []
@@ -109,7 +109,7 @@ def test_closing_wakes_a_waiting_put_and_keeps_what_waits() -> None:
 
 @pytest.mark.parametrize("live", [True, False])
 def test_nothing_comes_after_the_last_word(live: bool) -> None:
-    queue: MediaQueue[Media] = MediaQueue(live=live, bounds=BOUNDS)
+    queue = MediaQueue(live=live, bounds=BOUNDS)
     assert queue.put(ENDED)
     assert not queue.put(WARNING)
     assert not queue.put(chunk())
@@ -118,5 +118,5 @@ def test_nothing_comes_after_the_last_word(live: bool) -> None:
 
 
 def test_get_gives_up_at_its_time_out() -> None:
-    queue: MediaQueue[Media] = MediaQueue(live=True)
+    queue = MediaQueue(live=True)
     assert queue.get(0.001) is None

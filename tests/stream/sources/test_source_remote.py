@@ -267,7 +267,7 @@ def test_stopping_wakes_a_source_that_waits_for_its_peer() -> None:
     source.stop()
     reader.join(PATIENCE_S)
     assert codes(media)[-1] == "source.stopped"
-    assert not source._thread.is_alive()
+    assert not reader.is_alive()
 
 
 def test_a_peer_whose_clock_starts_again_goes_on() -> None:
