@@ -99,7 +99,7 @@ Data = Annotated[
         "--data",
         envvar="M2FNET_DATA",
         file_okay=False,
-        help="Folder with meld/, fer2013/, ravdess/, emodb/, nemo/, emovo/, crema_d/.",
+        help="Folder with meld/, fer2013/ and the speech corpora (docs/datasets.md).",
     ),
 ]
 

@@ -21,7 +21,9 @@ _TERMS: Final = {
     "emodb": ("EMO-DB", "free for research, cite Burkhardt et al. 2005"),
     "nemo": ("nEMO", "CC BY-NC-SA 4.0"),
     "emovo": ("EMOVO", "free for research, cite Costantini et al. 2014"),
-    "crema_d": ("CREMA-D", "ODbL 1.0"),
+    "crema_d": ("CREMA-D, with its raters' votes", "ODbL 1.0"),
+    "ased": ("ASED", "research, cite Retta et al. 2022"),
+    "emospeech_india": ("Indian EmoSpeech Command Dataset", "CC BY-NC-SA 4.0, cite Banga et al. 2019"),
     "packaged-mpnet": ("all-mpnet-base-v2 (initial text weights)", "Apache-2.0"),
     "whisper": ("Whisper tiny.en (the voice's encoder)", "MIT"),
 }

@@ -11,7 +11,8 @@ from trainer.data.speech import LabelledClips, SpeechClip
 def load_audiofolder(root: Path, split: str) -> LabelledClips:
     """Return the clips of one split; folders named after the seven emotions get those labels, others their own.
 
-    The speaker of a clip is unknown and stands as the empty name.
+    A folder in a label's folder is named after the speaker; of a clip that is in none, the speaker is unknown and
+    stands as the empty name.
 
     Args:
         root: the folder of the labels' folders, or of ``train``, ``dev`` and ``test`` with these in them.
@@ -22,6 +23,6 @@ def load_audiofolder(root: Path, split: str) -> LabelledClips:
     """
     found = labelled_files("audiofolder", root, split, SOUND)
     classes, index = classes_of(found.labels)
-    clips = tuple(SpeechClip(file.path, "audiofolder", "", index[file.label]) for file in found.files)
+    clips = tuple(SpeechClip(file.path, "audiofolder", file.folder, index[file.label]) for file in found.files)
     skipped = tuple(Skipped(path.name, "it is in no folder of a label") for path in found.loose)
     return LabelledClips("audiofolder", clips, classes, skipped)

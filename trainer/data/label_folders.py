@@ -31,10 +31,11 @@ def is_hidden(name: str) -> bool:
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A file and the folder of its label."""
+    """A file, the folder of its label, and the first folder in that, empty if it is in none."""
 
     path: Path
     label: str
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def labelled_files(name: str, root: Path, split: str, suffixes: Collection[str])
     parts = [base / part for part in _PARTS if (base / part).is_dir()]
     folders = _folders(base, parts, root, split)
     found = [(folder, path) for folder in folders for path in files_under(folder, suffixes)]
-    files = [LabelledFile(path, path.relative_to(folder).parts[0]) for folder, path in found if path.parent != folder]
+    files = [_labelled(path.relative_to(folder), path) for folder, path in found if path.parent != folder]
     if not files:
         message = f"no files in folders of labels in {', '.join(map(str, folders))}: <label>/<file> is expected there"
         raise AbsentError(message)
@@ -77,6 +78,11 @@ def labelled_files(name: str, root: Path, split: str, suffixes: Collection[str])
     }
     loose = tuple(path for folder, path in found if path.parent == folder)
     return LabelledFiles(tuple(files), tuple(sorted(labels)), loose)
+
+
+def _labelled(below: Path, path: Path) -> LabelledFile:
+    label, *folders = below.parts[:-1]
+    return LabelledFile(path, label, folders[0] if folders else "")
 
 
 def _folders(base: Path, parts: Sequence[Path], root: Path, split: str) -> list[Path]:

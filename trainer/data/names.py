@@ -3,7 +3,9 @@
 from typing import Final, Literal, get_args
 
 ConversationCorpus = Literal["meld", "iemocap", "csv"]
-ClipCorpus = Literal["ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "audiofolder"]
+ClipCorpus = Literal[
+    "ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "ased", "emospeech_india", "audiofolder"
+]
 FaceCorpus = Literal["fer2013", "imagefolder"]
 Dataset = Literal[ConversationCorpus, ClipCorpus, FaceCorpus]
 

@@ -8,18 +8,28 @@ from typing import Literal
 from models.labels import LABEL_INDEX, LABELS
 from trainer.data.conversation import AbsentError, DatasetError, Skipped
 from trainer.data.label_folders import SOUND, files_under
-from trainer.data.places import corpus_folder
+from trainer.data.places import corpus_folder, home
 from trainer.data.speech_corpora import CORPORA, STARTER_CORPORA, Corpus
+from trainer.data.votes import Votes, load_votes, majority
 
 
 @dataclass(frozen=True)
 class SpeechClip:
-    """One clip: its file, corpus, speaker and the index of its emotion."""
+    """One clip.
+
+    Attributes:
+        path: its file.
+        corpus: its name.
+        speaker: empty where it is not known.
+        label: the index of its emotion.
+        votes: the raters' shares of each label, where they were asked; the label is then what most of them heard.
+    """
 
     path: Path
     corpus: str
     speaker: str
     label: int
+    votes: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +68,13 @@ def load_corpus(name: str, root: Path, split: str) -> LabelledClips:
     """Return clips of one acted corpus, whatever folders below they are in.
 
     Args:
-        name: one of :data:`trainer.data.speech_corpora.CORPORA`.
+        name: one of :data:`trainer.data.speech_corpora.CORPORA`; where there are votes of raters with it
+            (:mod:`trainer.data.votes`), they tell the emotions, not the files' names.
         root: the corpus's folder, or the one that holds it under its name.
         split: ``train`` or ``dev``, by speaker; ``all``; or the path of a folder, which is read whole.
 
     Raises:
-        DatasetError: there is no such corpus, or a file is not named as the corpus names its files.
+        DatasetError: there is no such corpus, a file is not named as the corpus names its files, or nobody voted on it.
     """
     corpus = CORPORA[name]
     folder, whole = corpus_folder(name, root, split)
@@ -71,19 +82,33 @@ def load_corpus(name: str, root: Path, split: str) -> LabelledClips:
     if not any(corpus.pattern.fullmatch(path.stem) for path in files):
         message = f"no sound files named as {name} names them in {folder}; check --root, --data and --split"
         raise AbsentError(message)
-    parsed = [_parse(path, corpus) for path in files]
+    votes = load_votes(name, home(name, root))
+    parsed = [_parse(path, corpus, votes) for path in files]
     chosen = [entry for speaker, entry in parsed if whole or corpus.is_dev(speaker) == (split == "dev")]
     clips = tuple(entry for entry in chosen if isinstance(entry, SpeechClip))
     return LabelledClips(name, clips, skipped=tuple(entry for entry in chosen if isinstance(entry, Skipped)))
 
 
-def _parse(path: Path, corpus: Corpus) -> tuple[str, SpeechClip | Skipped]:
+def _parse(path: Path, corpus: Corpus, votes: Votes | None) -> tuple[str, SpeechClip | Skipped]:
     """Return who speaks, and the clip or why it is left out."""
     match = corpus.pattern.fullmatch(path.stem)
     if match is None or match["emotion"] not in corpus.emotions:
         message = f"{path}: not named as {corpus.name} names its files; remove it or rename it"
         raise DatasetError(message)
     speaker, emotion = match["speaker"] or path.parent.name, corpus.emotions[match["emotion"]]
+    if votes is not None:
+        return speaker, _voted(path, corpus, speaker, votes)
     if emotion is None:
         return speaker, Skipped(path.name, f"its emotion, {match['emotion']}, is not one of the seven")
     return speaker, SpeechClip(path, corpus.name, speaker, LABEL_INDEX[emotion])
+
+
+def _voted(path: Path, corpus: Corpus, speaker: str, votes: Votes) -> SpeechClip | Skipped:
+    if path.stem not in votes:
+        message = f"{path}: nobody voted on it; remove it, or the table of votes"
+        raise DatasetError(message)
+    shares = votes[path.stem]
+    label = majority(shares)
+    if label is None:
+        return Skipped(path.name, "raters heard two emotions in it equally often")
+    return SpeechClip(path, corpus.name, speaker, label, shares)

@@ -28,6 +28,11 @@ def _any_of(*speakers: str) -> Callable[[str], bool]:
     return frozenset(speakers).__contains__
 
 
+def _every_seventh(first: int) -> Callable[[str], bool]:
+    """Return whether a speaker's number is ``first``, or a multiple of seven more: of many, a seventh is held out."""
+    return lambda speaker: int(speaker) % 7 == first
+
+
 RAVDESS: Final = Corpus(
     "ravdess",
     re.compile(r"\d\d-\d\d-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<speaker>\d\d)"),
@@ -88,7 +93,23 @@ SAVEE: Final = Corpus(
     },
     _any_of("KL"),
 )  # fmt: skip
+ASED: Final = Corpus(
+    "ased",
+    re.compile(r"(?P<emotion>[nfhsaS]\d)-\d\d-\d\d-\d\d-(?P<speaker>\d\d)"),  # one file of the release is an "S4"
+    {
+        "n1": "neutral", "f2": "fear", "h3": "joy", "s4": "sadness", "S4": "sadness", "a5": "anger",
+    },
+    _every_seventh(6),  # by number alone: five numbers stand with both genders, which are slips in the names
+)  # fmt: skip
+EMOSPEECH_INDIA: Final = Corpus(
+    "emospeech_india",
+    re.compile(r"(?P<speaker>\d{3})_(?P<emotion>[a-z]+)_[a-z]+_\d+"),
+    {
+        "anger": "anger", "fear": "fear", "joy": "joy", "neutral": "neutral",
+    },
+    _every_seventh(3),
+)  # fmt: skip
 
-CORPORA: Final = {corpus.name: corpus for corpus in (RAVDESS, EMODB, NEMO, EMOVO, CREMA_D, TESS, SAVEE)}
-STARTER_CORPORA: Final = (RAVDESS, EMODB, NEMO, EMOVO, CREMA_D)
+STARTER_CORPORA: Final = (RAVDESS, EMODB, NEMO, EMOVO, CREMA_D, ASED, EMOSPEECH_INDIA)
 """Those the starter bundle is trained on."""
+CORPORA: Final = {corpus.name: corpus for corpus in (*STARTER_CORPORA, TESS, SAVEE)}

@@ -13,7 +13,10 @@ CLIPS = {
     "nemo": ["EB0_surprised_1", "SM0_anger_2"],
     "emovo": ["gio-m1-b1", "pau-f3-n1"],
     "crema_d": ["1001_IEO_HAP_HI", "1005_DFA_SAD_XX"],
+    "ased": ["S4-01-01-01-01", "h3-02-01-02-06"],
+    "emospeech_india": ["004_fear_bacho_001", "010_anger_no_012"],
 }
+VOTES = "file,voice_A,voice_D,voice_F,voice_H,voice_N,voice_S\n"
 
 
 def touch(*paths: Path) -> None:
@@ -48,6 +51,10 @@ def test_speech_is_split_by_speaker_and_labelled_from_its_names(tmp_path: Path) 
         "pau-f3-n1": LABEL_INDEX["fear"],
         "1001_IEO_HAP_HI": LABEL_INDEX["joy"],
         "1005_DFA_SAD_XX": LABEL_INDEX["sadness"],
+        "S4-01-01-01-01": LABEL_INDEX["sadness"],
+        "h3-02-01-02-06": LABEL_INDEX["joy"],
+        "004_fear_bacho_001": LABEL_INDEX["fear"],
+        "010_anger_no_012": LABEL_INDEX["anger"],
     }, "boredom is left out"
 
 
@@ -63,6 +70,39 @@ def test_what_is_left_out_is_named_with_the_reason(tmp_path: Path) -> None:
     assert [(entry.name, entry.why) for entry in found.skipped] == [
         ("03a02Lb.opus", "its emotion, L, is not one of the seven")
     ]
+
+
+def test_what_raters_heard_counts_more_than_what_an_actor_was_told(tmp_path: Path) -> None:
+    corpora(tmp_path)
+    (tmp_path / "crema_d_votes").mkdir()
+    (tmp_path / "crema_d_votes" / "votes.csv").write_text(
+        f"{VOTES}1001_IEO_HAP_HI,0,0,1,0,3,0\n1005_DFA_SAD_XX,0,2,0,0,2,1\n"
+    )
+    (clip,) = load_clips("crema_d", tmp_path, "train")
+    assert clip.label == LABEL_INDEX["neutral"]
+    assert clip.votes is not None
+    assert {label: share for label, share in zip(LABELS, clip.votes, strict=True) if share} == {
+        "neutral": 0.75,
+        "fear": 0.25,
+    }
+    tied = load_clips("crema_d", tmp_path, "dev")
+    assert not len(tied)
+    assert [entry.why for entry in tied.skipped] == ["raters heard two emotions in it equally often"]
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (VOTES, "nobody voted on it"),
+        ("file,voice_A\n1001_IEO_HAP_HI,1\n", "needs the columns file, voice_A, voice_D"),
+        (f"{VOTES}1001_IEO_HAP_HI,many,0,0,0,0,0\n", "can't be read as votes"),
+    ],
+)
+def test_votes_that_are_not_whole_are_told(tmp_path: Path, table: str, reason: str) -> None:
+    corpora(tmp_path)
+    (tmp_path / "crema_d" / "votes.csv").write_text(table)
+    with pytest.raises(DatasetError, match=reason):
+        load_clips("crema_d", tmp_path, "train")
 
 
 def test_tess_and_savee_are_read_by_their_official_names(tmp_path: Path) -> None:
@@ -118,6 +158,7 @@ def test_folders_named_after_emotions_get_their_labels(tmp_path: Path) -> None:
     assert found.classes == LABELS
     assert labels("audiofolder", tmp_path) == {"a": "joy", "b": "anger"}
     assert [entry.name for entry in found.skipped] == ["loose.wav"]
+    assert [clip.speaker for clip in found] == ["deep", ""]
 
 
 def test_folders_of_other_names_are_classes_of_their_own_the_same_in_every_split(tmp_path: Path) -> None:

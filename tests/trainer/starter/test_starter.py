@@ -33,6 +33,8 @@ OTHERS = {  # a training and a dev speaker's clip of each further corpus
     "nemo": ["EB0_surprised_1", "SM0_anger_2"],
     "emovo": ["gio-m1-b1", "neu-f3-n1"],
     "crema_d": ["1001_IEO_HAP_HI", "1005_DFA_SAD_XX"],
+    "ased": ["h3-02-01-02-01", "n1-01-01-01-06"],
+    "emospeech_india": ["004_fear_bacho_001", "010_anger_no_012"],
 }
 
 
