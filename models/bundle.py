@@ -2,7 +2,7 @@
 
 ::
 
-    config.json            BundleConfig: labels, context format, dimensions, temperatures, SHA-256 of the rest
+    config.json            BundleConfig: labels, context format, dimensions, calibration, SHA-256 of the rest
     text.safetensors       the weights of each network (:mod:`models.networks.weights`), where large in several files
     audio.safetensors      … face, scene and fusion likewise; a bundle may lack audio, face and scene
     encoder/               the text encoder's configuration and its tokenizer, no weights
@@ -59,6 +59,7 @@ NETWORKS: Final[tuple[NetworkName, ...]] = get_args(NetworkName)
 NEEDED: Final[tuple[NetworkName, ...]] = ("text", "fusion")
 MODALITIES: Final[tuple[NetworkName, ...]] = ("text", "audio", "face", "scene")
 Temperature = Annotated[float, Field(gt=0)]
+Confidence = Annotated[float, Field(ge=0, le=1)]
 
 
 class BundleError(UserError):
@@ -99,7 +100,23 @@ class AudioPart(ExtractorPart):
     """Whether it has learned to tell an utterance against its speaker's own baseline."""
 
 
-class Temperatures(_Part):
+class _ByModalities(_Part):
+    """A number for each branch alone, and for the fusion, where what an utterance has decides."""
+
+    text: float
+    audio: float
+    face: float
+    scene: float
+    fused: float
+    fused_by: dict[str, float] = {}
+    """The fusion's for single sets of modalities, such as ``text+audio``: what it rests on decides how sure it is."""
+
+    def for_modalities(self, present: Iterable[str]) -> float:
+        """Return the fusion's for an utterance that has these modalities."""
+        return self.fused_by.get(modality_key(present), self.fused)
+
+
+class Temperatures(_ByModalities):
     """What logits are divided by before the softmax."""
 
     text: Temperature = 1.0
@@ -108,11 +125,17 @@ class Temperatures(_Part):
     scene: Temperature = 1.0
     fused: Temperature = 1.0
     fused_by: dict[str, Temperature] = {}
-    """The fusion's for single sets of modalities, such as ``text+audio``: what it rests on decides how sure it is."""
 
-    def for_modalities(self, present: Iterable[str]) -> float:
-        """Return the fusion's temperature for an utterance that has these modalities."""
-        return self.fused_by.get(modality_key(present), self.fused)
+
+class Thresholds(_ByModalities):
+    """The least confidence with which an answer is relied upon; what is less sure is uncertain. 0: nothing is."""
+
+    text: Confidence = 0.0
+    audio: Confidence = 0.0
+    face: Confidence = 0.0
+    scene: Confidence = 0.0
+    fused: Confidence = 0.0
+    fused_by: dict[str, Confidence] = {}
 
 
 def modality_key(present: Iterable[str]) -> str:
@@ -134,6 +157,7 @@ class BundleConfig(_Part):
     scene: ExtractorPart = ExtractorPart()
     fusion: FusionConfig
     temperatures: Temperatures = Temperatures()
+    thresholds: Thresholds = Thresholds()
     weights: dict[NetworkName, tuple[str, ...]] = {}
     """The files of each network's weights; of one not named, ``<network>.safetensors``."""
     files: dict[str, str] = {}

@@ -65,7 +65,15 @@ class Session:
         analyzer = models.face_analyzer(settings.vision, session=key, live=live)
         self._vision = see(analyzer, settings.vision, emit, partial(absences.note, "faces.failed"), live=live)
         self._emotions = Emotions(
-            models.runtime, place, self._vision.between, absences, emit, session=key, speaker=speaker, live=live
+            models.runtime,
+            place,
+            self._vision.between,
+            absences,
+            emit,
+            session=key,
+            speaker=speaker,
+            threshold=settings.dialog.confidence_threshold,
+            live=live,
         )
         self._engine_news = EngineWarnings()
         self._end_ms = 0.0

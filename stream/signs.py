@@ -74,3 +74,10 @@ SIGNS: Final[dict[str, tuple[Shape, ...]]] = {
     ),
     "anger": (*_video(0.26, -0.12), *_brows(-0.26, -0.6), Arc((-0.44, 0.3, 0.44, 0.9), 200, 340)),
 }
+NOT_SURE_SIGN: Final[tuple[Shape, ...]] = (
+    Arc((-0.42, -0.66, 0.42, 0.18), 175, 330),
+    Arc((-0.42, -0.66, 0.42, 0.18), 330, 450),
+    Line(((0.0, 0.1), (0.0, 0.3))),
+    Dot((-0.12, 0.44, 0.12, 0.68)),
+)
+"""A question mark, for what is uncertain."""

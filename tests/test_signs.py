@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.labels import LABELS
-from stream.exports.report.sign_paths import SIGN_PATHS
+from stream.exports.report.sign_paths import NOT_SURE_PATHS, SIGN_PATHS
 from stream.signs import SIGNS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +51,7 @@ def test_nothing_that_is_shown_needs_a_font_of_signs() -> None:
 def test_every_emotion_has_a_face_of_its_own() -> None:
     assert tuple(SIGNS) == tuple(SIGN_PATHS) == LABELS
     assert len({(paths.strokes, paths.solids) for paths in SIGN_PATHS.values()}) == len(LABELS)
+    assert NOT_SURE_PATHS not in SIGN_PATHS.values()
     assert all(paths.strokes and paths.solids for paths in SIGN_PATHS.values())
 
 

@@ -1,6 +1,7 @@
 /** The transcript as it grows: the last lines that stand, and what is being said. */
 
 import { element, hiddenText } from "./dom.js";
+import { shown } from "./emotions.js";
 import { Status } from "./store.js";
 
 const LINES = 4;
@@ -34,7 +35,7 @@ export class Captions {
     const finished = utterance.status === Status.FINAL;
     line.children[0].textContent = utterance.speaker;
     line.children[1].textContent = utterance.text;
-    line.children[2].textContent = finished ? ` (${utterance.label})` : "";
+    line.children[2].textContent = finished ? ` (${shown(utterance)})` : "";
     const list = finished ? this.#finished : this.#open;
     if (line.parentNode !== list) list.append(line);
     this.#trim();

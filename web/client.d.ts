@@ -125,6 +125,7 @@ export interface Emotion extends EventBase {
   room_start_ms: number;
   text: string;
   label: string;
+  uncertain: boolean;
   probabilities: Record<string, number>;
   modalities: ("text" | "audio" | "face" | "scene")[];
   latency: Record<"endpoint_ms" | "transcript_ms" | "features_ms" | "fusion_ms" | "total_ms", number>;

@@ -133,6 +133,7 @@ function show(status) {
   putLimited("rooms-now", status.rooms);
   putLimited("watchers-now", status.watchers);
   put("utterances", number(status.utterances));
+  putWith("uncertain", number(status.uncertain), `of ${number(status.emotions)} told`);
   put("speech-waiting", number(status.speech.waiting));
   put("engine-waiting", number(status.engine.waiting));
   const { p99_ms: usually, max_ms: most } = status.event_loop;

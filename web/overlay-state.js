@@ -4,7 +4,7 @@
  */
 
 import { Forgotten, forgetGone } from "./bounded.js";
-import { likeliest } from "./emotions.js";
+import { likeliest, shown } from "./emotions.js";
 
 const ROWS = 2;
 const KEPT = 8; // utterances of one session
@@ -56,7 +56,8 @@ export class OverlayState {
     this.#forgotten.add(forgetGone(this.#sessions, SESSION_LIMIT, ({ closedAt }) => closedAt !== null));
   }
 
-  /** Return `[{ key, speaker, rows, bars }]`, in the order of joining; each row `{ key, text, label, provisional }`. */
+  /** Return `[{ key, speaker, rows, bars }]`, in the order of joining; each row `{ key, text, label, provisional }`, the label
+   * as it is shown. */
   cards(nowMs) {
     const shown = [...this.#sessions.values()].filter((session) => this.#wanted(session));
     shown.sort((a, b) => a.number - b.number);
@@ -160,8 +161,8 @@ export class OverlayState {
     if (event.revision < utterance.revision) return;
     // What a later utterance changes in an earlier one does not bring it back.
     const changedAt = utterance.final ? utterance.changedAt : nowMs - this.#ageMs(event, nowMs);
-    const { text, label, probabilities, revision } = event;
-    Object.assign(utterance, { text, label, probabilities, revision, changedAt, final: event.final || utterance.final });
+    const { text, probabilities, revision } = event;
+    Object.assign(utterance, { text, label: shown(event), probabilities, revision, changedAt, final: event.final || utterance.final });
   }
 
   /** How long ago an emotion was told for the first time, as far as can be known. */

@@ -3,6 +3,7 @@
 import { LiveClient, State, socketAddress } from "./client.js";
 import { element, hiddenText, percent } from "./dom.js";
 import { LABELS, emotionClass, sign } from "./emotions.js";
+import { NOT_SURE } from "./signs.js";
 import { OverlayState } from "./overlay-state.js";
 import { parseOptions, tokenOf } from "./overlay-options.js";
 import { SERVER } from "./server.js";
@@ -19,7 +20,7 @@ function showMessage(title, sentences) {
   byId("message").hidden = false;
 }
 
-const emotionWords = ({ label, provisional }) => (provisional ? `maybe ${label}` : label);
+const emotionWords = ({ label, provisional }) => (provisional && label !== NOT_SURE ? `maybe ${label}` : label);
 
 function emotionOf(row) {
   if (row.label === null)

@@ -1,7 +1,7 @@
 /** The dialog: one row per utterance, replaced in place by its later revisions. */
 
 import { clockTime, element, hiddenText, percent } from "./dom.js";
-import { LABELS, emotionClass, sign } from "./emotions.js";
+import { LABELS, emotionClass, share, shown, sign } from "./emotions.js";
 import { Status, compareUtterances } from "./store.js";
 
 const MODALITIES = { text: "words", audio: "voice", face: "face", scene: "scene" };
@@ -49,17 +49,17 @@ function modalities(utterance) {
 }
 
 function emotion(utterance) {
-  const { label, probabilities, withdrawn, status } = utterance;
+  const { label, withdrawn, status } = utterance;
   const pending = status === Status.WAITING ? "working…" : "listening…";
   if (label === null) return element("p", { className: "emotion pending", text: pending });
-  const name = element("b", { text: label });
-  const line = element("p", { className: "emotion" }, element("span", {}, sign(label)), name);
+  const name = element("b", { text: shown(utterance) });
+  const line = element("p", { className: "emotion" }, element("span", {}, sign(shown(utterance))), name);
   if (withdrawn) {
     line.classList.add("withdrawn");
     line.append(element("small", { text: "withdrawn, speech goes on" }));
     return line;
   }
-  line.append(element("small", { className: "share", text: percent(probabilities[label] ?? 0) }));
+  line.append(element("small", { className: "share", text: share(utterance) }));
   if (status === Status.EARLY) line.append(element("small", { className: "mark", text: "early", title: "May change: speech can go on" }));
   if (utterance.was) line.append(element("small", { className: "mark", text: `was ${utterance.was}`, title: "Revised as more was known" }));
   return line;
@@ -122,7 +122,7 @@ export class Rows {
     const follow = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEAR_END_PX;
     const row = this.#rows.get(utterance.key) ?? this.#make(utterance);
     this.#place(row, utterance);
-    row.className = `row ${utterance.label ? emotionClass(utterance.label) : ""} ${utterance.status}`;
+    row.className = `row ${utterance.label ? emotionClass(shown(utterance)) : ""} ${utterance.status}`;
     row.classList.toggle("is-withdrawn", utterance.withdrawn);
     row.replaceChildren(...content(utterance));
     this.#empty.hidden = true;

@@ -30,3 +30,10 @@ export const SIGNS = {
     solids: "M-0.48 -0.12a0.12 0.13 0 1 0 0.24 0a0.12 0.13 0 1 0 -0.24 0zM0.24 -0.12a0.12 0.13 0 1 0 0.24 0a0.12 0.13 0 1 0 -0.24 0z",
   },
 };
+
+/** What is shown in the place of an emotion that is uncertain, and its sign. */
+export const NOT_SURE = "not sure";
+export const NOT_SURE_SIGN = {
+  strokes: "M-0.339 -0.21A0.34 0.34 0 0 1 0.294 -0.41M0.294 -0.41A0.34 0.34 0 0 1 0 0.1M0 0.1L0 0.3",
+  solids: "M-0.12 0.56a0.12 0.12 0 1 0 0.24 0a0.12 0.12 0 1 0 -0.24 0z",
+};

@@ -6,6 +6,7 @@
  */
 
 import { Forgotten, forgetFirst, forgetGone } from "./bounded.js";
+import { shown } from "./emotions.js";
 
 export const UTTERANCE_LIMIT = 300; // of one dialog: what a page still shows without delay
 export const SESSION_LIMIT = 32; // what one picks from; those that are open are kept beyond it (LIVE_LIMIT)
@@ -61,7 +62,8 @@ function newUtterance(event) {
     revision: -1,
     withdrawn: false,
     label: null,
-    was: null, // the label before the last revision, where that changed it
+    uncertain: false, // the label is less probable than what is relied upon
+    was: null, // what was shown before the last revision, where that changed it
     probabilities: {},
     modalities: [],
     latency: null,
@@ -278,7 +280,8 @@ export class Store {
   #emotion(change, event) {
     const utterance = this.#utterance(change, event);
     if (event.revision < utterance.revision) return;
-    const revised = utterance.label !== null && utterance.label !== event.label && !utterance.withdrawn;
+    const revised = utterance.label !== null && shown(utterance) !== shown(event) && !utterance.withdrawn;
+    const was = revised ? shown(utterance) : utterance.was;
     Object.assign(utterance, {
       speaker: event.speaker,
       startMs: startOf(event),
@@ -288,7 +291,8 @@ export class Store {
       revision: event.revision,
       withdrawn: false,
       label: event.label,
-      was: revised ? utterance.label : utterance.was,
+      uncertain: event.uncertain ?? false,
+      was,
       probabilities: event.probabilities,
       modalities: event.modalities,
       latency: event.latency,

@@ -1,7 +1,7 @@
 /** Everyone in the room: a tile each, with frame, faces and the emotion of what was said last. */
 
-import { element, percent } from "./dom.js";
-import { emotionClass, sign } from "./emotions.js";
+import { element } from "./dom.js";
+import { emotionClass, share, shown, sign } from "./emotions.js";
 import { Stage } from "./stage.js";
 import { Status } from "./store.js";
 
@@ -19,9 +19,9 @@ function emotionParts(felt, latest) {
   if (!latest) return [element("small", { text: "nothing said yet" })];
   if (!felt) return [mark];
   return [
-    element("span", {}, sign(felt.label)),
-    element("b", { text: felt.label }),
-    element("small", { text: percent(felt.probabilities[felt.label] ?? 0) }),
+    element("span", {}, sign(shown(felt))),
+    element("b", { text: shown(felt) }),
+    element("small", { text: share(felt) }),
     mark,
   ];
 }
@@ -31,7 +31,7 @@ class Tile {
   #emotion;
   #own;
   #session = null;
-  #shown;
+  #told; // what the line says at present
 
   constructor(template, name, own) {
     this.root = template.content.firstElementChild.cloneNode(true);
@@ -48,10 +48,10 @@ class Tile {
     this.#session = session;
     const felt = utterances.findLast(({ label }) => label !== null);
     const latest = utterances.at(-1);
-    const shown = [felt?.key, felt?.revision, standing(felt, latest)].join();
-    if (shown === this.#shown) return;
-    this.#shown = shown;
-    this.#emotion.className = `tile-emotion ${felt ? emotionClass(felt.label) : ""}`;
+    const told = [felt?.key, felt?.revision, standing(felt, latest)].join();
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#emotion.className = `tile-emotion ${felt ? emotionClass(shown(felt)) : ""}`;
     this.#emotion.classList.toggle("provisional", felt !== undefined && felt.status !== Status.FINAL);
     this.#emotion.replaceChildren(...emotionParts(felt, latest));
   }

@@ -1,7 +1,7 @@
 /** The dialog as strips, a lane for each speaker: one coloured piece per utterance; a click goes to its row. */
 
-import { clockTime, element, percent } from "./dom.js";
-import { emotionClass, sign } from "./emotions.js";
+import { clockTime, element } from "./dom.js";
+import { emotionClass, share, shown, sign } from "./emotions.js";
 import { Status, compareUtterances } from "./store.js";
 
 const SHORTEST_MS = 30_000; // what the strip shows at least
@@ -14,8 +14,9 @@ const MOST_TICKS = 60;
 
 const STANDING = { [Status.SPEAKING]: " (speaking)", [Status.WAITING]: " (working)", [Status.EARLY]: " (early)", [Status.FINAL]: "" };
 
-const describe = ({ startMs, speaker, label, text, probabilities, status }) =>
-  `${clockTime(startMs)} ${speaker}: ${label ? `${label} ${percent(probabilities[label] ?? 0)}` : "no emotion yet"}${STANDING[status]}. ${text}`;
+const felt = (utterance) => [shown(utterance), share(utterance)].join(utterance.uncertain ? ", " : " ");
+const describe = (utterance) =>
+  `${clockTime(utterance.startMs)} ${utterance.speaker}: ${utterance.label ? felt(utterance) : "no emotion yet"}${STANDING[utterance.status]}. ${utterance.text}`;
 
 /** Lanes as wide as their place; a long dialog scrolls inside it, and of a longer one the end is shown, with the
  * lanes of those who spoke there. Arrow keys go from piece to piece, up and down
@@ -66,10 +67,10 @@ export class Timeline {
     const piece = this.#pieces.get(key) ?? this.#insert(key);
     Object.assign(piece, { id, session, startMs, endMs, speaker, open: status === Status.SPEAKING });
     const { button } = piece;
-    button.className = utterance.label ? emotionClass(utterance.label) : "pending";
+    button.className = utterance.label ? emotionClass(shown(utterance)) : "pending";
     button.classList.toggle("early", status === Status.EARLY);
     button.classList.toggle("is-withdrawn", utterance.withdrawn);
-    button.replaceChildren(...(utterance.label ? [sign(utterance.label)] : []));
+    button.replaceChildren(...(utterance.label ? [sign(shown(utterance))] : []));
     button.title = describe(utterance);
     button.setAttribute("aria-label", describe(utterance));
     const { bar } = this.#lane(speaker);

@@ -16,6 +16,10 @@ Probabilities = dict[str, float]
 UtteranceKey = tuple[str, int]  # its session and its number there
 
 
+NOT_SURE: Final = "not sure"
+"""What is shown in the place of an emotion that is uncertain."""
+
+
 def likeliest(probabilities: Probabilities) -> str:
     """Return the label with the highest probability, the first of equals."""
     return max(probabilities, key=lambda label: probabilities[label])
@@ -163,9 +167,15 @@ class Emotion(EventBase):
     room_start_ms: int = 0
     text: str
     label: str
+    uncertain: bool = Field(default=False, description="not sure: the label is less probable than what is relied upon")
     probabilities: Probabilities
     modalities: list[Modality]
     latency: Latency
+
+    @property
+    def shown(self) -> str:
+        """Return what people are shown as the emotion: the label, or that it is not sure."""
+        return NOT_SURE if self.uncertain else self.label
 
 
 class FaceBox(BaseModel):

@@ -63,6 +63,7 @@ class Runtime:
         self.bundle_name = bundle.config.name
         self.weights_hash = bundle.config.weights_hash
         self.causal = bundle.config.fusion.causal
+        self.thresholds = bundle.config.thresholds
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.past_context = bundle.config.text.context.past
         self.future_context = bundle.config.text.context.future

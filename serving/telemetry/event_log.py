@@ -48,7 +48,7 @@ class EventLog:
             case events.Warning() | events.Error():
                 self._trouble(event)
             case events.Emotion() if self._contents and event.final:
-                said = f"{event.speaker}, {event.label}: {event.text}"
+                said = f"{event.speaker}, {event.shown}: {event.text}"
                 self._write(logging.INFO, event, "utterance", contents=said, utterance=event.utterance)
             case _:
                 pass

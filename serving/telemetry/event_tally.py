@@ -47,6 +47,7 @@ class EventFigures:
     Attributes:
         told: events by type.
         emotions: by label, and whether they were final.
+        uncertain: emotions told as uncertain, by whether they were final.
         closed: ended sessions by reason.
         discarded: utterances without an emotion, by reason.
         warnings: by code.
@@ -57,6 +58,7 @@ class EventFigures:
 
     told: Mapping[str, int]
     emotions: Mapping[tuple[str, bool], int]
+    uncertain: Mapping[bool, int]
     closed: Mapping[str, int]
     discarded: Mapping[str, int]
     warnings: Mapping[str, int]
@@ -72,6 +74,7 @@ class EventTally:
         self._lock = threading.Lock()
         self._told: Counter[str] = Counter()
         self._emotions: Counter[tuple[str, bool]] = Counter()
+        self._uncertain: Counter[bool] = Counter()
         self._closed: Counter[str] = Counter()
         self._discarded: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
@@ -87,6 +90,7 @@ class EventTally:
             match event:
                 case events.Emotion():
                     self._emotions[event.label, event.final] += 1
+                    self._uncertain[event.final] += event.uncertain
                     if event.revision == 0:
                         self._took(event.latency)
                 case events.UtteranceDiscarded():
@@ -108,6 +112,7 @@ class EventTally:
             return EventFigures(
                 told=dict(self._told),
                 emotions=dict(self._emotions),
+                uncertain=dict(self._uncertain),
                 closed=dict(self._closed),
                 discarded=dict(self._discarded),
                 warnings=dict(self._warnings),

@@ -110,7 +110,8 @@ class ServerStatus(BaseModel):
     open_sessions: list[SessionStatus]
     open_rooms: list[RoomStatus]
     utterances: int
-    emotions: int
+    emotions: int = Field(description="told so far, revisions included")
+    uncertain: int = Field(description="emotions of these that were not sure")
     latency: list[StageStatus]
     dropped: list[DropStatus]
     errors: dict[str, int]
@@ -135,6 +136,7 @@ def server_status(now: Figures) -> ServerStatus:
         ],
         utterances=now.totals.utterances,
         emotions=sum(now.events.emotions.values()),
+        uncertain=sum(now.events.uncertain.values()),
         latency=_latency(now),
         dropped=[DropStatus(what=what, reason=reason, count=count) for (what, reason), count in _lost(now).items()],
         errors=dict(now.events.errors),

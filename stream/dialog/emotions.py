@@ -28,6 +28,7 @@ class Emotions:
         seen: tells what was seen from one media time to another.
         emit: gets the events.
         session: whose requests these are, for the runtime.
+        threshold: the least probability of an emotion that is not uncertain; None: the bundle's own.
         live: results are told early, and with the time they took.
     """
 
@@ -41,12 +42,15 @@ class Emotions:
         *,
         session: str,
         speaker: str,
+        threshold: float | None,
         live: bool,
     ) -> None:
         self.utterances = self.rejected = 0
         self._context, self._seen, self._absences, self._emit = context, seen, absences, emit
         self._speaker, self._live = speaker, live
-        self._recognizer = Recognizer(runtime, context.dialog, session=session, unread=self._not_read)
+        self._recognizer = Recognizer(
+            runtime, context.dialog, session=session, threshold=threshold, unread=self._not_read
+        )
         self._belief = Belief()
 
     @property
@@ -147,6 +151,7 @@ class Emotions:
                 room_start_ms=round(utterance.place_ms),
                 text=utterance.words,
                 label=recognition.label,
+                uncertain=recognition.uncertain,
                 probabilities=recognition.probabilities,
                 modalities=recognition.modalities,
                 latency=latency,

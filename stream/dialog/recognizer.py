@@ -28,11 +28,15 @@ Context = tuple[tuple[UtteranceKey, Reading | None], ...]
 
 @dataclass(frozen=True, eq=False)
 class Recognition:
-    """The emotion of one utterance; ``context`` is what it rests on: utterances, each with what it was read among."""
+    """The emotion of one utterance, ``uncertain`` where it is less probable than what is relied upon.
+
+    ``context`` is what it rests on: utterances, each with what it was read among.
+    """
 
     utterance: DialogUtterance
     context: Context
     label: str
+    uncertain: bool
     probabilities: Probabilities
     features_ms: float
     fusion_ms: float
@@ -67,6 +71,7 @@ class Recognizer:
     """Names the emotions of one session in its conversation; :meth:`keep` commits what :meth:`recognize` tried.
 
     Args:
+        threshold: the least probability of an emotion that is not uncertain; None: the bundle's own.
         unread: told of an utterance whose words could not be read, and why: its text is absent, or as it was.
     """
 
@@ -77,9 +82,10 @@ class Recognizer:
         clock: Callable[[], float] = time.perf_counter,
         *,
         session: str = "",
+        threshold: float | None = None,
         unread: Callable[[UtteranceKey, Exception], None] = lambda *_: None,
     ) -> None:
-        self._runtime, self._session, self._unread = runtime, session, unread
+        self._runtime, self._session, self._threshold, self._unread = runtime, session, threshold, unread
         self._reach = Reach(runtime.past_context, runtime.future_context)
         self._clock = clock
         self._shared = dialog
@@ -187,8 +193,14 @@ class Recognizer:
         self, dialog: Dialog, place: int, row: Floats, features_ms: float, fusion_ms: float
     ) -> Recognition:
         named = dict(zip(self._runtime.labels, map(float, row), strict=True))
-        context = _context(self._rests_on(dialog, place))
-        return Recognition(dialog.utterances[place], context, likeliest(named), named, features_ms, fusion_ms)
+        context, label, utterance = _context(self._rests_on(dialog, place)), likeliest(named), dialog.utterances[place]
+        uncertain = named[label] < self._least(utterance)
+        return Recognition(utterance, context, label, uncertain, named, features_ms, fusion_ms)
+
+    def _least(self, utterance: DialogUtterance) -> float:
+        """Return the least probability of an emotion of an utterance that is relied upon."""
+        own = self._runtime.thresholds.for_modalities(present(utterance))
+        return own if self._threshold is None else self._threshold
 
 
 def _context(utterances: Iterable[DialogUtterance]) -> Context:

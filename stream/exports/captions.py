@@ -65,7 +65,7 @@ def _in_order(utterances: Iterator[list[Cue]]) -> list[Cue]:
 
 def _cues(said: UtteranceResult, name: str) -> list[Cue]:
     """Return an utterance's captions: ``name`` is before the words of the first, the emotion behind those of each."""
-    tag = f"[{cut_end(plain(said.label), LABEL_COLUMNS, cell_len)}]"
+    tag = f"[{cut_end(plain(said.shown), LABEL_COLUMNS, cell_len)}]"
     words = _words(f"{name} {said.text}", tag)
     columns, ends = _balanced([cell_len(word) for word in words], cell_len(tag))
     parts = [words[start:end] for start, end in pairwise([0, *ends])]

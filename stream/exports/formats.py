@@ -32,6 +32,7 @@ FORMS: Final[dict[Format, Form]] = {
     "text": Form(".txt", "text/plain; charset=utf-8"),
 }
 ALIASES: Final[dict[str, Format]] = {"txt": "text", "webvtt": "vtt", "subrip": "srt", "htm": "html"}
+_COLUMNS: Final = ("file", "id", "speaker", "start_ms", "end_ms", "text", "label", "uncertain")
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the beginning of a formula, the wide signs of Chinese and Japanese keyboards too."""
 
@@ -58,14 +59,13 @@ def as_csv(results: Sequence[AnalysisResult]) -> str:
     labels = labels_of(results)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = ["file", "id", "speaker", "start_ms", "end_ms", "text", "label", *map(_cell, labels), "modalities"]
-    writer.writerow(columns)
+    writer.writerow([*_COLUMNS, *map(_cell, labels), "modalities"])
     for result in results:
         for said in result.utterances:
             probabilities = [f"{said.probabilities.get(label, 0.0):.4f}" for label in labels]
             who, what = _cell(said.speaker), _cell(said.text)
             row = [_cell(result.file), said.id, who, said.start_ms, said.end_ms, what, _cell(said.label)]
-            writer.writerow([*row, *probabilities, " ".join(said.modalities)])
+            writer.writerow([*row, str(said.uncertain).lower(), *probabilities, " ".join(said.modalities)])
     return out.getvalue()
 
 
@@ -82,7 +82,7 @@ def as_text(results: Sequence[AnalysisResult]) -> str:
 def _report(result: AnalysisResult) -> str:
     head = f"{result.file}  {clock(result.duration_ms)}"
     lines = [
-        f"  {clock(said.start_ms)}  {said.label:<9} {said.confidence:4.0%}  {said.speaker}: {said.text}"
+        f"  {clock(said.start_ms)}  {said.shown:<9} {said.confidence:4.0%}  {said.speaker}: {said.text}"
         for said in result.utterances
     ] or ["  no utterances"]
     seen = {face.id for frame in result.faces for face in frame.faces}

@@ -124,6 +124,7 @@ def _utterance(number: int, event: events.Emotion) -> UtteranceResult:
         end_ms=start_ms + event.end_ms - event.start_ms,
         text=event.text,
         label=event.label,
+        uncertain=event.uncertain,
         probabilities=event.probabilities,
         modalities=event.modalities,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from models.labels import LABELS
-from wire.events import Modality, Probabilities
+from wire.events import NOT_SURE, Modality, Probabilities
 
 
 class _Result(BaseModel):
@@ -21,6 +21,7 @@ class UtteranceResult(_Result):
     end_ms: int
     text: str
     label: str
+    uncertain: bool = Field(default=False, description="not sure: the label is less probable than what is relied upon")
     probabilities: Probabilities
     modalities: list[Modality] = Field(description="what the emotion rests on")
 
@@ -28,6 +29,11 @@ class UtteranceResult(_Result):
     def confidence(self) -> float:
         """The probability of the label."""
         return self.probabilities.get(self.label, 0.0)
+
+    @property
+    def shown(self) -> str:
+        """What people are shown as the emotion: the label, or that it is not sure."""
+        return NOT_SURE if self.uncertain else self.label
 
 
 class FaceResult(_Result):

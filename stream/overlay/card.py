@@ -17,6 +17,7 @@ from stream.overlay.look import Element
 from stream.overlay.signs import INK, Colour, draw_sign, tone
 from stream.overlay.view import Row
 from stream.overlay.wrapping import cut_end, last_lines, plain
+from wire.events import NOT_SURE
 
 PLATE: Final = (*INK, 212)
 TEXT: Final[Colour] = (0xFF, 0xFF, 0xFF)
@@ -63,7 +64,7 @@ def emotion_words(row: Row) -> str:
     """Return the emotion of an utterance in words: "maybe" while it may be taken back, nothing while unknown."""
     if row.label is None:
         return ""
-    return f"maybe {row.label}" if row.provisional else row.label
+    return f"maybe {row.label}" if row.provisional and row.label != NOT_SURE else row.label
 
 
 @lru_cache(maxsize=32)

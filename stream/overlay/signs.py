@@ -4,7 +4,8 @@ from typing import Final
 
 from PIL import ImageDraw
 
-from stream.signs import SIGNS, STROKE, Arc, Box, Dot, Grin, Line, Shape
+from stream.signs import NOT_SURE_SIGN, SIGNS, STROKE, Arc, Box, Dot, Grin, Line, Shape
+from wire.events import NOT_SURE
 
 Colour = tuple[int, int, int]
 
@@ -21,6 +22,7 @@ WAITING: Final[Colour] = (0xA3, 0xAF, 0xC0)
 INK: Final[Colour] = (0x0C, 0x10, 0x16)
 
 _DASHES: Final = 8
+_DRAWN: Final = {**SIGNS, NOT_SURE: NOT_SURE_SIGN}
 
 
 def tone(label: str | None) -> Colour:
@@ -61,7 +63,10 @@ def _stroke(radius: float) -> int:
 def draw_sign(
     draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, label: str | None, *, provisional: bool
 ) -> None:
-    """Draw the face of an emotion; a provisional one is hollow with a broken rim, an unknown one three dots."""
+    """Draw the face of an emotion, or a question mark for what is not sure.
+
+    A provisional one is hollow with a broken rim, an unknown one three dots.
+    """
     colour = tone(label)
     x, y = centre
     box = (x - radius, y - radius, x + radius, y + radius)
@@ -77,5 +82,5 @@ def draw_sign(
     else:
         draw.ellipse(box, fill=colour)
     face = _Face(draw, centre, radius, colour if provisional else INK)
-    for shape in SIGNS.get(label, ()):
+    for shape in _DRAWN.get(label, ()):
         face.add(shape)

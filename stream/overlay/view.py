@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One utterance; ``label`` is None while its emotion isn't known, ``provisional`` while it may be taken back."""
+    """One utterance; ``label`` is None while its emotion isn't known, ``provisional`` while it may be taken back.
+
+    Of an emotion that is uncertain the label is :data:`~wire.events.NOT_SURE`.
+    """
 
     speaker: str
     text: str

@@ -21,6 +21,7 @@ from models.bundle import (
     BundleConfig,
     BundleError,
     Temperatures,
+    Thresholds,
     find_bundle,
     load_bundle,
     require_place,
@@ -208,6 +209,7 @@ def test_a_configuration_that_is_no_json_object_is_refused(copy: Path, content: 
         (lambda raw: raw.update(extra=1), "extra: Extra inputs are not permitted"),
         (lambda raw: raw["fusion"].update(layers=1), "fusion.layers: Unexpected keyword"),
         (lambda raw: raw["temperatures"].update(audio=0), "temperatures.audio: Input should be greater than 0"),
+        (lambda raw: raw["thresholds"].update(fused=2), "thresholds.fused: Input should be less than or equal to 1"),
         (lambda raw: raw["text"].update(dim=33), "dimensions and classes don't match"),
         (lambda raw: raw.update(labels=["joy", "anger"]), "dimensions and classes don't match"),
         (lambda raw: raw.update(networks=["text", "audio"]), "lacks fusion"),
@@ -320,6 +322,9 @@ def test_the_fusion_is_as_sure_as_what_it_rests_on_allows() -> None:
     temperatures = Temperatures(fused=1.5, fused_by={"text+audio": 2.0})
     assert temperatures.for_modalities(["audio", "text"]) == 2.0
     assert temperatures.for_modalities(["text"]) == 1.5
+    thresholds = Thresholds(fused=0.4, fused_by={"text+audio": 0.3})
+    assert thresholds.for_modalities(["audio", "text"]) == 0.3
+    assert thresholds.for_modalities(["text"]) == 0.4
 
 
 def test_a_voice_branch_that_knows_of_speakers_is_kept_with_what_it_knows(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from conftest import run_module
 from playwright.sync_api import Page
 
 from models.labels import LABELS
-from stream.exports.report.sign_paths import SIGN_PATHS
+from stream.exports.report.sign_paths import NOT_SURE_PATHS, SIGN_PATHS
+from wire.events import NOT_SURE
 from wire.media import MediaKind, MediaMessage, decode_media, decode_samples, encode_media
 
 pytestmark = pytest.mark.browser
@@ -190,6 +191,10 @@ SIGN = """
 def test_sign_is_drawn_as_in_the_report_and_says_nothing(modules: Page, label: str) -> None:
     drawn = run_module(modules, "emotions.js", SIGN, label)
     assert drawn == ["http://www.w3.org/2000/svg", "true", "", asdict(SIGN_PATHS[label])]
+
+
+def test_sign_of_what_is_not_sure_is_that_of_the_report(modules: Page) -> None:
+    assert run_module(modules, "emotions.js", SIGN, NOT_SURE)[3] == asdict(NOT_SURE_PATHS)
 
 
 def test_label_without_a_face_has_a_dot(modules: Page) -> None:

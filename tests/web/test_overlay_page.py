@@ -73,6 +73,18 @@ def faces(time_ms: int = 0, box: tuple[float, float, float, float] = (160, 90, 3
     )
 
 
+# --- what is not sure
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_what_is_uncertain_is_shown_as_not_sure(overlay: Overlay, final: bool) -> None:
+    overlay.show("?show=emotion,transcript,bars").speak(uncertain=True, final=final)
+    expect(overlay.card.locator(".emotion b")).to_have_text(["not sure"])
+    expect(overlay.card).to_have_class(re.compile("emotion-unsure"))
+    expect(overlay.card.locator(".bars .visually-hidden")).to_contain_text("joy 70%")
+    check_accessible(overlay.page)
+
+
 # --- the address
 
 

@@ -51,6 +51,24 @@ def test_revision_replaces_and_an_older_one_does_not(scripted: ScriptedServer) -
     expect(scripted.page.locator("#dialog li").first).to_contain_text("rev. 2")
 
 
+def test_what_is_uncertain_is_shown_as_not_sure_with_its_probabilities(scripted: ScriptedServer) -> None:
+    scripted.session()
+    scripted.tell(emotion(1, "joy"))
+    row = scripted.page.locator("#dialog li")
+    expect(row.locator(".emotion")).to_have_text("joy70%")
+    scripted.tell(emotion(1, "joy", uncertain=True, revision=1))
+    expect(row.locator(".emotion b")).to_have_text("not sure")
+    expect(row.locator(".emotion")).to_contain_text("perhaps joy, 70%")
+    expect(row.locator(".emotion")).to_contain_text("was joy")
+    expect(row.locator(".bars .visually-hidden")).to_contain_text("joy 70%")
+    expect(row).to_have_class(re.compile("emotion-unsure"))
+    expect(scripted.page.locator("#timeline .strip button")).to_have_attribute(
+        "title", "0:03 Ada: not sure, perhaps joy, 70%. words of 1"
+    )
+    expect(scripted.page.locator("#captions .finished")).to_contain_text("(not sure)")
+    check_accessible(scripted.page)
+
+
 def test_resumed_speech_shows_the_early_result_as_withdrawn(scripted: ScriptedServer) -> None:
     scripted.session()
     scripted.tell(emotion(1, "joy", final=False))

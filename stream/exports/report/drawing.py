@@ -145,7 +145,8 @@ def speakers_of(said: Sequence[UtteranceResult]) -> list[str]:
 
 def about(said: UtteranceResult) -> str:
     """Return an utterance in one line."""
-    felt = f"{said.label} {percent(said.confidence)}"
+    perhaps = f"{said.shown}, perhaps " if said.uncertain else ""
+    felt = f"{perhaps}{said.label} {percent(said.confidence)}"
     return visible(f"{time(said.start_ms)} {said.speaker}: {felt}. {said.text}")
 
 
@@ -160,8 +161,8 @@ def _whole(said: Sequence[UtteranceResult]) -> Scale:
 def _spoken(scale: Scale, said: UtteranceResult, y: float) -> Group:
     x = scale.x(said.start_ms)
     width = max(scale.x(_end_ms(said)) - x, LEAST)
-    shown = sign(said.label) if width >= SIGN_NEEDS else None
-    piece = Piece(x, y + 2, round(width, 1), LANE - 4, tone(said.label), shown)
+    shown = sign(said.shown) if width >= SIGN_NEEDS else None
+    piece = Piece(x, y + 2, round(width, 1), LANE - 4, tone(said.shown), shown)
     return Group(said.id, about(said), (piece,))
 
 
@@ -177,7 +178,7 @@ def _bars(said: UtteranceResult, labels: Sequence[str], x: float, width: float) 
         if probability >= FAINT:
             height = round((BAND - 3) * min(probability, 1.0), 1)
             y = round((index + 1) * BAND - 1 - height, 1)
-            yield Piece(x, y, width, height, tone(label), likeliest=label == said.label)
+            yield Piece(x, y, width, height, tone(label), likeliest=label == said.shown)
 
 
 def _end_ms(said: UtteranceResult) -> int:

@@ -3,20 +3,22 @@
 import unicodedata
 from typing import Final
 
-from stream.exports.report.sign_paths import SIGN_PATHS, Paths
-from wire.events import Modality
+from stream.exports.report.sign_paths import NOT_SURE_PATHS, SIGN_PATHS, Paths
+from wire.events import NOT_SURE, Modality
 
 MODALITIES: Final[dict[Modality, str]] = {"text": "words", "audio": "voice", "face": "face", "scene": "scene"}
 
 
-def sign(label: str) -> Paths | None:
-    """Return the features of an emotion's face, or None for one that has no face."""
-    return SIGN_PATHS.get(label)
+def sign(shown: str) -> Paths | None:
+    """Return the features of an emotion's face, or of what is not sure; None for an emotion that has no face."""
+    return NOT_SURE_PATHS if shown == NOT_SURE else SIGN_PATHS.get(shown)
 
 
-def tone(label: str) -> str:
-    """Return what the style calls an emotion's colour and pattern."""
-    return label if label in SIGN_PATHS else "neutral"
+def tone(shown: str) -> str:
+    """Return what the style calls the colour and pattern of an emotion, or of what is not sure."""
+    if shown == NOT_SURE:
+        return "unsure"
+    return shown if shown in SIGN_PATHS else "neutral"
 
 
 def time(time_ms: float) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from stream.exports.report.drawing import AXIS, BAND, LANE, LEFT, RIGHT, WIDTH
-from stream.exports.report.view import dialog_view, felt
+from stream.exports.report.view import dialog_view, felt, kinds
 from stream.exports.results import AnalysisResult, labels_of
 
 HERE: Final = Path(__file__).resolve().parent
@@ -20,6 +20,7 @@ PATTERNS: Final = {
     "joy": "M0 8L8 0M-2 2L2 -2M6 10L10 6",
     "disgust": "M0 0L8 8M0 8L8 0",
     "anger": "M0 4H8",
+    "unsure": "M1 2H3M5 6H7",
 }
 """What tells the emotions apart where there is no room for a sign and no eye for the colour: lines on 8 by 8 units."""
 
@@ -28,7 +29,8 @@ def as_html(results: Sequence[AnalysisResult]) -> str:
     """Return the report of one dialog, or of several one after another."""
     labels = labels_of(results)
     dialogs = [dialog_view(result, labels) for result in results]
-    return _template().render(dialogs=dialogs, legend=[felt(label, 0.0) for label in labels])
+    legend = kinds((said for result in results for said in result.utterances), labels)
+    return _template().render(dialogs=dialogs, legend=[felt(shown, 0.0) for shown in legend])
 
 
 @cache

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import cos, radians, sin
 from typing import Final
 
-from stream.signs import SIGNS, STROKE, Arc, Box, Dot, Grin, Line, Shape
+from stream.signs import NOT_SURE_SIGN, SIGNS, STROKE, Arc, Box, Dot, Grin, Line, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,4 @@ def _paths(shapes: tuple[Shape, ...]) -> Paths:
 
 
 SIGN_PATHS: Final[dict[str, Paths]] = {label: _paths(shapes) for label, shapes in SIGNS.items()}
+NOT_SURE_PATHS: Final = _paths(NOT_SURE_SIGN)

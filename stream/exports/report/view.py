@@ -1,12 +1,13 @@
 """What the report tells, ready to be written down: pure, a result in, words and drawings out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from stream.exports.report.drawing import Drawing, curves, speakers_of, timeline
 from stream.exports.report.look import MODALITIES, percent, sign, time, tone, visible
 from stream.exports.report.sign_paths import Paths
 from stream.exports.results import AnalysisResult, UtteranceResult
+from wire.events import NOT_SURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class SpeakerView:
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """One utterance in the transcript."""
+    """One utterance in the transcript; ``perhaps`` is its likeliest emotion where that is not sure, else empty."""
 
     id: int
     start: str
@@ -43,6 +44,7 @@ class RowView:
     speaker: str
     text: str
     felt: Felt
+    perhaps: str
     others: str
     rests_on: str
 
@@ -59,6 +61,11 @@ class DialogView:
     warnings: tuple[str, ...]
 
 
+def kinds(said: Iterable[UtteranceResult], labels: Sequence[str]) -> tuple[str, ...]:
+    """Return what utterances are shown to feel: the emotions, and that it is not sure where one of them is not."""
+    return (*labels, NOT_SURE) if any(utterance.uncertain for utterance in said) else tuple(labels)
+
+
 def dialog_view(result: AnalysisResult, labels: Sequence[str]) -> DialogView:
     """Return a result as the report tells it; ``labels`` are the emotions in their order."""
     said = result.utterances
@@ -72,18 +79,18 @@ def dialog_view(result: AnalysisResult, labels: Sequence[str]) -> DialogView:
     )
 
 
-def felt(label: str, value: float) -> Felt:
-    """Return an emotion with a probability or share."""
-    return Felt(visible(label), sign(label), tone(label), percent(value), value)
+def felt(shown: str, value: float) -> Felt:
+    """Return an emotion, or what is not sure, with a probability or share."""
+    return Felt(visible(shown), sign(shown), tone(shown), percent(value), value)
 
 
 def _speaker(said: Sequence[UtteranceResult], name: str, labels: Sequence[str]) -> SpeakerView:
     own = [utterance for utterance in said if utterance.speaker == name]
     lengths = [max(utterance.end_ms - utterance.start_ms, 1) for utterance in own]
-    spent = dict.fromkeys(labels, 0)
+    spent = dict.fromkeys(kinds(said, labels), 0)
     for utterance, length in zip(own, lengths, strict=True):
-        spent[utterance.label] = spent.get(utterance.label, 0) + length
-    shares = tuple(felt(label, length / sum(lengths)) for label, length in spent.items())
+        spent[utterance.shown] = spent.get(utterance.shown, 0) + length
+    shares = tuple(felt(shown, length / sum(lengths)) for shown, length in spent.items())
     return SpeakerView(
         name=visible(name),
         utterances=len(own),
@@ -103,7 +110,8 @@ def _row(said: UtteranceResult, labels: Sequence[str]) -> RowView:
         end=time(said.end_ms),
         speaker=visible(said.speaker),
         text=visible(said.text),
-        felt=felt(said.label, said.confidence),
+        felt=felt(said.shown, said.confidence),
+        perhaps=visible(said.label) if said.uncertain else "",
         others=", ".join(probabilities),
         rests_on=", ".join(MODALITIES[modality] for modality in said.modalities),
     )

@@ -7,7 +7,7 @@ from wire import events
 from wire.events import Emotion, Event, Totals
 
 
-def emotion(revision: int = 0, total_ms: float = 700.0, *, final: bool = True) -> Emotion:
+def emotion(revision: int = 0, total_ms: float = 700.0, *, final: bool = True, uncertain: bool = False) -> Emotion:
     return Emotion(
         utterance=1,
         revision=revision,
@@ -17,6 +17,7 @@ def emotion(revision: int = 0, total_ms: float = 700.0, *, final: bool = True) -
         end_ms=900,
         text="so it is",
         label="joy",
+        uncertain=uncertain,
         probabilities={"joy": 1.0},
         modalities=["text"],
         latency=LATENCY.model_copy(update={"total_ms": total_ms, "endpoint_ms": 200.0}),
@@ -43,6 +44,11 @@ def test_only_the_first_emotion_of_an_utterance_tells_the_latency() -> None:
     assert (sum(total.counts), total.sum_s) == (1, 0.7)
     assert total.counts[BOUNDS_S.index(0.75)] == 1
     assert (figures.recent["total"].p50_ms, figures.recent["endpoint"].p95_ms) == (700.0, 200.0)
+
+
+def test_what_is_not_sure_is_counted_beside_its_label() -> None:
+    figures = tally(emotion(final=False, uncertain=True), emotion(1, uncertain=True), emotion(2)).figures
+    assert (figures.uncertain, figures.emotions) == ({False: 1, True: 1}, {("joy", False): 1, ("joy", True): 2})
 
 
 def test_a_duration_on_a_bound_is_within_it() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.bundle import Thresholds
 from models.networks.text import Turn
 from models.runtime.preparation import Window
 from models.runtime.runtime import Branch
@@ -88,6 +89,7 @@ class Networks:
     future_context: int
     pause: Callable[[], None]
     labels: tuple[str, ...] = ("joy", "anger")
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     def text(self, turns: list[Turn], index: int, *, session: str = "") -> Answer:  # noqa: ARG002 - whoever asks
         first = max(0, index - self.past_context)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.bundle import Bundle
+from models.bundle import Bundle, Thresholds
 from models.networks.fusion import FusionConfig, M2FNet
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
@@ -44,6 +44,35 @@ def test_an_emotion_has_seven_probabilities_and_says_what_it_rests_on(runtime: R
 def test_what_is_absent_is_not_named(recognizer: Recognizer) -> None:
     assert recognizer.recognize(said(0), None).modalities == ["text"]
     assert recognizer.recognize(said(0, words="", face=FACE), None).modalities == ["face"]
+
+
+def test_an_emotion_is_uncertain_below_the_threshold_of_what_it_rests_on_and_its_probabilities_stay(
+    bundle: Bundle,
+) -> None:
+    with Runtime(bundle, TorchEngine(bundle)) as plain:
+        sure = Recognizer(plain, SharedDialog(4)).recognize(said(0), None)
+    probable = max(sure.probabilities.values())
+    thresholds = Thresholds(fused=0.0, fused_by={"text": probable, "face": 1.0})
+    config = bundle.config.model_copy(update={"thresholds": thresholds})
+    with Runtime(replace(bundle, config=config), TorchEngine(bundle)) as runtime:
+        recognizer = Recognizer(runtime, SharedDialog(4))
+        words, seen = recognizer.recognize(said(0), None), recognizer.recognize(said(0, words="", face=FACE), None)
+        both = recognizer.recognize(said(0, face=FACE), None)
+    assert (words.uncertain, seen.uncertain, both.uncertain) == (False, True, False)
+    assert words.probabilities == pytest.approx(sure.probabilities, abs=1e-6)
+    assert seen.label == max(seen.probabilities, key=lambda label: seen.probabilities[label])
+
+
+@pytest.mark.parametrize(("threshold", "uncertain"), [(None, True), (0.0, False), (1.0, True)])
+def test_the_setting_counts_more_than_the_bundle(bundle: Bundle, threshold: float | None, uncertain: bool) -> None:
+    config = bundle.config.model_copy(update={"thresholds": Thresholds(fused=1.0)})
+    with Runtime(replace(bundle, config=config), TorchEngine(bundle)) as runtime:
+        recognizer = Recognizer(runtime, SharedDialog(4), threshold=threshold)
+        assert recognizer.recognize(said(0), None).uncertain == uncertain
+
+
+def test_of_a_bundle_without_thresholds_nothing_is_uncertain(recognizer: Recognizer) -> None:
+    assert not recognizer.recognize(said(0), None).uncertain
 
 
 def test_trying_an_utterance_twice_gives_the_same_and_leaves_no_trace(runtime: Runtime, recognizer: Recognizer) -> None:

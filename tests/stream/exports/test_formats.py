@@ -77,6 +77,21 @@ def test_csv_reads_back_whatever_was_said() -> None:
     assert float(rows[0]["joy"]) == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("form", ["srt", "vtt", "text"])
+def test_what_is_uncertain_is_told_as_not_sure(form: Format) -> None:
+    dialog = dialog_from_events([emotion(0, 0, uncertain=True), emotion(1, 5_000)], "x")
+    unsure, sure = (line for line in render([dialog], form, several=False).splitlines() if "Hello there." in line)
+    assert ("not sure" in unsure, "joy" in unsure, "not sure" in sure, "joy" in sure) == (True, False, False, True)
+
+
+def test_data_have_both_the_label_and_that_it_is_uncertain() -> None:
+    dialog = dialog_from_events([emotion(0, 0, uncertain=True), emotion(1, 5_000)], "x")
+    rows = list(csv.DictReader(io.StringIO(render([dialog], "csv", several=False))))
+    assert [(row["label"], row["uncertain"]) for row in rows] == [("joy", "true"), ("joy", "false")]
+    said = json.loads(render([dialog], "json", several=False))["utterances"]
+    assert [(one["label"], one["uncertain"]) for one in said] == [("joy", True), ("joy", False)]
+
+
 def test_vtt_times_pass_the_hour_and_markup_is_escaped() -> None:
     vtt = render([result(text="a <b> & --> c\nd")], "vtt", several=False)
     assert vtt.startswith("WEBVTT\n\n00:00:00.500 --> 01:01:01.042\n<v Ann>")

@@ -5,7 +5,7 @@ import pytest
 from stream.overlay.state import OverlayState
 from stream.overlay.view import Row, ShownFace, View
 from wire import events
-from wire.events import Latency
+from wire.events import NOT_SURE, Latency
 
 LATENCY = Latency(endpoint_ms=0, transcript_ms=0, features_ms=0, fusion_ms=0, total_ms=0)
 
@@ -43,6 +43,13 @@ def faces(*boxes: tuple[float, float, float, float], interval_ms: int = 200, kno
 @pytest.fixture
 def state() -> OverlayState:
     return OverlayState(fade_s=8)
+
+
+def test_what_is_uncertain_is_shown_as_not_sure(state: OverlayState) -> None:
+    state.apply(emotion(1).model_copy(update={"uncertain": True}), 0)
+    view = state.view(0)
+    assert view.rows == (Row("Ana", "words of 1", NOT_SURE),)
+    assert view.bars == (("neutral", 0.2), ("joy", 0.8))
 
 
 def test_nothing_is_known_at_first(state: OverlayState) -> None:

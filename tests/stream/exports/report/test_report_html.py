@@ -11,9 +11,9 @@ from models.labels import LABELS
 from stream.exports.formats import render
 from stream.exports.from_events import dialog_from_events
 from stream.exports.report.look import time
-from stream.exports.report.sign_paths import SIGN_PATHS
+from stream.exports.report.sign_paths import NOT_SURE_PATHS, SIGN_PATHS
 from wire import events
-from wire.events import Event
+from wire.events import NOT_SURE, Event
 
 WEB = Path(__file__).parents[4] / "web"
 REPORT = Path(__file__).parents[4] / "stream" / "exports" / "report"
@@ -73,6 +73,19 @@ def test_it_tells_who_said_what_when_with_which_emotion_and_how_sure() -> None:
     assert page.text.count("40%") >= 3
     assert "words, voice" in page.text
     assert page.text.count("Good morning.") == 3  # in the transcript, and under the pointer in both drawings
+
+
+def test_what_is_uncertain_is_not_sure_in_timeline_shares_and_transcript() -> None:
+    page = Page(report(emotion(0, 0, uncertain=True), emotion(1, 1_000), emotion(2, 2_000, uncertain=True)))
+    assert page.text.count("Hello there. not sure perhaps joy") == 2
+    assert "0:00 Ann: not sure, perhaps joy 40%. Hello there." in page.text
+    assert "mostly not sure, 67% of the time" in page.text
+    assert NOT_SURE_PATHS.strokes in page.values("d")
+    pieces = [value for value in page.values("class") if value.startswith("piece emotion-joy")]
+    assert pieces.count("piece emotion-joy unlikely") == 2, "none is drawn as the one that was felt"
+    assert NOT_SURE not in Page(report(*room_of_two())).text.replace("shown as not sure", "").replace(
+        "unless it is not sure", ""
+    )
 
 
 def test_every_heading_table_and_drawing_can_be_found_without_seeing_it() -> None:
