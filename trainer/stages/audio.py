@@ -1,9 +1,9 @@
 """The audio stage: the extractor on log-mel images of the acted speech corpora, or of conversations."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -38,6 +38,7 @@ _MAX_SECONDS: Final = 8
 _NOISY: Final = 0.5
 _SHOWN: Final = 5  # unreadable clips named in a message
 _SOUND: Final = "sound"
+_SESSION: Final = 20  # clips of one speaker that are heard in one place
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -75,12 +76,23 @@ class AudioSettings(ExtractorSettings):
 
 @dataclass(frozen=True)
 class Sounds:
-    """Decoded clips, with their labels, as indices of ``classes``, and their corpora."""
+    """Decoded clips.
+
+    Attributes:
+        samples: ``(n,)`` float32 at 16 kHz, each.
+        labels: one for each, as an index of ``classes``.
+        corpora: one for each.
+        classes: the names of the labels.
+        speakers: one for each, empty where it is not known.
+        targets: ``(n, classes)``, the shares of each label in what raters heard; 1 for the label where none were asked.
+    """
 
     samples: list[Samples]
     labels: Ints
     corpora: list[str]
-    classes: tuple[str, ...] = LABELS
+    classes: tuple[str, ...]
+    speakers: list[str]
+    targets: Floats
 
     @staticmethod
     def of(
@@ -88,6 +100,8 @@ class Sounds:
         labels: Sequence[int] | Ints,
         corpora: Sequence[str] | None = None,
         classes: Sequence[str] = LABELS,
+        speakers: Sequence[str] | None = None,
+        votes: Mapping[int, Sequence[float]] | None = None,
     ) -> "Sounds":
         """Take sounds that are decoded already, such as the utterances of conversations.
 
@@ -96,19 +110,45 @@ class Sounds:
             labels: one for each, as an index of ``classes``.
             corpora: one for each; by default all are of one corpus.
             classes: the names of the labels.
+            speakers: one for each; by default none is known.
+            votes: by place, the raters' shares of each label, of those that raters were asked of.
 
         Raises:
             ValueError: the lengths differ, or a label is no index of ``classes``.
         """
         names = ["speech"] * len(samples) if corpora is None else list(corpora)
+        people = [""] * len(samples) if speakers is None else list(speakers)
         indices = np.asarray(labels, np.int64)
-        if not len(samples) == len(indices) == len(names):
-            message = f"{len(samples)} sounds, {len(indices)} labels and {len(names)} corpora: one of each is needed"
+        if not len(samples) == len(indices) == len(names) == len(people):
+            message = (
+                f"{len(samples)} sounds, {len(indices)} labels, {len(names)} corpora and {len(people)} speakers: "
+                "one of each is needed"
+            )
             raise ValueError(message)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(classes):
             message = f"labels from {indices.min()} to {indices.max()}, but {len(classes)} classes"
             raise ValueError(message)
-        return Sounds(list(samples), indices, names, tuple(classes))
+        targets = np.eye(len(classes), dtype=np.float32)[indices]
+        for place, shares in (votes or {}).items():
+            targets[place] = shares
+        return Sounds(list(samples), indices, names, tuple(classes), people, targets)
+
+    @cached_property
+    def sessions(self) -> Ints:
+        """Return ``(n,)``: which clips are of one speaker and, of a speaker with many, of one part of them.
+
+        A clip whose speaker is not known is a session of its own.
+        """
+        people: dict[tuple[str, str], list[int]] = {}
+        for row, (corpus, speaker) in enumerate(zip(self.corpora, self.speakers, strict=True)):
+            people.setdefault((corpus, speaker or f"{row}?"), []).append(row)
+        found = np.zeros(len(self.labels), np.int64)
+        count = 0
+        for rows in people.values():
+            parts = -(-len(rows) // _SESSION)
+            found[rows] = count + np.arange(len(rows)) % parts  # every so many: files often stand by emotion
+            count += parts
+        return found
 
     def of_corpus(self, name: str) -> Ints:
         """Return the rows of one corpus."""
@@ -133,7 +173,14 @@ class Sounds:
         if known is None:
             save_rows(rows, path)
         samples = [from_int16(row[_SOUND]) for row in rows if row is not None]
-        return Sounds.of(samples, [clip.label for clip in clips], [clip.corpus for clip in clips], classes)
+        return Sounds.of(
+            samples,
+            [clip.label for clip in clips],
+            [clip.corpus for clip in clips],
+            classes,
+            [clip.speaker for clip in clips],
+            {place: clip.votes for place, clip in enumerate(clips) if clip.votes is not None},
+        )
 
 
 def _cache_key(clips: Sequence[SpeechClip]) -> str:

@@ -116,7 +116,7 @@ def voices(data: Corpora, extractors: Extractors) -> FeatureBank:
         alone = sound_outputs(network, sounds.samples, extractors.audio_input).embeddings
         return FeatureBank.of(alone[:, None], sounds.labels, sounds.corpora)
     settings, seed = data.config.audio, data.config.fusion.fit.seed
-    heard = statistics(network.encoder, sounds.samples, settings.views, seed, data.cache)
+    heard = statistics(network.encoder, sounds, settings.views, seed, data.cache)
     views = [head_outputs(network.voice, heard[:, view]).embeddings for view in range(heard.shape[1])]
     return FeatureBank.of(np.stack(views, axis=1), sounds.labels, sounds.corpora)
 

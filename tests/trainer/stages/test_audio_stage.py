@@ -52,7 +52,7 @@ def stage(settings: AudioSettings = TINY, backbone: AudioBackbone | None = None)
 
 def sounds(cells: Sequence[tuple[str, int]]) -> Sounds:
     samples = [np.zeros(160, np.float32)] * len(cells)
-    return Sounds(samples, np.array([label for _, label in cells], np.int64), [corpus for corpus, _ in cells])
+    return Sounds.of(samples, [label for _, label in cells], [corpus for corpus, _ in cells])
 
 
 def test_a_corpus_without_an_emotion_teaches_nothing_about_it() -> None:
@@ -208,3 +208,18 @@ def test_clips_that_can_not_be_read_are_named_and_counted(tmp_path: Path, clips:
 def test_cached_samples_are_cut_off_to_16_bits_not_rounded() -> None:
     steps = np.float32([0.9, -0.9, 1.5, -1.5, 3, 40_000, -40_000])
     assert cut_to_int16(steps / np.float32(32_768)).tolist() == [0, 0, 1, -1, 3, 32_767, -32_768]
+
+
+def test_a_session_is_a_part_of_what_one_speaker_said() -> None:
+    speakers = ["anna"] * 50 + ["ben", "", ""]
+    found = Sounds.of([np.zeros(160, np.float32)] * 53, [0] * 53, None, speakers=speakers).sessions
+    assert len(set(found[:50].tolist())) == 3, "of some twenty clips each"
+    assert len(set(found.tolist())) == 6, "and who is not known is nobody else"
+
+
+def test_votes_are_what_is_learned_of_the_clips_that_have_them() -> None:
+    shares = [0.5, 0.5, 0, 0, 0, 0, 0]
+    found = Sounds.of([np.zeros(160, np.float32)] * 2, [0, 3], votes={0: shares})
+    assert found.targets[0] == pytest.approx(shares)
+    assert found.targets[1].argmax() == 3
+    assert found.targets[1].sum() == 1

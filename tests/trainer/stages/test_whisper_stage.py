@@ -2,13 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.bundle import audio_front
 from models.networks.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages.audio import AudioSettings, Sounds
 from trainer.stages.probes import ProbeSettings
-from trainer.stages.whisper import WHISPER_INPUT, WhisperStage, statistics
+from trainer.stages.whisper import WHISPER_INPUT, WhisperStage, moments, statistics
 
 LOW, HIGH = 0, 4
 
@@ -50,18 +51,44 @@ def test_it_learns_what_tells_two_voices_apart(encoder: SpeechEncoder, tmp_path:
 
 
 def test_what_was_heard_is_kept_and_never_taken_for_other_sounds(encoder: SpeechEncoder, tmp_path: Path) -> None:
-    first = statistics(encoder, sounds(0).samples, 2, 0, tmp_path)
-    assert first.shape == (12, 2, encoder.dim)
-    (kept,) = tmp_path.iterdir()
+    first = statistics(encoder, sounds(0), 1, 0, tmp_path)
+    assert first.shape == (12, 1, encoder.dim)
+    (kept,) = tmp_path.rglob("*.safetensors")
     before = kept.stat().st_mtime_ns
-    assert (statistics(encoder, sounds(0).samples, 2, 0, tmp_path) == first).all()
-    assert kept.stat().st_mtime_ns == before
-    statistics(encoder, sounds(2).samples, 2, 0, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+    more = statistics(encoder, sounds(0), 2, 0, tmp_path)
+    assert (more[:, :1] == first).all()
+    assert kept.stat().st_mtime_ns == before, "one view more is all that is made"
+    assert (statistics(encoder, sounds(0), 2, 0, tmp_path) == more).all()
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    statistics(encoder, sounds(2), 1, 0, tmp_path)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 3
+
+
+def test_a_clip_as_it_is_tells_the_same_however_many_are_heard(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    whole, samples = sounds(0), sounds(0).samples
+    alone = Sounds.of(samples[:1], whole.labels[:1], ["tones"])
+    together, single = (statistics(encoder, some, 1, 0, tmp_path)[0, 0].float() for some in (whole, alone))
+    torch.testing.assert_close(single, together, rtol=0.05, atol=0.05)
+
+
+def test_views_are_heard_differently_and_are_whole_numbers(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    short = Sounds.of([samples[:8000] for samples in sounds(0).samples], sounds(0).labels)
+    heard = statistics(encoder, short, 3, 0, tmp_path).float()
+    assert torch.isfinite(heard).all()
+    assert not torch.allclose(heard[:, 1], heard[:, 2], atol=0.05)
 
 
 def test_the_first_view_is_what_the_live_pipeline_hears(encoder: SpeechEncoder, tmp_path: Path) -> None:
-    heard = statistics(encoder, sounds(0).samples[:2], 2, 0, tmp_path)
-    live = encoder(WHISPER_INPUT(sounds(0).samples[:2]))
-    assert heard[:, 0] == pytest.approx(live, abs=0.05)
+    some = sounds(0, count=2)
+    heard = statistics(encoder, some, 2, 0, tmp_path)
+    live = encoder(WHISPER_INPUT(some.samples))
+    torch.testing.assert_close(heard[:, 0].float(), live, rtol=0.05, atol=0.05)
     assert audio_front("whisper") is audio_front("whisper")
+
+
+def test_the_moments_weigh_each_clip_as_it_is_drawn() -> None:
+    heard = torch.tensor([[[1.0], [3.0]], [[10.0], [10.0]]])
+    mean, variance = moments(heard, np.array([3.0, 1.0]))
+    repeated = torch.tensor([1.0, 3.0] * 3 + [10.0, 10.0])
+    assert float(mean) == pytest.approx(float(repeated.mean()))
+    assert float(variance) == pytest.approx(float(repeated.var(correction=0)))
