@@ -100,24 +100,19 @@ class AudioPart(ExtractorPart):
     """Whether it has learned to tell an utterance against its speaker's own baseline."""
 
 
-class _ByModalities(_Part):
-    """A number for each branch alone, and for the fusion, where what an utterance has decides."""
+class _Fused(_Part):
+    """A number for the fusion, which may be another for single sets of modalities, such as ``text+audio``."""
 
-    text: float
-    audio: float
-    face: float
-    scene: float
     fused: float
     fused_by: dict[str, float] = {}
-    """The fusion's for single sets of modalities, such as ``text+audio``: what it rests on decides how sure it is."""
 
     def for_modalities(self, present: Iterable[str]) -> float:
-        """Return the fusion's for an utterance that has these modalities."""
+        """Return the number for an utterance that has these modalities: what it rests on decides how sure it is."""
         return self.fused_by.get(modality_key(present), self.fused)
 
 
-class Temperatures(_ByModalities):
-    """What logits are divided by before the softmax."""
+class Temperatures(_Fused):
+    """What logits are divided by before the softmax, those of each branch and the fusion's."""
 
     text: Temperature = 1.0
     audio: Temperature = 1.0
@@ -127,13 +122,9 @@ class Temperatures(_ByModalities):
     fused_by: dict[str, Temperature] = {}
 
 
-class Thresholds(_ByModalities):
-    """The least confidence with which an answer is relied upon; what is less sure is uncertain. 0: nothing is."""
+class Thresholds(_Fused):
+    """The least confidence with which the fusion is relied upon; what is less sure is uncertain. 0: nothing is."""
 
-    text: Confidence = 0.0
-    audio: Confidence = 0.0
-    face: Confidence = 0.0
-    scene: Confidence = 0.0
     fused: Confidence = 0.0
     fused_by: dict[str, Confidence] = {}
 

@@ -56,6 +56,7 @@ def model_card(
         stages=markdown_table(["stage", "metric", "%"], _stage_rows(metrics)),
         reached="" if report is None else _reached(report),
         temperature=f"{bundle.temperatures.fused:.2f}",
+        sure=_sure(config, bundle),
         terms=markdown_table(["data", "terms"], [_TERMS[name] for name in _used(config) if name in _TERMS]),
         config=yaml.safe_dump(_public(config), sort_keys=False).rstrip(),
     )
@@ -76,6 +77,15 @@ def _reached(report: StarterReport) -> str:
     notes = [f"- {note}" for note in report.notes]
     table = markdown_table(*summary_rows(report))
     return "\n".join(["", "The bundle as it is written, on dev:", "", table, "", *demands, *notes, ""])
+
+
+def _sure(config: TrainConfig, bundle: BundleConfig) -> str:
+    """Return what is told of answers that are not sure."""
+    if not any((bundle.thresholds.fused, *bundle.thresholds.fused_by.values())):
+        return "No answer is told as uncertain."
+    least = ", ".join(f"{of.replace('+', ' + ')} {percent(at)}" for of, at in bundle.thresholds.fused_by.items())
+    right = f"on dev, {percent(config.output.sure_precision)}% of the others are right, where that can be reached"
+    return f"An answer is told as uncertain below a probability (%) of: {least}; {right}."
 
 
 def _used(config: TrainConfig) -> Iterator[str]:
@@ -118,7 +128,7 @@ _CARD: Final = dedent(
 
     {stages}
     {reached}
-    The fusion's logits are divided by {temperature} where all modalities are there.
+    The fusion's logits are divided by {temperature} where all modalities are there. {sure}
 
     ## Terms
 

@@ -104,12 +104,15 @@ class OutputSection(Section):
     Attributes:
         name: what it calls itself.
         modalities: what it is to know of an utterance, its words among them; what there are no data for is left out.
+        sure_precision: how often an emotion is right, of those on dev, that is not told as uncertain: what is less
+            probable than that takes is, for each set of modalities. 0: nothing is uncertain.
         precision: of the stored matrices; int8 halves the files once more.
         max_file_bytes: no file may be larger; weights are cut into as many as that takes.
     """
 
     name: Annotated[str, Field(min_length=1)] = "m2fnet"
     modalities: Annotated[tuple[Modality, ...], BeforeValidator(_split)] = ("text", "audio", "face")
+    sure_precision: Annotated[float, Field(ge=0, le=1)] = 0.7
     precision: Precision = "float16"
     max_file_bytes: PositiveInt = MAX_FILE_BYTES
 

@@ -3,7 +3,7 @@
 A modality without data is absent from the bundle.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from models.bundle import (
     FacePart,
     Temperatures,
     TextPart,
+    Thresholds,
     load_bundle,
     modality_key,
     require_place,
@@ -26,16 +27,18 @@ from models.bundle import (
     write_card,
 )
 from models.media.face_image import INPUT_SIZE
-from models.networks.calibration import fit_temperature
+from models.networks.calibration import fit_temperature, fit_threshold, probabilities
 from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
 from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import TextEncoder
 from trainer.card import model_card
 from trainer.config import TrainConfig
-from trainer.dialogs.features import DialogFeatures, Modality, truth
+from trainer.dialogs.features import Modality, truth
 from trainer.features.transcripts import Transcribe
 from trainer.fit.devices import processes
+from trainer.fit.metrics import Ints
+from trainer.fit.outputs import Floats
 from trainer.stages.heads import fit_head, head_logits, with_head
 from trainer.starter.report import StarterReport, evaluate_bundle
 from trainer.training import ConversationTraining, PipelineError
@@ -80,7 +83,7 @@ class Assembly:
         """Fit the temperature of each branch and, for each set of modalities, of the fusion on dev."""
         training = self.training
         text = training.dev_features.branches["text"]
-        fused = {name: self._fused_temperature(dialogs) for name, dialogs in training.fusion_data.tempered.items()}
+        fused = {name: fit_temperature(*answers) for name, answers in self.fused.items()}
         return Temperatures(
             text=fit_temperature(text.output.logits, training.dev_features.labels[text.rows]),
             **{name: temperature for name, (_, temperature) in self.branches.items()},
@@ -88,9 +91,20 @@ class Assembly:
             fused_by=fused,
         )
 
-    def _fused_temperature(self, dialogs: Sequence[DialogFeatures]) -> float:
-        fusion = self.training.fusion
-        return fit_temperature(fusion.logits(fusion.model, dialogs), truth(dialogs))
+    def thresholds(self, temperatures: Temperatures) -> Thresholds:
+        """Fit on dev from which confidence on the fusion is relied upon, for each set of modalities."""
+        precision = self.training.config.output.sure_precision
+        fused = {
+            name: fit_threshold(probabilities(logits, temperatures.fused_by[name]), labels, precision)
+            for name, (logits, labels) in self.fused.items()
+        }
+        return Thresholds(fused=fused[modality_key(self.training.data.modalities)], fused_by=fused)
+
+    @cached_property
+    def fused(self) -> dict[str, tuple[Floats, Ints]]:
+        """Return the fusion's logits for each set of modalities on dev, and what is right."""
+        fusion, dev = self.training.fusion, self.training.fusion_data.tempered
+        return {name: (fusion.logits(fusion.model, dialogs), truth(dialogs)) for name, dialogs in dev.items()}
 
     def bundle(self) -> Bundle:
         """Return the trained stages as a bundle, on the CPU."""
@@ -109,6 +123,7 @@ class Assembly:
             scene=ExtractorPart(dim=fusion.config.scene_dim),
             fusion=fusion.config,
             temperatures=temperatures,
+            thresholds=self.thresholds(temperatures),
         )
         text, tokenizer = extractors.text, extractors.tokenizer
         assert isinstance(text, TextEncoder)  # noqa: S101 - every training has one

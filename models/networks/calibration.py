@@ -50,6 +50,26 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(np.exp((low + high) / 2))
 
 
+def fit_threshold(probability: Floats, labels: Ints, precision: float) -> float:
+    """Return the least confidence with which answers are right often enough: the share ``precision`` of them.
+
+    This is selective classification (El-Yaniv and Wiener, 2010; with a network's confidence, Geifman and El-Yaniv,
+    2017): what is less sure is left open, as little as possible. 0 where all answers together are right often enough,
+    1 where not even the surest are.
+
+    Shape:
+        probability ``(examples, classes)``, calibrated; labels ``(examples,)``.
+    """
+    confidence = probability.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    sure, right = confidence[order], (probability.argmax(axis=1) == labels)[order]
+    whole = np.append(sure[1:] < sure[:-1], True)  # answers that are as sure as one another are relied upon together
+    enough = np.flatnonzero(whole & (np.cumsum(right) >= precision * np.arange(1, len(sure) + 1)))
+    if not len(enough):
+        return 1.0
+    return 0.0 if enough[-1] == len(sure) - 1 else float(sure[enough[-1]])
+
+
 @dataclass(frozen=True, eq=False)
 class ConfidenceBins:
     """Equally wide bins of confidence from 0 to 1, each array ``(bins,)``; the means of an empty bin are 0.

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from models.bundle import Bundle
 from trainer.data.conversation import Conversations
 from trainer.dialogs.features import MODALITIES, Modality
-from trainer.evaluation.modalities import fused_temperatures, shown
+from trainer.evaluation.modalities import of_utterances, shown
 from trainer.evaluation.report import NamedScores, RowName
 from trainer.evaluation.scores import score
 from trainer.evaluation.views import VIEW_NAMES, HeardDialog, View, view_logits
@@ -105,14 +105,15 @@ def fused_row(bundle: Bundle, read: ReadConversations, modalities: Sequence[Moda
     """Return the scores of the fusion on these modalities."""
     dialogs = [dialog.only(modalities) for dialog in read.dialogs]
     logits = view_logits(bundle.fusion, dialogs, bundle.config.fusion, view)
-    temperatures = fused_temperatures(bundle.config.temperatures, [dialog.features for dialog in dialogs])
+    config, features = bundle.config, [dialog.features for dialog in dialogs]
+    temperatures, thresholds = (of_utterances(of, features) for of in (config.temperatures, config.thresholds))
     name = RowName(
         network="fusion",
         modalities=shown(modalities),
         view=VIEW_NAMES[view],
         words=read.words if "text" in modalities else "",
     )
-    return NamedScores(name=name, scores=score(read.labels, logits, bundle.config.labels, temperatures))
+    return NamedScores(name=name, scores=score(read.labels, logits, config.labels, temperatures, thresholds))
 
 
 def branch_rows(bundle: Bundle, read: ReadConversations, modalities: Collection[Modality]) -> list[NamedScores]:

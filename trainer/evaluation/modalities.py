@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.bundle import Temperatures
+from models.bundle import Temperatures, Thresholds
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.evaluation.scores import EvaluationError
 from trainer.fit.outputs import Floats
@@ -58,7 +58,7 @@ def shown(modalities: Sequence[Modality]) -> str:
     return " + ".join(names)
 
 
-def fused_temperatures(temperatures: Temperatures, dialogs: Sequence[DialogFeatures]) -> Floats:
-    """Return what the fusion's logits of each utterance are divided by, dialog after dialog: what it has decides."""
-    found = [temperatures.for_modalities(there) for dialog in dialogs for there in dialog.present()]
+def of_utterances(fitted: Temperatures | Thresholds, dialogs: Sequence[DialogFeatures]) -> Floats:
+    """Return the fusion's temperature or threshold of each utterance, dialog after dialog: what it has decides."""
+    found = [fitted.for_modalities(there) for dialog in dialogs for there in dialog.present()]
     return np.array(found, np.float32)

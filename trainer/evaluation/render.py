@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trainer.evaluation.report import FIGURES, Report, Row
+from trainer.evaluation.report import FIGURES, SURENESS, Report, Row
 
 _HEADINGS: Final[dict[str, str]] = {
     "weighted_f1": "weighted F1",
@@ -17,6 +17,8 @@ _HEADINGS: Final[dict[str, str]] = {
     "accuracy": "accuracy",
     "unweighted_accuracy": "unweighted accuracy",
     "ece": "calibration error",
+    "uncertain": "not sure",
+    "sure_precision": "precision of the rest",
 }
 _SHORT: Final[dict[str, str]] = {
     "weighted_f1": "wF1",
@@ -24,11 +26,14 @@ _SHORT: Final[dict[str, str]] = {
     "accuracy": "acc",
     "unweighted_accuracy": "UA",
     "ece": "ECE",
+    "uncertain": "unsure",
+    "sure_precision": "rest",
 }
 _NAME: Final = ("network", "given", "judged", "words")
 _LEGEND: Final = (
     "wF1, mF1: weighted and macro F1; acc: accuracy; UA: recall averaged over emotions; ECE: calibration error after "
-    "and before the temperature; all in per cent"
+    "and before the temperature; unsure: answers too improbable to be relied upon; rest: precision of the others; all "
+    "in per cent"
 )
 _BEFORE: Final = "calibration error before temperature"
 
@@ -41,7 +46,8 @@ def percent(value: float, deviation: float | None = None) -> str:
 def summary_rows(report: Report, *, short: bool = False) -> tuple[list[str], list[list[str]]]:
     """Return the headings and cells of the table of all rows; columns that say nothing anywhere are left out."""
     figures, before = (_SHORT, "before") if short else (_HEADINGS, _BEFORE)
-    headings = [*_NAME, *(figures[name] for name in FIGURES), before, "n"]
+    columns = [*(figures[name] for name in FIGURES), before, *(figures[name] for name in SURENESS)]
+    headings = [*_NAME, *columns, "n"]
     cells = [_cells(row) for row in report.rows]
     told = [any(row[column] for row in cells) for column in range(len(headings))]
     return _kept(headings, told), [_kept(row, told) for row in cells]
@@ -50,7 +56,9 @@ def summary_rows(report: Report, *, short: bool = False) -> tuple[list[str], lis
 def _cells(row: Row) -> list[str]:
     name, mean, deviation = row.name, row.mean, row.deviation
     numbers = [percent(getattr(mean, figure), deviation.get(figure)) for figure in FIGURES]
-    return [name.network, name.modalities, name.view, name.words, *numbers, percent(mean.ece_before), str(mean.n)]
+    sureness = ["" if (value := getattr(mean, figure)) is None else percent(value) for figure in SURENESS]
+    named = [name.network, name.modalities, name.view, name.words]
+    return [*named, *numbers, percent(mean.ece_before), *sureness, str(mean.n)]
 
 
 def _kept(cells: Sequence[str], told: Sequence[bool]) -> list[str]:
@@ -124,9 +132,10 @@ def as_csv(report: Report) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     columns = [column for figure in FIGURES for column in (figure, f"{figure}_deviation")]
-    writer.writerow([*("network", "modalities", "view", "words"), *columns, "ece_before", "n"])
+    writer.writerow([*("network", "modalities", "view", "words"), *columns, "ece_before", *SURENESS, "n"])
     for row in report.rows:
         mean, deviation = row.mean, row.deviation
         numbers = [number for figure in FIGURES for number in (getattr(mean, figure), deviation.get(figure, ""))]
-        writer.writerow([*row.name.model_dump().values(), *numbers, mean.ece_before, mean.n])
+        sureness = ["" if (value := getattr(mean, figure)) is None else value for figure in SURENESS]
+        writer.writerow([*row.name.model_dump().values(), *numbers, mean.ece_before, *sureness, mean.n])
     return file.getvalue()

@@ -12,6 +12,8 @@ from trainer.evaluation.scores import ClassScores, EvaluationError, Scores
 
 FIGURES: Final = ("weighted_f1", "macro_f1", "accuracy", "unweighted_accuracy", "ece")
 """The scores that are one number."""
+SURENESS: Final = ("uncertain", "sure_precision")
+"""Those that only an answer has which may be told as uncertain."""
 
 
 class RowName(BaseModel):
@@ -112,6 +114,7 @@ def averaged(scores: Sequence[Scores]) -> Scores:
     first = scores[0]
     return Scores(
         **{name: _mean(scores, attrgetter(name)) for name in (*FIGURES, "ece_before", "temperature")},
+        **{name: _mean(scores, attrgetter(name)) for name in SURENESS if getattr(first, name) is not None},
         per_class={label: _mean_class([found.per_class[label] for found in scores]) for label in first.labels},
         confusion=np.sum([found.confusion for found in scores], axis=0).tolist(),
         reliability=Reliability(

@@ -38,6 +38,8 @@ class Scores(BaseModel):
         ece: expected calibration error over 15 bins, after the temperature.
         ece_before: the same before it.
         temperature: what logits were divided by; the mean where it depends on what an utterance has.
+        uncertain: the share of answers that are less sure than what is relied upon; None: all are relied upon.
+        sure_precision: the share of right ones among the others, 0 if there is none.
         per_class: scores by label.
         confusion: counts, a row for each true label and a column for each predicted one, in the order of ``labels``.
         reliability: confidence and accuracy in the bins of the calibration error.
@@ -54,6 +56,8 @@ class Scores(BaseModel):
     ece: float
     ece_before: float
     temperature: float
+    uncertain: float | None = None
+    sure_precision: float | None = None
     per_class: dict[str, ClassScores]
     confusion: list[list[int]]
     reliability: Reliability
@@ -61,11 +65,18 @@ class Scores(BaseModel):
     n: int
 
 
-def score(truth: Ints, logits: Floats, labels: Sequence[str], temperature: float | Floats = 1.0) -> Scores:
+def score(
+    truth: Ints,
+    logits: Floats,
+    labels: Sequence[str],
+    temperature: float | Floats = 1.0,
+    threshold: Floats | None = None,
+) -> Scores:
     """Return the scores of the likeliest labels.
 
     Shape:
-        truth ``(n,)``, indices of ``labels``; logits ``(n, labels)``; temperature one number or ``(n,)``.
+        truth ``(n,)``, indices of ``labels``; logits ``(n, labels)``; temperature one number or ``(n,)``; threshold,
+        the confidence from which on an answer is relied upon, ``(n,)``.
 
     Raises:
         EvaluationError: there is nothing to score.
@@ -83,12 +94,19 @@ def score(truth: Ints, logits: Floats, labels: Sequence[str], temperature: float
         ece=expected_calibration_error(probabilities(tempered), truth),
         ece_before=expected_calibration_error(probabilities(logits), truth),
         temperature=float(np.mean(temperature)),
+        **({} if threshold is None else _sureness(truth, probabilities(tempered), threshold)),
         per_class=_per_class(truth, predicted, labels),
         confusion=confusion(truth, predicted, len(labels)).tolist(),
         reliability=Reliability(before=reliability_bins(logits, truth), after=reliability_bins(tempered, truth)),
         labels=tuple(labels),
         n=len(truth),
     )
+
+
+def _sureness(truth: Ints, probability: Floats, threshold: Floats) -> dict[str, float]:
+    sure = probability.max(axis=1) >= threshold
+    right = (probability.argmax(axis=1) == truth)[sure]
+    return {"uncertain": float(np.mean(~sure)), "sure_precision": float(np.mean(right)) if len(right) else 0.0}
 
 
 def _per_class(truth: Ints, predicted: Ints, labels: Sequence[str]) -> dict[str, ClassScores]:

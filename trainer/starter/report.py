@@ -13,7 +13,7 @@ from trainer.data.names import SPOKEN
 from trainer.dev_outputs import DevOutputs
 from trainer.dialogs.features import MODALITIES, DialogFeatures, truth
 from trainer.dialogs.logits import full_logits
-from trainer.evaluation.modalities import fused_temperatures, shown
+from trainer.evaluation.modalities import of_utterances, shown
 from trainer.evaluation.report import NamedScores, Report, RowName, over_bundles
 from trainer.evaluation.scores import Scores, score
 from trainer.features.extract import Extraction, extract_features
@@ -123,9 +123,15 @@ def recognise(data: Corpora, transcribe: Transcribe) -> list[str]:
 
 
 def _row(
-    bundle: Bundle, name: str, given: str, labels: Ints, logits: Floats, temperature: float | Floats
+    bundle: Bundle,
+    name: str,
+    given: str,
+    labels: Ints,
+    logits: Floats,
+    temperature: float | Floats,
+    threshold: Floats | None = None,
 ) -> NamedScores:
-    scores = score(labels, logits, bundle.config.labels, temperature)
+    scores = score(labels, logits, bundle.config.labels, temperature, threshold)
     return NamedScores(name=RowName(network=name, modalities=given), scores=scores)
 
 
@@ -163,5 +169,5 @@ def _spoken_rows(
 def _fused_row(bundle: Bundle, name: str, dialogs: Sequence[DialogFeatures]) -> NamedScores:
     given = {one for dialog in dialogs for there in dialog.present() for one in there}
     logits = full_logits(bundle.fusion, dialogs, bundle.config.fusion)
-    temperatures = fused_temperatures(bundle.config.temperatures, dialogs)
-    return _row(bundle, name, shown([one for one in MODALITIES if one in given]), truth(dialogs), logits, temperatures)
+    fitted = (of_utterances(of, dialogs) for of in (bundle.config.temperatures, bundle.config.thresholds))
+    return _row(bundle, name, shown([one for one in MODALITIES if one in given]), truth(dialogs), logits, *fitted)

@@ -7,6 +7,7 @@ from trainer.evaluation.report import NamedScores, Report, RowName, over_bundles
 from trainer.evaluation.scores import score
 
 MOMENT = RowName(network="fusion", modalities="text", view="at the moment", words="gold")
+TEXT = RowName(network="text branch", modalities="text", view="at the moment", words="gold")
 FULL = RowName(network="fusion", modalities="text", view="full context", words="gold")
 
 
@@ -17,7 +18,8 @@ def rows(seed: int, *names: RowName, count: int = 60) -> list[NamedScores]:
     for name in names:
         logits = generator.normal(0, 2, (count, len(LABELS))).astype(np.float32)
         logits[np.arange(count), truth] += 1.5
-        found.append(NamedScores(name=name, scores=score(truth, logits, LABELS, 2.0)))
+        threshold = np.full(count, 0.5, np.float32) if name.network == "fusion" else None
+        found.append(NamedScores(name=name, scores=score(truth, logits, LABELS, 2.0, threshold)))
     return found
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from models.bundle import Temperatures
+from models.bundle import Temperatures, Thresholds
 from trainer.dialogs.features import MODALITIES, DialogFeatures
-from trainer.evaluation.modalities import fused_temperatures, parse_modalities, shown, subsets
+from trainer.evaluation.modalities import of_utterances, parse_modalities, shown, subsets
 from trainer.evaluation.scores import EvaluationError
 
 
@@ -27,8 +27,9 @@ def test_there_are_seven_subsets_of_all_and_fewer_of_less() -> None:
     assert [shown(some) for some in subsets(("text", "face"))] == ["text", "face", "text + face"]
 
 
-def test_the_temperature_is_that_of_what_an_utterance_has() -> None:
+def test_temperature_and_threshold_are_those_of_what_an_utterance_has() -> None:
     there = np.zeros(3, np.float32)
     dialog = DialogFeatures([there, None], [there, there], [None, None], [None, None], [0, 1])
     temperatures = Temperatures(fused=1.5, fused_by={"text+audio": 2.0})
-    assert fused_temperatures(temperatures, [dialog]).tolist() == [2.0, 1.5]
+    assert of_utterances(temperatures, [dialog]).tolist() == [2.0, 1.5]
+    assert of_utterances(Thresholds(fused=0.5, fused_by={"text+audio": 0.25}), [dialog]).tolist() == [0.25, 0.5]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from scored import FULL, MOMENT, report, rows
+from scored import FULL, MOMENT, TEXT, report, rows
 
 from models.labels import LABELS
 from trainer.evaluation import render
@@ -33,6 +33,22 @@ def test_the_bins_of_several_bundles_are_those_of_all_their_answers() -> None:
         if both.count:
             right = one.accuracy * one.count + two.accuracy * two.count
             assert both.accuracy == pytest.approx(right / both.count)
+
+
+def test_only_answers_that_may_be_uncertain_have_columns_for_it() -> None:
+    found = report().model_copy(update={"rows": over_bundles([rows(0, MOMENT, TEXT)])})
+    headings, (fused, alone) = render.summary_rows(found)
+    unsure, rest = headings.index("not sure"), headings.index("precision of the rest")
+    scores = found.main.mean
+    assert 0 < scores.uncertain < 1
+    assert (fused[unsure], fused[rest]) == (f"{100 * scores.uncertain:.2f}", f"{100 * scores.sure_precision:.2f}")
+    assert (alone[unsure], alone[rest]) == ("", "")
+    first, second = csv.DictReader(io.StringIO(render.as_csv(found)))
+    assert (float(first["uncertain"]), second["uncertain"]) == (scores.uncertain, "")
+    without = found.model_copy(update={"rows": over_bundles([rows(0, TEXT)])})
+    assert "not sure" not in render.summary_rows(without)[0]
+    means = averaged([row.scores for seed in range(3) for row in rows(seed, MOMENT)])
+    assert means.uncertain == pytest.approx(np.mean([rows(seed, MOMENT)[0].scores.uncertain for seed in range(3)]))
 
 
 def test_bundles_of_different_kinds_are_not_averaged() -> None:

@@ -60,6 +60,16 @@ def test_the_calibration_error_is_that_of_torchmetrics(temperature: float) -> No
     assert found.ece_before == pytest.approx(score(truth, logits, LABELS).ece)
 
 
+def test_what_is_less_sure_than_its_threshold_is_left_out_of_the_precision() -> None:
+    truth, logits = np.array([0, 0, 1, 1]), np.log([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.8, 0.2]])
+    found = score(truth, logits, ("joy", "fear"), 1.0, np.array([0.5, 0.65, 0.5, 0.5], np.float32))
+    assert (found.uncertain, found.sure_precision, found.accuracy) == (0.25, pytest.approx(2 / 3), 0.75)
+    nothing = score(truth, logits, ("joy", "fear"), 1.0, np.ones(4, np.float32))
+    assert (nothing.uncertain, nothing.sure_precision) == (1.0, 0.0)
+    all_of_it = score(truth, logits, ("joy", "fear"))
+    assert (all_of_it.uncertain, all_of_it.sure_precision) == (None, None)
+
+
 def test_each_answer_may_have_its_own_temperature() -> None:
     truth, logits = random_logits(100)
     temperatures = np.where(np.arange(100) < 50, 0.5, 4.0).astype(np.float32)

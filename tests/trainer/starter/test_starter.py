@@ -16,7 +16,7 @@ from models.runtime.torch_engine import TorchEngine
 from trainer.config import TrainConfig, starter_config
 from trainer.evaluation.render import percent
 from trainer.pipeline import train_starter
-from trainer.starter.report import AUDIO, FACE
+from trainer.starter.report import AUDIO, FACE, FUSED_TEXT
 from trainer.training import kept_branches
 
 RAVDESS = {
@@ -97,6 +97,11 @@ def test_the_starter_is_trained_judged_and_loaded_by_the_live_runtime(data: Path
     assert set(bundle.config.temperatures.fused_by) == {
         "text", "audio", "face", "text+audio", "text+face", "audio+face", "text+audio+face",
     }  # fmt: skip
+    assert set(bundle.config.thresholds.fused_by) == set(bundle.config.temperatures.fused_by)
+    assert bundle.config.thresholds.fused == bundle.config.thresholds.fused_by["text+audio+face"]
+    assert report.scores(FUSED_TEXT).uncertain is not None
+    assert report.scores(AUDIO).uncertain is None
+    assert "told as uncertain" in (out / "MODEL_CARD.md").read_text()
     heard = {row.name.network for row in report.rows if row.name.network.startswith(f"{AUDIO}, ")}
     assert heard == {f"{AUDIO}, {name}" for name in ("ravdess", *OTHERS)}
     assert percent(report.scores(FACE).accuracy) in (out / "MODEL_CARD.md").read_text()
