@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from torch import nn
 
 from models.bundle import Bundle, BundleError, modality_key, sound_input
+from models.networks.speech_encoder import load_whisper_encoder
 from models.networks.text import ContextFormat
 from models.user_error import UserError
 from trainer.config import TrainConfig, save_train_config
@@ -33,7 +34,9 @@ from trainer.stages.audio import AudioStage
 from trainer.stages.extractor import ExtractorStage
 from trainer.stages.face import VisualStage
 from trainer.stages.fusion import FusionStage
+from trainer.stages.hearing import hear
 from trainer.stages.image import Labelled
+from trainer.stages.packaged import packaged_whisper
 from trainer.stages.scene import SceneStage
 from trainer.stages.text import TextStage
 from trainer.stages.whisper import WhisperStage
@@ -90,9 +93,14 @@ class ConversationTraining:
         """
         train, dev, settings = self.data.sounds_train, self.data.sounds_dev, self.config.audio
         _check_some(train, dev, "audio", "the conversations have no sound, and speech.datasets is empty")
-        whisper = settings.backbone == "whisper"
-        stage = WhisperStage(train, dev, settings, self.cache) if whisper else AudioStage(train, dev, settings)
+        stage = self._whisper() if settings.backbone == "whisper" else AudioStage(train, dev, settings)
         return self._fit(stage, [_sizes(sounds, [len(one) for one in sounds.samples]) for sounds in (train, dev)])
+
+    def _whisper(self) -> WhisperStage:
+        encoder, settings = load_whisper_encoder(packaged_whisper()), self.config.audio
+        seed = settings.fit.seed
+        train = hear(encoder, self.data.sounds_train, settings.views, seed, self.cache)
+        return WhisperStage(train, hear(encoder, self.data.sounds_dev, 1, seed, self.cache), settings, encoder)
 
     @cached_property
     def visual(self) -> VisualStage:

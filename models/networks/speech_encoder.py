@@ -17,7 +17,7 @@ from torchaudio.transforms import MelSpectrogram
 from models.media.spectrogram import HOP, MIN_SAMPLES, SAMPLE_RATE, WINDOW, pad_to_minimum
 from models.networks.ctranslate2_weights import read_weights
 from models.networks.extractor import EMBEDDING_DIM
-from models.speaker_baseline import BaselineReference
+from models.speaker_baseline import BaselineReference, Floats
 
 MELS: Final = 80
 _LOUDNESS: Final = 0.05  # root mean square that every utterance is brought to
@@ -217,6 +217,11 @@ class Baseline(nn.Module):
         """Return what is added to the embedding."""
         added: Tensor = self.sure(count / (count + self.weight))
         return added
+
+    def load_reference(self, deviations: Floats, weight: float) -> None:
+        """Take what :meth:`reference` returns."""
+        self.deviations.copy_(torch.from_numpy(deviations))
+        self.weight.fill_(weight)
 
     def reference(self) -> BaselineReference:
         """Return what speakers' baselines are kept with."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from models.bundle import Bundle, load_bundle
 from trainer.data.conversation import Conversations
-from trainer.data.names import CONVERSATIONS, FACES, Dataset
+from trainer.data.names import CLIPS, CONVERSATIONS, FACES, Dataset
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.dialogs.features import MODALITIES, Modality
-from trainer.evaluation.branches import audio_row, face_row
+from trainer.evaluation.branches import face_row
 from trainer.evaluation.conversations import (
     ReadConversations,
     branch_rows,
@@ -22,6 +22,7 @@ from trainer.evaluation.relabel import relabelled_conversations
 from trainer.evaluation.report import NamedScores, Report, over_bundles
 from trainer.evaluation.scores import EvaluationError
 from trainer.evaluation.views import VIEWS
+from trainer.evaluation.voices import VoiceReport, audio_rows
 from trainer.features.transcripts import Transcribe, transcripts
 
 
@@ -81,7 +82,8 @@ def evaluate(request: Request) -> Report:
         FileError: the cache can't be written.
     """
     found = [_on(load_bundle(path), request) for path in request.bundles]
-    return Report(
+    kind = VoiceReport if request.dataset in CLIPS else Report
+    return kind(
         dataset=request.dataset,
         split=request.split,
         bundles=tuple(path.name.removesuffix(".json") for path in request.bundles),
@@ -158,9 +160,9 @@ def _absent(request: Request, there: Collection[Modality]) -> tuple[str, ...]:
 
 def _faces(bundle: Bundle, request: Request) -> _Found:
     judged = face_row(bundle, load_faces(request.dataset, request.root, request.split), request.dataset)
-    return _Found([judged.row], judged.notes)
+    return _Found(judged.rows, judged.notes)
 
 
 def _clips(bundle: Bundle, request: Request) -> _Found:
-    judged = audio_row(bundle, load_clips(request.dataset, request.root, request.split))
-    return _Found([judged.row], judged.notes)
+    judged = audio_rows(bundle, load_clips(request.dataset, request.root, request.split))
+    return _Found(judged.rows, judged.notes)

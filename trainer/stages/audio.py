@@ -29,6 +29,7 @@ from trainer.fit.loop import FitSettings
 from trainer.fit.metrics import Ints, Metrics, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.extractor import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
+from trainer.stages.histories import HistorySettings
 from trainer.stages.probes import ProbeSettings
 from wire.pcm import FULL_SCALE, from_int16, to_int16
 
@@ -58,7 +59,9 @@ class AudioSettings(ExtractorSettings):
     """The paper's extractor on log-mel images, trained whole, or a projector on Whisper's encoder as it is."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     views: PositiveInt = 3
-    """How often Whisper's encoder hears each clip: once as it is, then changed in speed and with noise."""
+    """How often Whisper's encoder hears each clip: once as it is, then as in other places (trainer.stages.hearing)."""
+    histories: HistorySettings = HistorySettings()
+    """What speakers said before, of the branch on Whisper's encoder, which tells a voice against its own baseline."""
     probe: ProbeSettings = field(default_factory=lambda: ProbeSettings(examples=1000))
 
     @staticmethod
@@ -133,15 +136,44 @@ class Sounds:
             targets[place] = shares
         return Sounds(list(samples), indices, names, tuple(classes), people, targets)
 
+    def only(self, rows: Ints) -> "Sounds":
+        """Return some of them."""
+        return Sounds(
+            [self.samples[row] for row in rows],
+            self.labels[rows],
+            [self.corpora[row] for row in rows],
+            self.classes,
+            [self.speakers[row] for row in rows],
+            self.targets[rows],
+        )
+
+    def joined(self, other: "Sounds") -> "Sounds":
+        """Return these and others of the same classes."""
+        return Sounds(
+            [*self.samples, *other.samples],
+            np.concatenate([self.labels, other.labels]),
+            [*self.corpora, *other.corpora],
+            self.classes,
+            [*self.speakers, *other.speakers],
+            np.concatenate([self.targets, other.targets]),
+        )
+
+    @cached_property
+    def speaker_ids(self) -> Ints:
+        """Return ``(n,)``, a number for each speaker of each corpus; a clip whose speaker is not known has its own."""
+        known = zip(self.corpora, self.speakers, strict=True)
+        names = [f"{corpus}/{speaker}" if speaker else f"?{row}" for row, (corpus, speaker) in enumerate(known)]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
     @cached_property
     def sessions(self) -> Ints:
         """Return ``(n,)``: which clips are of one speaker and, of a speaker with many, of one part of them.
 
         A clip whose speaker is not known is a session of its own.
         """
-        people: dict[tuple[str, str], list[int]] = {}
-        for row, (corpus, speaker) in enumerate(zip(self.corpora, self.speakers, strict=True)):
-            people.setdefault((corpus, speaker or f"{row}?"), []).append(row)
+        people: dict[int, list[int]] = {}
+        for row, person in enumerate(self.speaker_ids.tolist()):
+            people.setdefault(person, []).append(row)
         found = np.zeros(len(self.labels), np.int64)
         count = 0
         for rows in people.values():

@@ -248,11 +248,16 @@ class ExtractorStage(ABC, Generic[Network]):
 
     def loss(self, batch: ExtractorBatch) -> Tensor:
         """Return the weighted sum of cross-entropy and the extractor's losses."""
-        embedding, logits = self.model(batch.images)
+        embedding, logits = self.answer(batch.images)
         loss = (self.settings.classification_weight or 1.0) * self._classification(logits.float(), batch)
         if not self.settings.metric_weight:
             return loss
         return loss + self.settings.metric_weight * self._metric(embedding.float(), batch)
+
+    def answer(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the model that is trained says, embedding and logits."""
+        outputs: tuple[Tensor, Tensor] = self.model(images)
+        return outputs
 
     def _classification(self, logits: Tensor, batch: ExtractorBatch) -> Tensor:
         smoothing = self.settings.label_smoothing

@@ -1,36 +1,33 @@
-"""The audio stage on a speech recogniser's encoder: its statistics are computed once, the projector is trained."""
+"""The audio stage on a speech recogniser's encoder: its statistics are computed once, the projector is trained.
 
-from collections.abc import Sequence
+Beside a clip the head is given its speaker's baseline, from a history that is drawn anew each time and in which the
+emotions are those that the head itself names: what a session will give it.
+"""
+
+from collections.abc import Iterator
 from functools import partial
-from itertools import groupby
-from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from models.bundle import sound_input
-from models.media.sound import Samples
-from models.media.spectrogram import SAMPLE_RATE, time_warp
-from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead, WhisperMel, load_whisper_encoder
-from trainer.fit.cache import arrays_digest, cached, digest, network_digest
-from trainer.fit.devices import device_of, half_precision
-from trainer.fit.metrics import Ints
-from trainer.fit.outputs import BranchOutput
-from trainer.stages.audio import AudioBackbone, AudioSettings, AudioStage, Sounds
-from trainer.stages.microphones import heard_elsewhere
-from trainer.stages.packaged import packaged_whisper
+from models.networks.calibration import probabilities
+from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead
+from trainer.fit.devices import device_of
+from trainer.fit.metrics import Ints, Metrics
+from trainer.fit.outputs import BranchOutput, Floats
+from trainer.stages.audio import AudioBackbone, AudioSettings, AudioStage, corpus_metrics
+from trainer.stages.deviations import class_deviations
+from trainer.stages.extractor import ExtractorBatch
+from trainer.stages.hearing import Heard, moments
+from trainer.stages.histories import Histories, Kind, baselines, logits_after
 
-_BATCH: Final = 32
-_STEP: Final = SAMPLE_RATE // 10  # lengths are cut to tenths of a second, so that clips can be heard together
 _EVAL_BATCH: Final = 256
-_SHARD: Final = 1000  # clips of one file of the cache
-_SHORTEST: Final = 0.6  # of a clip, for the views of it
-_PADDING: Final = SAMPLE_RATE // 2
-_VERSION: Final = 1  # of what is made of a clip: another makes the cache anew
+_JUDGED_AFTER: Final = 8  # utterances
+_JUDGED: Final[dict[str, Kind]] = {"after_8": "any", "after_8_neutral": "neutral"}
+_MEAN: Final = "mean_unweighted_accuracy"
 WHISPER_INPUT: Final = partial(sound_input, "whisper")
 """From equally long sounds, ``(n,)`` at 16 kHz each, to Whisper's spectrograms ``(batch, 80, columns)``."""
 
@@ -39,25 +36,33 @@ class WhisperStage(AudioStage):
     """A projector and a head on the statistics of an encoder that stays as it is.
 
     Args:
-        train: what is learned from.
-        dev: what checkpoints are chosen on.
-        settings: ``views`` says how often each clip is heard, differently each time.
-        cache: a folder of what the encoder says.
-        encoder: Whisper tiny.en's if None.
+        train: what is learned from; the first view is each clip as it is.
+        dev: what checkpoints are chosen on, by ``score``: the mean over the corpora's unweighted accuracies of clips
+            without a history, after eight utterances of the speaker, and after eight neutral ones.
+        settings: of the stage.
+        encoder: what has heard them.
     """
 
-    def __init__(
-        self, train: Sounds, dev: Sounds, settings: AudioSettings, cache: Path, encoder: SpeechEncoder | None = None
-    ) -> None:
-        self.encoder = encoder or load_whisper_encoder(packaged_whisper())
-        super().__init__(train, dev, settings, AudioBackbone(self._head, WHISPER_INPUT, lambda heard, *_: heard))
-        self.views, seed = settings.views, settings.fit.seed
-        self.heard = statistics(self.encoder, train, self.views, seed, cache)
-        self.heard_dev = statistics(self.encoder, dev, 1, seed, cache)
-        self.voice.norm.load_moments(*moments(self.heard, self.weights))
+    def __init__(self, train: Heard, dev: Heard, settings: AudioSettings, encoder: SpeechEncoder) -> None:
+        self.encoder = encoder
+        backbone = AudioBackbone(self._head, WHISPER_INPUT, lambda heard, *_: heard)
+        super().__init__(train.sounds, dev.sounds, settings, backbone)
+        self.kinds = settings.histories
+        self.heard, self.heard_dev = train.statistics, dev.statistics
+        self.histories = Histories(train.sounds.sessions, train.sounds.labels, train.sounds.classes)
+        self._learn_what_is_usual()
+        self.said: Floats = train.sounds.targets
 
     def _head(self, classes: int, detached_head: bool, dropout: float) -> nn.Module:
-        return VoiceHead(self.encoder.dim, classes, dropout=dropout, detached_head=detached_head)
+        return VoiceHead(self.encoder.dim, classes, dropout=dropout, detached_head=detached_head, baseline=True)
+
+    def _learn_what_is_usual(self) -> None:
+        """Give the head what it needs to know of all speakers together, which is not trained."""
+        self.voice.norm.load_moments(*moments(self.heard, self.weights))
+        known = self.voice.baseline
+        assert known is not None  # noqa: S101 - made above
+        deviations = class_deviations(self._plain(self.heard), self.train.targets, self.weights, self.train.speaker_ids)
+        known.load_reference(deviations, self.kinds.weight)
 
     @property
     def voice(self) -> VoiceHead:
@@ -70,12 +75,39 @@ class WhisperStage(AudioStage):
         """Return the encoder and the trained head as one network."""
         return VoiceExtractor(self.encoder, self.voice).to(device_of(self.voice))
 
+    @torch.inference_mode()
+    def _plain(self, heard: Tensor) -> Floats:
+        """Return the standardised statistics ``(clips, width)`` of clips as they are."""
+        device = device_of(self.voice)
+        parts = torch.split(heard[:, 0], _EVAL_BATCH)
+        return torch.cat([self.voice.standardised(part.float().to(device)).cpu() for part in parts]).numpy()
+
+    def batches(self, epoch: int, generator: np.random.Generator) -> Iterator[ExtractorBatch]:
+        """Yield what the stage's kind does, with histories of which the head says now what it hears."""
+        if epoch:
+            self.said = probabilities(head_outputs(self.voice, self.heard[:, 0]).logits)
+            self.voice.train()
+        yield from super().batches(epoch, generator)
+
+    @torch.inference_mode()
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
-        """Return the standardised statistics ``(rows, width)`` of one view of each clip."""
+        """Return one view of each clip: its statistics, its speaker's offset and the count, joined."""
         del epoch
-        with torch.inference_mode():
-            heard = self.heard[rows, generator.integers(0, self.views, len(rows))].float().to(device_of(self.voice))
-            return self.voice.standardised(heard).cpu()
+        view = int(generator.integers(self.heard.shape[1]))
+        before = [self.histories.before(row, *self.kinds.draw(generator), generator) for row in rows.tolist()]
+        needed, places = np.unique(np.concatenate([rows, *before]), return_inverse=True)
+        statistics = self.voice.standardised(self.heard[needed, view].float().to(device_of(self.voice))).cpu().numpy()
+        ends = np.cumsum([len(rows), *map(len, before)])[:-1]
+        own, *others = np.split(places, ends)
+        assert self.voice.baseline is not None  # noqa: S101 - made above
+        offset, count = baselines(others, statistics, self.said[needed], self.voice.baseline.reference())
+        return torch.from_numpy(np.concatenate([statistics[own], offset, count], axis=1))
+
+    def answer(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the embedding and logits of what :meth:`images` gives."""
+        width = self.encoder.dim
+        outputs: tuple[Tensor, Tensor] = self.model(*torch.split(images, [width, width, 1], dim=1))
+        return outputs
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a head says of training clips as they are."""
@@ -85,85 +117,23 @@ class WhisperStage(AudioStage):
         """Return what a head says of the dev clips."""
         return head_outputs(cast("VoiceHead", model), self.heard_dev[:, 0])
 
-
-def moments(heard: Tensor, weights: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-    """Return the mean and variance ``(width,)`` of statistics ``(clips, views, width)``, each clip with a weight."""
-    share = torch.from_numpy(weights / weights.sum() / heard.shape[1]).float()
-    views = [heard[:, view].float() for view in range(heard.shape[1])]
-    mean = torch.stack([share @ view for view in views]).sum(dim=0)
-    return mean, torch.stack([share @ (view - mean).square() for view in views]).sum(dim=0)
+    def evaluate(self, model: nn.Module) -> Metrics:
+        """Return the dev metrics without a history and with one, and ``score``."""
+        found = super().evaluate(model)
+        statistics = self._plain(self.heard_dev)
+        histories = Histories(self.dev.speaker_ids, self.dev.labels, self.dev.classes)
+        for name, kind in _JUDGED.items():
+            drawn = histories.before_each(_JUDGED_AFTER, kind, seed=0)
+            logits = logits_after(cast("VoiceHead", model), statistics, drawn)
+            found[f"{_MEAN}_{name}"] = corpus_metrics(logits, self.dev)[_MEAN]
+        figures = [found[_MEAN], *(found[f"{_MEAN}_{name}"] for name in _JUDGED)]
+        return {**found, "score": float(np.mean(figures))}
 
 
 @torch.inference_mode()
 def head_outputs(model: VoiceHead, heard: Tensor) -> BranchOutput:
-    """Return the embeddings and logits of an encoder's statistics ``(clips, width)``."""
+    """Return the embeddings and logits of an encoder's statistics ``(clips, width)``, of speakers without a history."""
     model.eval()
     device = device_of(model)
-    return BranchOutput.gather(
-        [model(model.standardised(rows.float().to(device))) for rows in torch.split(heard, _EVAL_BATCH)]
-    )
-
-
-def statistics(encoder: SpeechEncoder, sounds: Sounds, views: int, seed: int, cache: Path) -> Tensor:
-    """Return ``(clips, views, width)`` float16, from ``cache`` where they are already; the first view is the clip.
-
-    They are kept in many files, so that little is lost where it is interrupted, and one more view is all that is made
-    where one more is asked for.
-    """
-    encoder_digest, sessions = network_digest(encoder), sounds.sessions
-    found = torch.empty(len(sounds.samples), views, encoder.dim, dtype=torch.float16)
-    with tqdm(total=found.shape[0] * views, desc="voices") as bar:
-        for start in range(0, len(found), _SHARD):
-            rows = slice(start, start + _SHARD)
-            samples, places = sounds.samples[rows], sessions[rows]
-            heard = arrays_digest(samples)
-            for view in range(views):
-                key = digest(_VERSION, encoder_digest, heard, view, seed, *([places.tolist()] if view else []))[:16]
-                make = partial(_hear, encoder, samples, view, seed, places)
-                found[rows, view] = cached(cache / "voices" / f"{key}.safetensors", make)["statistics"]
-                bar.update(len(samples))
-    return found
-
-
-@torch.inference_mode()
-def _hear(encoder: SpeechEncoder, sounds: Sequence[Samples], view: int, seed: int, places: Ints) -> dict[str, Tensor]:
-    mel = WhisperMel()
-    changed = [
-        _view(samples, view, row, (seed, int(place)))
-        for row, (samples, place) in enumerate(zip(sounds, places, strict=True))
-    ]
-    order = sorted(range(len(changed)), key=lambda row: len(changed[row]))
-    found = torch.empty(len(changed), encoder.dim, dtype=torch.float16)
-    for _, same in groupby(order, key=lambda row: len(changed[row])):
-        rows = list(same)
-        for start in range(0, len(rows), _BATCH):
-            chosen = rows[start : start + _BATCH]
-            images = mel(torch.from_numpy(np.stack([changed[row] for row in chosen])))
-            with half_precision():
-                found[chosen] = encoder(images).to(torch.float16)
-    return {"statistics": found}
-
-
-def _view(samples: Samples, view: int, row: int, session: tuple[int, int]) -> Samples:
-    """Return a clip as it is (view 0), or changed; whole tenths of a second.
-
-    A changed one is faster or slower, cut and padded at random, so that nothing is to be learned from how long a clip
-    is, and heard elsewhere: where the others of its session are.
-    """
-    if view:
-        generator = np.random.default_rng((*session, view, row))
-        warped = time_warp(torch.from_numpy(samples), float(generator.uniform(0.87, 1.15))).numpy()
-        samples = heard_elsewhere(_window(warped, generator), np.random.default_rng((*session, view)))
-    size = max(SAMPLE_RATE, len(samples) // _STEP * _STEP)
-    return np.pad(samples, (0, max(0, size - len(samples))))[:size]
-
-
-def _window(samples: Samples, generator: np.random.Generator) -> Samples:
-    """Return a random stretch of a clip, at least a second, between up to half a second of faint noise."""
-    size = min(len(samples), max(SAMPLE_RATE, int(len(samples) * generator.uniform(_SHORTEST, 1.0))))
-    start = int(generator.integers(0, len(samples) - size + 1))
-    before, after = generator.integers(0, _PADDING, 2)
-    floor = 10 ** generator.uniform(-5, -3) * generator.standard_normal(before + size + after)
-    floor[before : before + size] += samples[start : start + size]
-    padded: Samples = floor.astype(np.float32)
-    return padded
+    parts = torch.split(heard, _EVAL_BATCH)
+    return BranchOutput.gather([model(model.standardised(rows.float().to(device))) for rows in parts])

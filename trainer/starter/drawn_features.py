@@ -28,8 +28,9 @@ from trainer.fit.metrics import weighted_f1
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import sound_outputs
 from trainer.stages.face import augment
+from trainer.stages.hearing import statistics
 from trainer.stages.text import TextExample, text_outputs
-from trainer.stages.whisper import head_outputs, statistics
+from trainer.stages.whisper import head_outputs
 
 SPEAKER: Final = "Speaker"
 """The name live sessions give who has none."""

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_bundle import tiny_bundle, with_other_branches
 from typer.testing import CliRunner
 
 import cli
 import models.bundle
-from models.bundle import Bundle
+from models.bundle import Bundle, save_bundle
 from models.labels import LABELS
 from models.media.spectrogram import SAMPLE_RATE
+from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.conversations import branch_rows, fused_row, read_conversations
@@ -149,6 +151,38 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_rest_scored(bundle_folder: 
     assert found["n"] == 3
     assert any("2 of 5 clips were skipped" in note and "03-01-06" in note for note in found["notes"])
     assert any("has no surprise" in note for note in found["notes"])
+
+
+def test_voices_are_scored_without_a_history_and_after_some_of_what_their_speakers_said(tmp_path: Path) -> None:
+    bundle = with_other_branches(tiny_bundle())
+    audio = bundle.config.audio.model_copy(update={"baseline": True})
+    voice = VoiceExtractor.untrained(len(LABELS), audio.dim, baseline=True)
+    config = bundle.config.model_copy(update={"audio": audio})
+    save_bundle(tmp_path / "bundle", replace(bundle, audio=voice, config=config), "")
+    for speaker in ("17", "18"):
+        for number, emotion in enumerate(("01", "01", "05")):
+            tone(tmp_path / "ravdess" / f"03-01-{emotion}-01-01-0{number}-{speaker}.wav", 0.5, 200 + 100 * number)
+    out = tmp_path / "scores.json"
+    arguments = ("--dataset", "ravdess", "--root", tmp_path, "--split", "dev", "--json", out)
+    code, told = run("--bundle", tmp_path / "bundle", *arguments)
+    assert code == 0, told
+    found = json.loads(out.read_text())
+    assert [row["view"] for row in found["rows"]] == ["", "after 8 utterances", "after 8 neutral utterances"]
+    for place, key in enumerate(["", "_after_8", "_after_8_neutral"]):
+        assert found[f"unweighted_accuracy{key}"] == found["rows"][place]["unweighted_accuracy"]
+
+
+def test_a_branch_without_baselines_has_no_accuracy_after_a_history(bundle_folder: Path, tmp_path: Path) -> None:
+    for emotion in ("01", "03", "05"):
+        tone(tmp_path / "ravdess" / f"03-01-{emotion}-01-01-01-17.wav", 0.5)
+    out = tmp_path / "scores.json"
+    arguments = ("--dataset", "ravdess", "--root", tmp_path, "--split", "dev", "--json", out)
+    code, told = run("--bundle", bundle_folder, *arguments)
+    assert code == 0, told
+    found = json.loads(out.read_text())
+    assert found["unweighted_accuracy_after_8"] is None
+    assert found["unweighted_accuracy_after_8_neutral"] is None
+    assert any("no history" in note for note in found["notes"])
 
 
 def test_faces_are_scored_by_name_of_their_class(bundle_folder: Path, tmp_path: Path) -> None:

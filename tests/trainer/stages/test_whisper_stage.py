@@ -8,8 +8,9 @@ from models.bundle import audio_front
 from models.networks.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages.audio import AudioSettings, Sounds
+from trainer.stages.hearing import hear, moments, statistics
 from trainer.stages.probes import ProbeSettings
-from trainer.stages.whisper import WHISPER_INPUT, WhisperStage, moments, statistics
+from trainer.stages.whisper import WHISPER_INPUT, WhisperStage
 
 LOW, HIGH = 0, 4
 
@@ -21,7 +22,7 @@ def sounds(seed: int, count: int = 12) -> Sounds:
     time = np.arange(16_000) / 16_000
     made = [np.sin(2 * np.pi * (200 if label == LOW else 1500) * time) for label in labels]
     samples = [(0.2 * tone + 0.01 * generator.standard_normal(16_000)).astype(np.float32) for tone in made]
-    return Sounds.of(samples, labels, ["tones"] * count)
+    return Sounds.of(samples, labels, ["tones"] * count, speakers=[f"{row // 3}" for row in range(count)])
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,7 @@ def encoder() -> SpeechEncoder:
 
 
 def stage(encoder: SpeechEncoder, cache: Path) -> WhisperStage:
+    """A stage on four speakers of two emotions each."""
     settings = AudioSettings(
         fit=FitSettings(epochs=30, select="macro_f1", ema_decay=0.5, bf16=False),
         views=2,
@@ -40,7 +42,8 @@ def stage(encoder: SpeechEncoder, cache: Path) -> WhisperStage:
         balance=0.7,
         probe=ProbeSettings(enabled=False),
     )
-    return WhisperStage(sounds(0), sounds(1), settings, cache, encoder)
+    train, dev = hear(encoder, sounds(0), 2, 0, cache), hear(encoder, sounds(1), 1, 0, cache)
+    return WhisperStage(train, dev, settings, encoder)
 
 
 def test_it_learns_what_tells_two_voices_apart(encoder: SpeechEncoder, tmp_path: Path) -> None:
@@ -48,6 +51,31 @@ def test_it_learns_what_tells_two_voices_apart(encoder: SpeechEncoder, tmp_path:
     fit(trained, trained.settings.fit, tmp_path / "run")
     logits = trained.dev_output(trained.model).logits[:, [LOW, HIGH]]  # of other labels it has learned nothing
     assert (np.array([LOW, HIGH])[logits.argmax(axis=1)] == trained.dev.labels).all()
+
+
+def test_it_is_judged_without_a_history_and_with_two_kinds_of_it(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    trained = stage(encoder, tmp_path)
+    found = trained.evaluate(trained.model)
+    names = ["mean_unweighted_accuracy", "mean_unweighted_accuracy_after_8", "mean_unweighted_accuracy_after_8_neutral"]
+    assert found["score"] == pytest.approx(np.mean([found[name] for name in names]))
+
+
+def test_what_it_learns_from_is_a_clip_its_speakers_offset_and_how_much_that_rests_on(
+    encoder: SpeechEncoder, tmp_path: Path
+) -> None:
+    trained = stage(encoder, tmp_path)
+    width, rows = encoder.dim, np.arange(12)
+    images = trained.images(rows, 0, np.random.default_rng(0))
+    own, offset, count = torch.split(images, [width, width, 1], dim=1)
+    assert set(count.flatten().tolist()) <= {0.0, 1.0, 2.0}, "three clips a speaker"
+    assert (offset[count[:, 0] == 0] == 0).all()
+    assert offset[count[:, 0] > 0].abs().sum(dim=1).min() > 0
+    embedding, logits = trained.answer(images)
+    assert embedding.shape == (12, 300)
+    expected = trained.voice(own, offset, count)[1]
+    trained.model.eval()
+    assert torch.isfinite(logits).all()
+    assert expected.shape == logits.shape
 
 
 def test_what_was_heard_is_kept_and_never_taken_for_other_sounds(encoder: SpeechEncoder, tmp_path: Path) -> None:
@@ -65,8 +93,8 @@ def test_what_was_heard_is_kept_and_never_taken_for_other_sounds(encoder: Speech
 
 
 def test_a_clip_as_it_is_tells_the_same_however_many_are_heard(encoder: SpeechEncoder, tmp_path: Path) -> None:
-    whole, samples = sounds(0), sounds(0).samples
-    alone = Sounds.of(samples[:1], whole.labels[:1], ["tones"])
+    whole = sounds(0)
+    alone = whole.only(np.array([0]))
     together, single = (statistics(encoder, some, 1, 0, tmp_path)[0, 0].float() for some in (whole, alone))
     torch.testing.assert_close(single, together, rtol=0.05, atol=0.05)
 
