@@ -64,7 +64,7 @@ def tiny_bundle(seed: int = 0) -> Bundle:
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
     encoder = _tiny_encoder(len(tokenizer))
-    fusion = FusionConfig(TEXT_DIM, IMAGE_DIM, IMAGE_DIM, IMAGE_DIM, len(LABELS), fusion_layers=2)
+    fusion = FusionConfig(TEXT_DIM, IMAGE_DIM, IMAGE_DIM, IMAGE_DIM, len(LABELS), fusion_layers=2, evidence=True)
     config = BundleConfig(
         name="tiny",
         labels=LABELS,

@@ -6,9 +6,8 @@ A modality without data is absent from the bundle.
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 from torch import nn
 
 from models.bundle import (
@@ -28,20 +27,17 @@ from models.bundle import (
 )
 from models.media.face_image import INPUT_SIZE
 from models.networks.calibration import fit_temperature, fit_threshold, probabilities
-from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
 from models.networks.speech_encoder import VoiceExtractor
-from models.networks.text import TextEncoder
 from trainer.card import model_card
 from trainer.config import TrainConfig
-from trainer.dialogs.features import Modality, truth
+from trainer.dialogs.features import MODALITIES, Modality, truth
 from trainer.features.transcripts import Transcribe
 from trainer.fit.devices import processes
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
-from trainer.stages.heads import fit_head, head_logits, with_head
 from trainer.starter.report import StarterReport, evaluate_bundle
-from trainer.training import ConversationTraining, PipelineError
+from trainer.training import ConversationTraining
 
 
 class Assembly:
@@ -50,43 +46,12 @@ class Assembly:
     def __init__(self, training: ConversationTraining) -> None:
         self.training = training
 
-    @cached_property
-    def branches(self) -> dict[Modality, tuple[nn.Module, float]]:
-        """Return the extractors with heads for the conversations' emotions, and the temperature of each.
-
-        Raises:
-            PipelineError: there is nothing to fit a head on.
-        """
-        return {name: self._branch(name) for name in self.training.data.modalities if name != "text"}
-
-    def _branch(self, name: Modality) -> tuple[nn.Module, float]:
-        """Return an extractor as it is if it has learned these emotions, else with a head that is fitted to them."""
-        training, network = self.training, getattr(self.training.extractors, name)
-        learned, dev = training.data.examples(name)
-        same = learned.classes == dev.classes == training.data.labels
-        if same and np.isin(dev.labels, learned.labels).any():
-            return network, fit_temperature(training.dev_outputs.of(name).logits, dev.labels)
-        return self._with_new_head(name, network)
-
-    def _with_new_head(self, name: Modality, network: nn.Module) -> tuple[nn.Module, float]:
-        features = self.training.train_features, self.training.dev_features
-        train, dev = (found.branches.get(name) for found in features)
-        if train is None or dev is None:
-            message = f"{name}: no usable media in {'train' if train is None else 'dev'} to fit a head for its labels"
-            raise PipelineError(message)
-        labels = [found.labels[rows.rows] for found, rows in zip(features, (train, dev), strict=True)]
-        head = fit_head(train.output.embeddings, labels[0], len(self.training.data.labels))
-        twin = with_head(cast("EmotionExtractor", network.cpu()), head)
-        return twin, fit_temperature(head_logits(head, dev.output.embeddings), labels[1])
-
     def temperatures(self) -> Temperatures:
         """Fit the temperature of each branch and, for each set of modalities, of the fusion on dev."""
         training = self.training
-        text = training.dev_features.branches["text"]
         fused = {name: fit_temperature(*answers) for name, answers in self.fused.items()}
         return Temperatures(
-            text=fit_temperature(text.output.logits, training.dev_features.labels[text.rows]),
-            **{name: temperature for name, (_, temperature) in self.branches.items()},
+            **{name: branch.temperature for name, branch in training.branches.items()},
             fused=fused[modality_key(training.data.modalities)],
             fused_by=fused,
         )
@@ -109,12 +74,12 @@ class Assembly:
     def bundle(self) -> Bundle:
         """Return the trained stages as a bundle, on the CPU."""
         training, fusion, temperatures = self.training, self.training.fusion, self.temperatures()
-        networks: dict[str, Any] = {name: network.cpu() for name, (network, _) in self.branches.items()}
+        networks: dict[str, Any] = {name: branch.network.cpu() for name, branch in training.branches.items()}
         extractors, given = training.extractors, training.config
         config = BundleConfig(
             name=given.output.name,
             labels=training.data.labels,
-            networks=("text", *networks, "fusion"),
+            networks=(*networks, "fusion"),
             text=TextPart(dim=fusion.config.text_dim, context=extractors.context, max_tokens=extractors.max_tokens),
             audio=AudioPart(
                 dim=fusion.config.audio_dim, kind=given.audio.backbone, baseline=_has_baseline(networks.get("audio"))
@@ -125,12 +90,11 @@ class Assembly:
             temperatures=temperatures,
             thresholds=self.thresholds(temperatures),
         )
-        text, tokenizer = extractors.text, extractors.tokenizer
-        assert isinstance(text, TextEncoder)  # noqa: S101 - every training has one
+        tokenizer = extractors.tokenizer
         assert tokenizer is not None  # noqa: S101 - as above
         assert isinstance(fusion.network, M2FNet)  # noqa: S101 - the stage's own kind, where no other is asked for
-        branches = {name: networks.get(name) for name in ("audio", "face", "scene")}
-        return Bundle(config, text.cpu(), tokenizer, fusion=fusion.network.cpu(), **branches)
+        branches: dict[str, Any] = {name: networks.get(name) for name in MODALITIES}
+        return Bundle(config, tokenizer=tokenizer, fusion=fusion.network.cpu(), **branches)
 
 
 def _has_baseline(audio: nn.Module | None) -> bool:

@@ -18,6 +18,7 @@ from models.bundle import Bundle, BundleError, modality_key, sound_input
 from models.networks.speech_encoder import load_whisper_encoder
 from models.networks.text import ContextFormat
 from models.user_error import UserError
+from trainer.branches import Branch, calibrated_branches
 from trainer.config import TrainConfig, save_train_config
 from trainer.corpora import Corpora
 from trainer.data.conversation import Conversations
@@ -188,6 +189,15 @@ class ConversationTraining:
         return DevOutputs(self.data, self.extractors)
 
     @cached_property
+    def branches(self) -> dict[Modality, Branch]:
+        """Return the branches with heads for the conversations' emotions, and their temperatures.
+
+        Raises:
+            BranchError: there is nothing to fit a head on.
+        """
+        return calibrated_branches(self.dev_outputs, self.train_features, self.dev_features)
+
+    @cached_property
     def fusion_data(self) -> FusionData:
         """Return what the fusion is trained and calibrated on."""
         train, dev = self.train_features, self.dev_features
@@ -201,15 +211,16 @@ class ConversationTraining:
     @cached_property
     def fusion(self) -> FusionStage:
         """Return the trained fusion stage."""
-        found, data = self.fusion_data, self.data
+        found, data, settings = self.fusion_data, self.data, self.config.fusion
         stage = FusionStage(
             found.train,
             found.dev,
             len(data.labels),
-            self.config.fusion,
+            settings,
             widths=found.widths,
             change=found.change,
             judge=found.judge,
+            heads={name: branch.head for name, branch in self.branches.items()} if settings.evidence else None,
         )
         networks = [getattr(self.extractors, name) for name in MODALITIES]
         weights = [None if network is None else network_digest(network) for network in networks]

@@ -6,13 +6,15 @@ paper: order reaches the network only through the causal mask. A modality that a
 lacks (the scene, say) is absent by its mask.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models.networks.evidence import HEADS, Evidence
 
 _FEED_FORWARD: Final = 2  # times the stream's width; more overfits on MELD's thousand dialogs
 
@@ -32,6 +34,7 @@ class FusionConfig:
         heads: of every attention; they divide the width of each stream.
         dropout: 0.4 to 0.5 in the paper.
         causal: encoders and fusion layers see the past and the present only; else the whole dialog, as in the paper.
+        evidence: the branches' own log-probabilities are added to what the dialog says; never in the paper.
 
     Raises:
         ValueError: a depth or a number of classes below 1, or a dropout that is no share.
@@ -47,6 +50,7 @@ class FusionConfig:
     heads: int = 4
     dropout: float = 0.4
     causal: bool = True
+    evidence: bool = False
 
     def __post_init__(self) -> None:
         for name in ("text_dim", "audio_dim", "face_dim", "scene_dim", "classes", "encoders", "fusion_layers", "heads"):
@@ -230,6 +234,8 @@ class M2FNet(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(config.text_dim, config.classes),
         )
+        widths = {name: getattr(config, f"{name}_dim") for name in HEADS}
+        self.evidence = Evidence(widths, config.classes) if config.evidence else None
 
     def forward(
         self,
@@ -246,6 +252,7 @@ class M2FNet(nn.Module):
         """Return the logits of every utterance."""
         has_text, has_audio = text_present & valid, audio_present & valid
         has_face, has_scene = face_present & valid, scene_present & valid
+        told = self._evidence({"text": text, "audio": audio, "face": face}, has_text, has_audio, has_face)
         heard = self._allowed(has_audio)
         seen = self._allowed(has_face | has_scene)
         text = self.text_encoders(self.text(text, has_text), self._allowed(has_text))
@@ -255,7 +262,10 @@ class M2FNet(nn.Module):
         for layer in self.fusion:
             text = layer(text, audio, visual, heard, seen)
         logits: Tensor = self.classifier(torch.cat([text, audio, visual], dim=-1))
-        return logits
+        return logits if told is None else logits + told
+
+    def _evidence(self, embeddings: Mapping[str, Tensor], *present: Tensor) -> Tensor | None:
+        return None if self.evidence is None else self.evidence(embeddings, dict(zip(HEADS, present, strict=True)))
 
     def _allowed(self, present: Tensor) -> Tensor:
         """Return which keys each query may see, ``(batch, queries, keys)``.

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from models.labels import LABELS
 from trainer.dialogs.feature_bank import FeatureBank
 from trainer.dialogs.features import DialogFeatures, Modality, truth
 from trainer.dialogs.pairing import Pairing, PairingSettings, pair_dialog
-from trainer.fit.metrics import Metrics, unweighted_accuracy, weighted_f1
+from trainer.fit.metrics import Metrics, least_recall, unweighted_accuracy, weighted_f1
 from trainer.fit.outputs import Floats
 
 Change = Callable[[DialogFeatures, np.random.Generator], DialogFeatures]
@@ -66,23 +67,29 @@ class DrawnJudge:
         dev: dialogs of words alone.
         spoken: single utterances with neutral words.
         spoken_seen: the same with a face of their label.
+        spoken_wrongly_seen: the same with a face of another label.
         text_weighted_f1: what the text branch alone reaches on ``dev``.
     """
 
     dev: Sequence[DialogFeatures]
     spoken: Sequence[DialogFeatures]
     spoken_seen: Sequence[DialogFeatures]
+    spoken_wrongly_seen: Sequence[DialogFeatures]
     text_weighted_f1: float
 
     def __call__(self, logits: Callable[[Sequence[DialogFeatures]], Floats]) -> Metrics:
         """Return the weighted F1 of text alone, and what neutral words said with emotion give.
 
-        ``score``, by which the checkpoint is chosen, is their mean less what text alone loses by the fusion.
+        ``score``, by which the checkpoint is chosen, is the mean of these and of the least recall of an emotion of
+        the voices, less what text alone loses by the fusion.
         """
         metrics = {"text_weighted_f1": weighted_f1(truth(self.dev), logits(self.dev).argmax(axis=1))}
-        for name, examples in (("spoken", self.spoken), ("spoken_seen", self.spoken_seen)):
+        for name in ("spoken", "spoken_seen", "spoken_wrongly_seen"):
+            examples = getattr(self, name)
             predicted = logits(examples).argmax(axis=1)
             metrics[f"{name}_unweighted_accuracy"] = unweighted_accuracy(truth(examples), predicted)
+            if name == "spoken":
+                metrics["spoken_least_recall"] = least_recall(truth(examples), predicted)
         shortfall = max(0.0, self.text_weighted_f1 - metrics["text_weighted_f1"])
         return {**metrics, "score": float(np.mean(list(metrics.values()))) - _SHORTFALL_WEIGHT * shortfall}
 
@@ -107,3 +114,9 @@ def paired_example(
 def with_face(example: DialogFeatures, faces: FeatureBank, generator: np.random.Generator) -> DialogFeatures:
     """Return an example with a correctly labelled face for every utterance."""
     return replace(example, face=[faces.draw_over_frames(label, generator) for label in example.labels])
+
+
+def with_wrong_face(example: DialogFeatures, faces: FeatureBank, generator: np.random.Generator) -> DialogFeatures:
+    """Return an example with a face of another label for every utterance."""
+    others = [(label + int(generator.integers(1, len(LABELS)))) % len(LABELS) for label in example.labels]
+    return replace(example, face=[faces.draw_over_frames(label, generator) for label in others])

@@ -32,6 +32,12 @@ def unweighted_accuracy(truth: Ints, predicted: Ints) -> float:
     return float(recall_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0))
 
 
+def least_recall(truth: Ints, predicted: Ints) -> float:
+    """Return the recall of the class, of those that occur in ``truth``, that is found least often."""
+    found = recall_score(truth, predicted, labels=np.unique(truth), average=None, zero_division=0)
+    return float(np.min(found))
+
+
 def confusion(truth: Ints, predicted: Ints, classes: int) -> Ints:
     """Return ``(classes, classes)`` counts: a row for each true class, a column for each predicted one."""
     counts: Ints = confusion_matrix(truth, predicted, labels=np.arange(classes)).astype(np.int64)

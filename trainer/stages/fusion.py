@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from models.networks.evidence import OwnHead
 from models.networks.extractor import EMBEDDING_DIM
 from models.networks.fusion import DialogBatch, FusionConfig, M2FNet
 from models.user_error import UserError
@@ -55,6 +56,7 @@ class FusionSettings:
         imbalance: the remedy for rare emotions; none in the paper.
         dialog_dropout: how often a dialog lacks its text, its sound or its images as a whole.
         utterance_dropout: how often a single utterance lacks one of its modalities.
+        evidence: the branches' own calibrated log-probabilities are added to what the dialog says; not in the paper.
         cut_rate: ``prefix`` only: how often a dialog is cut after a random utterance.
     """
 
@@ -71,6 +73,7 @@ class FusionSettings:
     imbalance: ImbalanceSettings = ImbalanceSettings()
     dialog_dropout: Share = 0.0
     utterance_dropout: Share = 0.0
+    evidence: bool = False
     cut_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
@@ -97,6 +100,7 @@ class FusionStage:
         widths: of the embeddings, where the dialogs do not tell because none has the modality.
         change: what becomes of a training dialog each time, before it is cut and loses modalities; None: nothing.
         judge: the dev metrics; None: :func:`dialog_metrics` of ``dev``.
+        heads: the branches' own, which are the evidence where the settings ask for it.
 
     Raises:
         FusionDataError: no dialogs, an empty one, a label that is no class, or embeddings of different widths.
@@ -115,6 +119,7 @@ class FusionStage:
         *,
         change: Change | None = None,
         judge: Judge | None = None,
+        heads: Mapping[Modality, OwnHead] | None = None,
     ) -> None:
         torch.manual_seed(settings.fit.seed)
         for dialogs, split in ((train, "train"), (dev, "dev")):
@@ -124,6 +129,8 @@ class FusionStage:
         self.config = fusion_config([*train, *dev], classes, settings, widths)
         self.network = kind.build(self.config)
         self.model: nn.Module = self.network
+        if isinstance(self.network, M2FNet) and self.network.evidence is not None:
+            self.network.evidence.take({str(name): head for name, head in (heads or {}).items()})
         counts = class_counts(truth(train), classes)
         self._loss = loss_function(settings.imbalance, counts, settings.label_smoothing)
 
@@ -197,6 +204,7 @@ def fusion_config(
         heads=settings.heads,
         dropout=settings.dropout,
         causal=settings.regime == "causal",
+        evidence=settings.evidence,
     )
 
 

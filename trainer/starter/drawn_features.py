@@ -17,7 +17,7 @@ from trainer.corpora import Corpora
 from trainer.data.faces import FaceSet
 from trainer.data.names import SPOKEN
 from trainer.dev_outputs import DevOutputs
-from trainer.dialogs.drawn import DrawnJudge, DrawnMedia, FusionData, with_face
+from trainer.dialogs.drawn import DrawnJudge, DrawnMedia, FusionData, with_face, with_wrong_face
 from trainer.dialogs.feature_bank import FeatureBank
 from trainer.dialogs.features import DialogFeatures, Modality
 from trainer.features.extract import Extraction
@@ -37,9 +37,10 @@ SPEAKER: Final = "Speaker"
 
 STATEMENTS: Final = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
 """What is said in RAVDESS, by the fifth part of a file's name."""
-_SETS: Final[tuple[tuple[Modality, ...], ...]] = (
+SUBSETS: Final[tuple[tuple[Modality, ...], ...]] = (
     ("audio",), ("face",), ("text", "audio"), ("text", "face"), ("audio", "face"), ("text", "audio", "face"),
 )  # fmt: skip
+"""What of the three modalities, words alone left out, an utterance may have."""
 _FACE_VIEWS: Final = 3
 _FACES_PER_LABEL: Final = 800
 _FACE_BATCH: Final = 128
@@ -55,17 +56,17 @@ def drawn_data(outputs: DevOutputs, train: Extraction, dev: Extraction) -> Fusio
     """
     data, extractors = outputs.data, outputs.extractors
     said = spoken(outputs, script(data))
-    shown = seen(outputs, said, data.config.fusion.fit.seed)
+    shown, wrongly = (seen(outputs, said, data.config.fusion.fit.seed, right=right) for right in (True, False))
     text = dev.branches["text"]
     reached = weighted_f1(dev.labels[text.rows], text.output.logits.argmax(axis=1))
-    tempered = {modality_key(names): [example.only(names) for example in shown] for names in _SETS}
+    tempered = {modality_key(names): [example.only(names) for example in shown] for names in SUBSETS}
     media = DrawnMedia(voices(data, extractors), faces(data, extractors), data.config.pairing)
     return FusionData(
         train.dialogs,
         dev.dialogs,
         {"text": dev.dialogs, **tempered},
         change=media,
-        judge=DrawnJudge(dev.dialogs, said, shown, reached),
+        judge=DrawnJudge(dev.dialogs, said, shown, wrongly, reached),
         widths={"audio": media.voices.dim, "face": media.faces.dim},
     )
 
@@ -91,12 +92,15 @@ def spoken(outputs: DevOutputs, words: Sequence[str]) -> list[DialogFeatures]:
     ]
 
 
-def seen(outputs: DevOutputs, examples: Sequence[DialogFeatures], seed: int) -> list[DialogFeatures]:
-    """Return the spoken examples, each with a dev face of its label."""
+def seen(
+    outputs: DevOutputs, examples: Sequence[DialogFeatures], seed: int, *, right: bool = True
+) -> list[DialogFeatures]:
+    """Return the spoken examples, each with a dev face of its label, or of another."""
     labels = outputs.data.faces_dev.labels
     bank = FeatureBank.of(outputs.face.embeddings[:, None], labels, ["faces"] * len(labels))
     generator = np.random.default_rng(seed)
-    return [with_face(example, bank, generator) for example in examples]
+    give = with_face if right else with_wrong_face
+    return [give(example, bank, generator) for example in examples]
 
 
 def read_alone(extractors: Extractors, sentences: Sequence[str]) -> Floats:

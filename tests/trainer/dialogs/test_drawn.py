@@ -43,7 +43,7 @@ def stage() -> FusionStage:
         FusionSettings(batch=4, regime="causal"),
         widths={"audio": DIM, "face": DIM},
         change=DrawnMedia(bank(0), bank(1), PairingSettings()),
-        judge=DrawnJudge(dialogs(3), spoken, spoken, text_weighted_f1=0.0),
+        judge=DrawnJudge(dialogs(3), spoken, spoken, spoken, text_weighted_f1=0.0),
     )
 
 
