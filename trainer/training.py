@@ -202,7 +202,7 @@ class ConversationTraining:
         """Return what the fusion is trained and calibrated on."""
         train, dev = self.train_features, self.dev_features
         if self.data.drawn:
-            return drawn_data(self.dev_outputs, train, dev)
+            return drawn_data(self.dev_outputs, train, dev, self.branches)
         there = self.data.modalities
         sets = [chosen for size in range(1, 1 + len(there)) for chosen in combinations(there, size)]
         tempered = {modality_key(chosen): [dialog.only(chosen) for dialog in dev.dialogs] for chosen in sets}

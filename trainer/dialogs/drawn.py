@@ -44,17 +44,28 @@ class FusionData:
 
 @dataclass(frozen=True, eq=False)
 class DrawnMedia:
-    """Gives the utterances of a dialog voices and faces, drawn by label, at times of another."""
+    """Gives the utterances of a dialog voices and faces, drawn by label, at times of another.
+
+    Attributes:
+        voices: to be drawn from.
+        faces: likewise.
+        settings: how often what goes with what.
+        words: those of other utterances of the same emotion, which at times take the place of an utterance's own, so
+            that they mislead as often as those of people who were never heard; None: its own stay.
+    """
 
     voices: FeatureBank
     faces: FeatureBank
     settings: PairingSettings
+    words: FeatureBank | None = None
 
     def __call__(self, dialog: DialogFeatures, generator: np.random.Generator) -> DialogFeatures:
         """Return a dialog, at times a random stretch of it, with what was drawn."""
         if generator.random() < self.settings.crop_rate:
             first = int(generator.integers(len(dialog.labels)))
             dialog = dialog.part(first, int(generator.integers(first, len(dialog.labels))) + 1)
+        if self.words is not None and generator.random() < self.settings.other_words:
+            dialog = replace(dialog, text=[self.words.draw(label, generator) for label in dialog.labels])
         pairs = pair_dialog(dialog.labels, self.settings, generator)
         return paired_example(dialog, pairs, self.voices, self.faces, generator)
 

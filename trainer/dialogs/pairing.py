@@ -49,6 +49,10 @@ class PairingSettings:
     """In those dialogs, of how many neutral utterances."""
     drop_one: float = 0.05
     """How often a single utterance lacks a modality that its dialog has."""
+    as_unheard: bool = False
+    """Voices, faces and other words are drawn so that their branches are as often wrong, and as sure, as on dev."""
+    other_words: float = 0.0
+    """In how many dialogs the words are those of other utterances of the same emotions."""
     crop_rate: float = 0.3
     """How often a dialog is cut to a random stretch, so that short dialogs are known too."""
     patterns: tuple[Pattern, ...] = PATTERNS

@@ -1,6 +1,6 @@
 """What the branches say of single voices and faces, from which those of MELD's utterances are drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from models.media.face_image import face_input, resized
 from models.networks.extractor import EmotionExtractor
 from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import Turn, with_context
+from trainer.branches import Branch
 from trainer.corpora import Corpora
 from trainer.data.faces import FaceSet
 from trainer.data.names import SPOKEN
@@ -20,6 +21,7 @@ from trainer.dev_outputs import DevOutputs
 from trainer.dialogs.drawn import DrawnJudge, DrawnMedia, FusionData, with_face, with_wrong_face
 from trainer.dialogs.feature_bank import FeatureBank
 from trainer.dialogs.features import DialogFeatures, Modality
+from trainer.dialogs.held_out import HeldOutRates
 from trainer.features.extract import Extraction
 from trainer.features.extractors import Extractors
 from trainer.fit.cache import arrays_digest, cached, digest, network_digest
@@ -28,6 +30,7 @@ from trainer.fit.metrics import weighted_f1
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import sound_outputs
 from trainer.stages.face import augment
+from trainer.stages.heads import head_logits
 from trainer.stages.hearing import statistics
 from trainer.stages.text import TextExample, text_outputs
 from trainer.stages.whisper import head_outputs
@@ -46,21 +49,24 @@ _FACES_PER_LABEL: Final = 800
 _FACE_BATCH: Final = 128
 
 
-def drawn_data(outputs: DevOutputs, train: Extraction, dev: Extraction) -> FusionData:
+def drawn_data(
+    outputs: DevOutputs, train: Extraction, dev: Extraction, branches: Mapping[Modality, Branch]
+) -> FusionData:
     """Return what the fusion is trained and calibrated on: real words, with voices and faces drawn by label.
 
     Args:
         outputs: of the branches; of the data the dev faces and voices, the training ones too.
         train: the text features of what is learned from.
         dev: those of dev.
+        branches: with the heads and temperatures that say how sure each is.
     """
-    data, extractors = outputs.data, outputs.extractors
+    data = outputs.data
     said = spoken(outputs, script(data))
     shown, wrongly = (seen(outputs, said, data.config.fusion.fit.seed, right=right) for right in (True, False))
     text = dev.branches["text"]
     reached = weighted_f1(dev.labels[text.rows], text.output.logits.argmax(axis=1))
     tempered = {modality_key(names): [example.only(names) for example in shown] for names in SUBSETS}
-    media = DrawnMedia(voices(data, extractors), faces(data, extractors), data.config.pairing)
+    media = _media(outputs, train, dev, branches)
     return FusionData(
         train.dialogs,
         dev.dialogs,
@@ -69,6 +75,31 @@ def drawn_data(outputs: DevOutputs, train: Extraction, dev: Extraction) -> Fusio
         judge=DrawnJudge(dev.dialogs, said, shown, wrongly, reached),
         widths={"audio": media.voices.dim, "face": media.faces.dim},
     )
+
+
+def _media(outputs: DevOutputs, train: Extraction, dev: Extraction, branches: Mapping[Modality, Branch]) -> DrawnMedia:
+    data, extractors, settings = outputs.data, outputs.extractors, outputs.data.config.pairing
+    rates: dict[Modality, HeldOutRates] = {}
+    if settings.as_unheard:
+        judged = {
+            "text": (dev.branches["text"].output.logits, dev.labels[dev.branches["text"].rows]),
+            "audio": (outputs.audio.logits, data.sounds_dev.labels),
+            "face": (outputs.face.logits, data.faces_dev.labels),
+        }
+        rates = {name: HeldOutRates.of(*judged[name], branches[name].temperature) for name in branches}
+    return DrawnMedia(
+        voices(data, extractors, rates.get("audio")),
+        faces(data, extractors, rates.get("face")),
+        settings,
+        words(train, rates.get("text")) if settings.other_words else None,
+    )
+
+
+def words(read: Extraction, rates: HeldOutRates | None) -> FeatureBank:
+    """Return the embeddings of all utterances."""
+    text = read.branches["text"]
+    labels = read.labels[text.rows]
+    return FeatureBank.of(text.output.embeddings[:, None], labels, ["words"] * len(labels), text.output.logits, rates)
 
 
 def script(data: Corpora) -> list[str]:
@@ -113,20 +144,21 @@ def read_alone(extractors: Extractors, sentences: Sequence[str]) -> Floats:
     return text_outputs(network, tokenizer, [TextExample(pair, 0) for pair in pairs]).embeddings
 
 
-def voices(data: Corpora, extractors: Extractors) -> FeatureBank:
+def voices(data: Corpora, extractors: Extractors, rates: HeldOutRates | None = None) -> FeatureBank:
     """Return the embeddings of every training clip, where they can be had also changed as for the training."""
     network, sounds = extractors.audio, data.sounds_train
     if not isinstance(network, VoiceExtractor):
         assert network is not None  # noqa: S101 - drawn dialogs have all three
-        alone = sound_outputs(network, sounds.samples, extractors.audio_input).embeddings
-        return FeatureBank.of(alone[:, None], sounds.labels, sounds.corpora)
+        alone = sound_outputs(network, sounds.samples, extractors.audio_input)
+        return FeatureBank.of(alone.embeddings[:, None], sounds.labels, sounds.corpora, alone.logits, rates)
     settings, seed = data.config.audio, data.config.fusion.fit.seed
     heard = statistics(network.encoder, sounds, settings.views, seed, data.cache)
-    views = [head_outputs(network.voice, heard[:, view]).embeddings for view in range(heard.shape[1])]
-    return FeatureBank.of(np.stack(views, axis=1), sounds.labels, sounds.corpora)
+    told = [head_outputs(network.voice, heard[:, view]) for view in range(heard.shape[1])]
+    views = np.stack([one.embeddings for one in told], axis=1)
+    return FeatureBank.of(views, sounds.labels, sounds.corpora, told[0].logits, rates)
 
 
-def faces(data: Corpora, extractors: Extractors) -> FeatureBank:
+def faces(data: Corpora, extractors: Extractors, rates: HeldOutRates | None = None) -> FeatureBank:
     """Return the embeddings of some training faces of each label, each differently augmented several times."""
     seed, network = data.config.fusion.fit.seed, cast("EmotionExtractor", extractors.face)
     chosen = some_faces(data.faces_train, _FACES_PER_LABEL, seed)
@@ -135,7 +167,9 @@ def faces(data: Corpora, extractors: Extractors) -> FeatureBank:
         data.cache / f"faces-{key}.safetensors",
         lambda: {"embeddings": torch.from_numpy(_face_views(network, chosen))},
     )
-    return FeatureBank.of(made["embeddings"].numpy(), chosen.labels, ["faces"] * len(chosen.labels))
+    views = made["embeddings"].numpy()
+    logits = head_logits(network.head, views[:, 0])
+    return FeatureBank.of(views, chosen.labels, ["faces"] * len(chosen.labels), logits, rates)
 
 
 def some_faces(found: FaceSet, per_label: int, seed: int) -> FaceSet:

@@ -107,3 +107,12 @@ def test_a_bank_draws_of_the_label_asked_for() -> None:
 def test_a_label_without_examples_is_told() -> None:
     with pytest.raises(ValueError, match="no example of anger"):
         FeatureBank.of(np.zeros((6, 1, DIM), np.float32), np.arange(6), ["a"] * 6)
+
+
+def test_words_of_others_are_drawn_of_the_same_emotions() -> None:
+    found, dialog = bank(2), dialogs(1)[0]
+    media = DrawnMedia(bank(0), bank(1), PairingSettings(other_words=1.0, crop_rate=0.0, expressive_share=0.0), found)
+    changed = media(dialog, np.random.default_rng(3))
+    for text, label in zip(changed.text, dialog.labels, strict=True):
+        of_label = found.views[4 * label : 4 * label + 4].reshape(-1, DIM)
+        assert text is None or any(np.array_equal(text, view) for view in of_label)
