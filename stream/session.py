@@ -70,9 +70,9 @@ class Session:
             self._vision.between,
             absences,
             emit,
+            settings.dialog,
             session=key,
             speaker=speaker,
-            threshold=settings.dialog.confidence_threshold,
             live=live,
         )
         self._engine_news = EngineWarnings()

@@ -125,6 +125,9 @@ class DialogSettings(Section):
     """The rolling dialog."""
 
     window: int = Field(16, ge=1, le=64, description="utterances the fusion sees")
+    speaker_baseline: bool = Field(
+        default=True, description="tell a voice against how the same speaker sounded before in the conversation"
+    )
     confidence_threshold: float | None = Field(
         None, ge=0, le=1, description="a less probable emotion is told as uncertain; none: the bundle's own; 0: none is"
     )

@@ -96,16 +96,25 @@ def _spread_statistics(network: nn.Module) -> None:
             module.running_var.uniform_(0.5, 1.5)
 
 
-def with_other_branches(bundle: Bundle) -> Bundle:
-    """Return a bundle whose voice branch is Whisper's encoder, and which has a scene branch."""
+def with_whisper(bundle: Bundle, *, baseline: bool = False) -> Bundle:
+    """Return a bundle whose voice branch is Whisper's encoder.
+
+    With ``baseline`` a voice is told against its speaker's own baseline.
+    """
     torch.manual_seed(0)
     config, classes, dim = bundle.config, len(bundle.config.labels), bundle.config.audio.dim
-    changed = config.model_copy(
-        update={
-            "audio": AudioPart(kind="whisper", dim=dim),
-            "scene": ExtractorPart(dim=dim),
-            "networks": (*config.networks, "scene"),
-        }
-    )
-    voice, scene = VoiceExtractor.untrained(classes, dim).eval(), EmotionExtractor(classes, dim).eval()
-    return replace(bundle, config=changed, audio=voice, scene=scene)
+    voice = VoiceExtractor.untrained(classes, dim, baseline=baseline)
+    if voice.voice.baseline is not None:
+        voice.voice.baseline.deviations.normal_(0, 0.1)
+    part = AudioPart(kind="whisper", dim=dim, baseline=baseline)
+    changed = config.model_copy(update={"audio": part})
+    return replace(bundle, config=changed, audio=voice.eval().requires_grad_(False))
+
+
+def with_other_branches(bundle: Bundle, *, baseline: bool = False) -> Bundle:
+    """Return a bundle whose voice branch is Whisper's encoder, and which has a scene branch."""
+    heard = with_whisper(bundle, baseline=baseline)
+    config, classes, dim = heard.config, len(heard.config.labels), heard.config.audio.dim
+    networks = (*config.networks, "scene")
+    changed = config.model_copy(update={"scene": ExtractorPart(dim=dim), "networks": networks})
+    return replace(heard, config=changed, scene=EmotionExtractor(classes, dim).eval())

@@ -128,6 +128,7 @@ export interface Emotion extends EventBase {
   uncertain: boolean;
   probabilities: Record<string, number>;
   modalities: ("text" | "audio" | "face" | "scene")[];
+  baseline_utterances: number;
   latency: Record<"endpoint_ms" | "transcript_ms" | "features_ms" | "fusion_ms" | "total_ms", number>;
 }
 

@@ -39,10 +39,13 @@ function bars(utterance) {
   );
 }
 
+const against = ({ baseline }) =>
+  baseline > 0 ? `, told against ${baseline} earlier ${baseline === 1 ? "utterance" : "utterances"} of the speaker` : "";
+
 function modalities(utterance) {
   const tags = Object.entries(MODALITIES).map(([key, name]) => {
     const present = utterance.modalities.includes(key);
-    const title = present ? `${name}: used` : `${name}: not available`;
+    const title = present ? `${name}: used${key === "audio" ? against(utterance) : ""}` : `${name}: not available`;
     return element("span", { className: present ? "tag" : "tag absent", text: name, title }, hiddenText(present ? "" : " absent"));
   });
   return element("span", { className: "tags" }, ...tags);

@@ -66,6 +66,7 @@ function newUtterance(event) {
     was: null, // what was shown before the last revision, where that changed it
     probabilities: {},
     modalities: [],
+    baseline: 0, // earlier utterances of the speaker that the voice was told against
     latency: null,
   };
 }
@@ -295,6 +296,7 @@ export class Store {
       was,
       probabilities: event.probabilities,
       modalities: event.modalities,
+      baseline: event.baseline_utterances ?? 0,
       latency: event.latency,
     });
     if (change.dialog.utterances.has(utterance.key)) place(change.dialog.utterances, utterance);

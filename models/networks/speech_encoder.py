@@ -35,6 +35,11 @@ class SpeechEncoderConfig:
     heads: int = 6
     positions: int = 1500
 
+    @property
+    def statistics(self) -> int:
+        """Return how many statistics the encoder gives: two of each layer, and of the convolutions before them."""
+        return 2 * (self.layers + 1) * self.width
+
 
 class WhisperMel(nn.Module):
     """Whisper's log-mel spectrogram, of sound brought to one loudness: the microphone is not the speaker's emotion.
@@ -102,7 +107,7 @@ class SpeechEncoder(nn.Module):
     @property
     def dim(self) -> int:
         """Return the width of the output."""
-        return 2 * (self.config.layers + 1) * self.config.width
+        return self.config.statistics
 
     def states(self, mel: Tensor) -> list[Tensor]:
         """Return what the convolutions and each layer give, each ``(batch, frames, width)``, two columns a frame."""
@@ -260,6 +265,24 @@ class VoiceExtractor(nn.Module):
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the logits of embeddings ``(batch, dim)``."""
         return self.voice.classify(embedding)
+
+
+class StatisticsToo(nn.Module):
+    """A voice branch that also gives what a speaker's baseline is kept of.
+
+    Shape:
+        input as :class:`VoiceExtractor`'s images; output its embedding and logits, as of a speaker who has said nothing
+        before, and the standardised statistics ``(batch, statistics)``.
+    """
+
+    def __init__(self, branch: VoiceExtractor) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ``(embedding, logits, statistics)``."""
+        statistics = self.branch.statistics(images)
+        return *self.branch.voice(statistics), statistics
 
 
 _CONVOLUTIONS: Final = {"listen": "conv1", "halve": "conv2"}

@@ -2,24 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from models.bundle import Bundle, NetworkName
+from models.bundle import Bundle, BundleConfig, NetworkName
 from models.networks.faces import DetectionName, detection_networks
+from models.networks.speech_encoder import StatisticsToo, VoiceExtractor
 from models.runtime.names import Precision, PrecisionName
 from models.user_error import UserError
 
 Array = npt.NDArray[np.generic]
 Outputs = dict[str, npt.NDArray[np.float32]]
-ServedName = NetworkName | DetectionName
+ServedName = NetworkName | Literal["voice"] | DetectionName
 
 INPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("input_ids", "attention_mask", "utterance_mask"),
     "audio": ("images",),
+    "voice": ("statistics", "offset", "count"),
     "face": ("images",),
     "scene": ("images",),
     "fusion": (
@@ -40,6 +42,7 @@ INPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
 OUTPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("embedding", "logits"),
     "audio": ("embedding", "logits"),
+    "voice": ("embedding", "logits"),
     "face": ("embedding", "logits"),
     "scene": ("embedding", "logits"),
     "fusion": ("logits",),
@@ -47,6 +50,12 @@ OUTPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "rnet": ("regression", "scores"),
     "onet": ("regression", "landmarks", "scores"),
 }
+
+
+def output_names(name: ServedName, config: BundleConfig) -> tuple[str, ...]:
+    """Return what a network gives; a voice branch that knows of speakers' baselines also what they are kept of."""
+    told = ("statistics",) if name == "audio" and config.audio.baseline else ()
+    return (*OUTPUT_NAMES[name], *told)
 
 
 class EngineError(UserError):
@@ -90,7 +99,7 @@ class Engine(Protocol):
         """
 
     def run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
-        """Return the outputs named in ``OUTPUT_NAMES`` for a batch of the inputs named in ``INPUT_NAMES``.
+        """Return the outputs named by :func:`output_names` for a batch of the inputs named in ``INPUT_NAMES``.
 
         Shape:
             every array ``(batch, …)`` as the network's ``forward`` wants it, with any batch, token count,
@@ -117,6 +126,12 @@ def precision_for(engine: str, wanted: PrecisionName, possible: Sequence[Precisi
 
 
 def served_networks(bundle: Bundle) -> dict[ServedName, nn.Module]:
-    """Return what an engine serves: the networks of the bundle, and MTCNN's."""
+    """Return what an engine serves: the networks of the bundle, and MTCNN's.
+
+    A voice branch that knows of speakers' baselines is served twice: whole, and as its head alone (``voice``), which
+    tells the statistics of an utterance against its speaker's baseline.
+    """
     served: list[tuple[ServedName, nn.Module]] = [*bundle.networks().items(), *detection_networks().items()]
+    if bundle.config.audio.baseline and isinstance(bundle.audio, VoiceExtractor):
+        served += [("audio", StatisticsToo(bundle.audio).eval()), ("voice", bundle.audio.voice)]
     return dict(served)

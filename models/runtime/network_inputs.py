@@ -10,12 +10,13 @@ from torch import Tensor
 from models.bundle import BundleConfig
 from models.media.scene_image import SCENE_SIZE
 from models.media.spectrogram import CHANNELS, MEL_BANDS
-from models.networks.speech_encoder import MELS
+from models.networks.speech_encoder import MELS, SpeechEncoderConfig
 from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError, ServedName
 
 _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
     "text": (0, 1),
     "audio": (0, -1),
+    "voice": (0,),
     "face": (0,),
     "scene": (0,),
     "fusion": (0, 1),
@@ -35,6 +36,9 @@ def examples(name: ServedName, config: BundleConfig) -> tuple[Tensor, ...]:
         return (
             torch.zeros(2, MELS, 128) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
         )
+    if name == "voice":
+        statistics = torch.zeros(2, SpeechEncoderConfig().statistics)
+        return statistics, statistics, torch.ones(2, 1)
     if name in {"face", "scene"}:
         side = config.face.size if name == "face" else SCENE_SIZE
         return (torch.zeros(2, CHANNELS, side, side),)

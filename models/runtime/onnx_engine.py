@@ -11,11 +11,11 @@ from torch import nn
 
 from models.bundle import Bundle
 from models.runtime.engine import (
-    OUTPUT_NAMES,
     Array,
     EngineInfo,
     Outputs,
     ServedName,
+    output_names,
     precision_for,
     served_networks,
 )
@@ -72,7 +72,7 @@ class OnnxRuntimeEngine:
         session = self._sessions[network]
         # The exporter leaves out an input that no output depends on.
         given = {port.name: np.ascontiguousarray(inputs[port.name]) for port in session.get_inputs()}
-        names = OUTPUT_NAMES[network]
+        names = output_names(network, self._config)
         return dict(zip(names, session.run(names, given), strict=True))
 
     def describe(self) -> EngineInfo:

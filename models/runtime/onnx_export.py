@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from models.bundle import BundleConfig
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError, ServedName
+from models.runtime.engine import INPUT_NAMES, EngineError, ServedName, output_names
 from models.runtime.model_cache import bytes_format, cached
 from models.runtime.names import Precision
 from models.runtime.network_inputs import dynamic_axes, examples
@@ -27,6 +27,7 @@ _OPSET: Final = 17  # has LayerNormalization as one operator
 _AXIS_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("batch", "tokens"),
     "audio": ("batch", "columns"),
+    "voice": ("batch",),
     "face": ("batch",),
     "scene": ("batch",),
     "fusion": ("batch", "utterances"),
@@ -85,7 +86,7 @@ def export_onnx(name: ServedName, network: nn.Module, config: BundleConfig, prec
                 inputs,
                 path,
                 input_names=list(INPUT_NAMES[name]),
-                output_names=list(OUTPUT_NAMES[name]),
+                output_names=list(output_names(name, config)),
                 dynamic_axes=dict(zip(INPUT_NAMES[name], axes, strict=True)),
                 opset_version=_OPSET,
                 dynamo=False,

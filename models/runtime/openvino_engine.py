@@ -17,12 +17,12 @@ from models.bundle import Bundle, BundleConfig
 from models.networks.faces import DETECTION
 from models.runtime.engine import (
     INPUT_NAMES,
-    OUTPUT_NAMES,
     Array,
     EngineError,
     EngineInfo,
     Outputs,
     ServedName,
+    output_names,
     precision_for,
     served_networks,
 )
@@ -89,7 +89,8 @@ class OpenVinoEngine:
         request = self._requests[network]
         request.infer([np.ascontiguousarray(inputs[name]) for name in INPUT_NAMES[network]])
         return {
-            name: np.array(request.get_output_tensor(index).data) for index, name in enumerate(OUTPUT_NAMES[network])
+            name: np.array(request.get_output_tensor(index).data)
+            for index, name in enumerate(output_names(network, self._config))
         }
 
     def describe(self) -> EngineInfo:

@@ -16,6 +16,7 @@ from models.media.spectrogram import SAMPLE_RATE
 from models.networks.fusion import FusionConfig
 from models.networks.text import Turn, tokenize, with_context
 from models.runtime.engine import Array
+from models.speaker_baseline import BaselineReference, SpeakerBaseline
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
 WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
@@ -64,6 +65,12 @@ class Preparation:
         heard = torch.from_numpy(np.array(samples[-MAX_SAMPLES:], np.float32))
         with torch.inference_mode():
             return {"images": self._audio_front(heard.unsqueeze(0)).numpy()}
+
+    @staticmethod
+    def voice(statistics: Floats, speaker: SpeakerBaseline, reference: BaselineReference) -> dict[str, Array]:
+        """Return what the voice's head takes: the statistics ``(dim,)`` of an utterance, and its speaker's own."""
+        count = np.array([[speaker.count]], np.float32)
+        return {"statistics": statistics[None], "offset": speaker.offset(reference)[None], "count": count}
 
     def faces(self, crops: npt.NDArray[np.uint8]) -> dict[str, Array]:
         """Return ``(n, 48, 48)`` grey faces as the face branch sees them, ``(n, 3, size, size)``."""

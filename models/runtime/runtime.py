@@ -1,8 +1,8 @@
 """The trained networks as callers see them: sound, words and faces in, calibrated probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -15,6 +15,7 @@ from torch import Tensor
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
 from models.networks.faces import DETECTION, DetectionName, DetectionNetworks
+from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import Turn
 from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
@@ -25,6 +26,7 @@ from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
+from models.speaker_baseline import BaselineReference, SpeakerBaseline
 
 REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first
 
@@ -34,10 +36,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """What one modality says of one utterance or face: embedding ``(dim,)``, probabilities ``(classes,)``."""
+    """What one modality says of one utterance or face: embedding ``(dim,)``, probabilities ``(classes,)``.
+
+    ``statistics`` are what a voice is told by, where the bundle tells it against its speaker's baseline.
+    """
 
     embedding: Floats
     probabilities: Floats
+    statistics: Floats | None = None
 
 
 class Runtime:
@@ -64,6 +70,7 @@ class Runtime:
         self.weights_hash = bundle.config.weights_hash
         self.causal = bundle.config.fusion.causal
         self.thresholds = bundle.config.thresholds
+        self.baseline = _baseline(bundle)
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.past_context = bundle.config.text.context.past
         self.future_context = bundle.config.text.context.future
@@ -143,13 +150,12 @@ class Runtime:
     def text(self, turns: Sequence[Turn], index: int, *, session: str = "") -> "Future[Branch]":
         """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""
         inputs = self._prepared.text(turns, index)
-        temperature = self._config.temperatures.text
-        return self._worker.submit(Item("text", inputs, lambda rows: _branches(rows, temperature)[0], session))
+        return self._worker.submit(Item("text", inputs, _first(self._config.temperatures.text), session))
 
     def audio(self, samples: Floats, *, session: str = "") -> "Future[Branch | None]":
         """Hear an utterance: ``(n,)`` float32 in [-1, 1] at 16 kHz; of a longer one the last 15 s.
 
-        The result is None where the bundle has no voice branch.
+        The result is None where the bundle has no voice branch; it is that of a speaker who has said nothing before.
 
         Raises:
             ValueError: it is not one channel of finite numbers.
@@ -158,8 +164,24 @@ class Runtime:
         if "audio" not in self.modalities:
             return _known(None)
         inputs = self._prepared.audio(samples)
-        temperature = self._config.temperatures.audio
-        return self._worker.submit(Item("audio", inputs, lambda rows: _branches(rows, temperature)[0], session))
+        return self._worker.submit(Item("audio", inputs, _first(self._config.temperatures.audio), session))
+
+    def voice(
+        self, statistics: Floats, speaker: SpeakerBaseline, reference: BaselineReference, *, session: str = ""
+    ) -> "Future[Branch]":
+        """Hear an utterance again, against its speaker's own baseline.
+
+        Args:
+            statistics: of the utterance, as :meth:`audio` has them.
+            speaker: what the same person said before.
+            reference: the bundle's, :attr:`baseline`.
+            session: as elsewhere.
+        """
+        inputs = self._prepared.voice(statistics, speaker, reference)
+        told = _first(self._config.temperatures.audio)
+        return self._worker.submit(
+            Item("voice", inputs, lambda rows: replace(told(rows), statistics=statistics), session)
+        )
 
     def faces(
         self, crops: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
@@ -175,27 +197,15 @@ class Runtime:
         if not len(crops) or "face" not in self.modalities:
             return _known([])
         inputs = self._prepared.faces(crops)
-        temperature = self._config.temperatures.face
-        until = _until(deadline_ms)
-        return self._worker.submit(
-            Item("face", inputs, lambda rows: _branches(rows, temperature), session, "frame", until)
-        )
+        finish = partial(_branches, temperature=self._config.temperatures.face)
+        return self._worker.submit(Item("face", inputs, finish, session, "frame", _until(deadline_ms)))
 
     def detection(self, *, session: str = "", deadline_ms: float | None = None) -> DetectionNetworks:
         """Return the three networks that find faces, each run with what others ask for, as images are.
 
         Calling one waits for its result, and raises DeadlineExceededError where that would come too late.
         """
-
-        def run(name: DetectionName, images: Tensor) -> tuple[Tensor, ...]:
-            def finish(rows: Outputs) -> tuple[Tensor, ...]:
-                return tuple(torch.from_numpy(rows[output]).to(images.device) for output in OUTPUT_NAMES[name])
-
-            item = Item(name, {"images": images.cpu().numpy()}, finish, session, "frame", _until(deadline_ms))
-            found: tuple[Tensor, ...] = self._worker.submit(item).result()
-            return found
-
-        return {name: partial(run, name) for name in DETECTION}
+        return {name: partial(_detect, self._worker, name, session, deadline_ms) for name in DETECTION}
 
     def scene(
         self, image: npt.NDArray[np.uint8], *, session: str = "", deadline_ms: float | None = None
@@ -204,11 +214,8 @@ class Runtime:
         if "scene" not in self.modalities:
             return _known(None)
         inputs = self._prepared.scene(image)
-        temperature = self._config.temperatures.scene
-        until = _until(deadline_ms)
-        return self._worker.submit(
-            Item("scene", inputs, lambda rows: _branches(rows, temperature)[0], session, "frame", until)
-        )
+        finish = _first(self._config.temperatures.scene)
+        return self._worker.submit(Item("scene", inputs, finish, session, "frame", _until(deadline_ms)))
 
     def fuse(self, window: Window, *, session: str = "") -> "Future[Floats]":
         """Name the emotions of a window of the dialog: probabilities ``(utterances, classes)``.
@@ -252,5 +259,28 @@ def _until(deadline_ms: float | None) -> float | None:
 
 
 def _branches(rows: Outputs, temperature: float) -> list[Branch]:
-    pairs = zip(rows["embedding"], probabilities(rows["logits"], temperature), strict=True)
-    return [Branch(embedding, probability) for embedding, probability in pairs]
+    told = probabilities(rows["logits"], temperature)
+    statistics = rows.get("statistics", [None] * len(told))
+    return [Branch(*parts) for parts in zip(rows["embedding"], told, statistics, strict=True)]
+
+
+def _first(temperature: float) -> Callable[[Outputs], Branch]:
+    """Return what makes a result of a single row."""
+    return lambda rows: _branches(rows, temperature)[0]
+
+
+def _detect(
+    worker: Worker, name: DetectionName, session: str, deadline_ms: float | None, images: Tensor
+) -> tuple[Tensor, ...]:
+    def finish(rows: Outputs) -> tuple[Tensor, ...]:
+        return tuple(torch.from_numpy(rows[output]).to(images.device) for output in OUTPUT_NAMES[name])
+
+    item = Item(name, {"images": images.cpu().numpy()}, finish, session, "frame", _until(deadline_ms))
+    found: tuple[Tensor, ...] = worker.submit(item).result()
+    return found
+
+
+def _baseline(bundle: Bundle) -> BaselineReference | None:
+    """Return what the voice branch knows of all speakers together, None where it knows nothing of baselines."""
+    known = bundle.audio.voice.baseline if isinstance(bundle.audio, VoiceExtractor) else None
+    return None if known is None else known.reference()

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from models.bundle import Bundle
 from models.runtime.engine import (
     INPUT_NAMES,
-    OUTPUT_NAMES,
     Array,
     EngineError,
     EngineInfo,
     Outputs,
     ServedName,
+    output_names,
     precision_for,
     served_networks,
 )
@@ -96,7 +96,7 @@ class TensorRtEngine:
             self._run(network, {name: inputs[name][start : start + most] for name in INPUT_NAMES[network]})
             for start in range(0, rows, most)
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUT_NAMES[network]}
+        return {name: np.concatenate([part[name] for part in parts]) for name in output_names(network, self._config)}
 
     def _run(self, network: ServedName, inputs: Mapping[str, Array]) -> Outputs:
         context = self._contexts[network]
@@ -104,7 +104,7 @@ class TensorRtEngine:
             given = {name: torch.from_numpy(np.ascontiguousarray(array)).cuda() for name, array in inputs.items()}
             for name, tensor in given.items():
                 self._bind_input(network, name, tensor)
-            outputs = {name: self._bind_output(context, name) for name in OUTPUT_NAMES[network]}
+            outputs = {name: self._bind_output(context, name) for name in output_names(network, self._config)}
             if not context.execute_async_v3(self._stream.cuda_stream):
                 raise self._failure(network, "fails to compute")
             return {name: tensor.cpu().numpy() for name, tensor in outputs.items()}  # waits for the stream

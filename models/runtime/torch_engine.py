@@ -14,12 +14,12 @@ from torch._inductor.exc import InductorError
 from models.bundle import Bundle
 from models.runtime.engine import (
     INPUT_NAMES,
-    OUTPUT_NAMES,
     Array,
     EngineError,
     EngineInfo,
     Outputs,
     ServedName,
+    output_names,
     precision_for,
     served_networks,
 )
@@ -103,7 +103,8 @@ class TorchEngine:
             outputs = self._networks[network](*tensors)
         together = (outputs,) if isinstance(outputs, Tensor) else outputs
         return {
-            name: output.float().cpu().numpy() for name, output in zip(OUTPUT_NAMES[network], together, strict=True)
+            name: output.float().cpu().numpy()
+            for name, output in zip(output_names(network, self._config), together, strict=True)
         }
 
     def _input(self, array: Array) -> Tensor:

@@ -15,12 +15,21 @@ from serving.rooms.topic import Topic
 from serving.telemetry.figures import RoomFigures
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
+from stream.dialog.speakers import SPEAKERS
 from stream.media import AudioChunk, Media, VideoFrame
 from stream.settings import ServerSettings
 from wire.errors import ErrorCode, ProtocolError
 from wire.events import ClockOffset, ParticipantJoined, ParticipantLeft
 
 TOLD_MS: Final = 20.0  # a correction of a participant's clock by less is not told
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who somebody is in a room: by a key that it alone knows, and what is told of that, the session it got it in."""
+
+    key: str
+    person: str
 
 
 class Member:
@@ -30,11 +39,14 @@ class Member:
         leave: ends the connection, with the reason.
     """
 
-    def __init__(self, room: "Room", channel: Channel, name: str, key: str, leave: Callable[[str], None]) -> None:
+    def __init__(
+        self, room: "Room", channel: Channel, name: str, identity: Identity, leave: Callable[[str], None]
+    ) -> None:
         self.channel = channel
         self.name = name
-        self.key = key
+        self.key = identity.key
         self.leave = leave
+        self._person = identity.person
         self.round_trip_ms = 0.0
         self._room = room
         self._arrivals = ArrivalOffset()
@@ -43,7 +55,7 @@ class Member:
     @property
     def context(self) -> SessionContext:
         """Its place in the room's conversation."""
-        return SessionContext(self._room.dialog, self.channel.id, self._offset_ms)
+        return SessionContext(self._room.dialog, self.channel.id, self._offset_ms, self._person)
 
     def arrived(self, media: Media) -> None:
         """Note when media has arrived, later, in the session's thread: so the clocks are compared."""
@@ -64,11 +76,12 @@ class Member:
 
 @dataclass(eq=False)
 class Room:
-    """A call: its events, its dialog, and who is in it, by name without regard to case."""
+    """A call: its events, its dialog, and who is or was in it, by name without regard to case."""
 
     topic: Topic
     dialog: SharedDialog
     members: dict[str, Member] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
     forgetting: asyncio.TimerHandle | None = None
     _began: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -86,6 +99,19 @@ class Room:
                 self.topic.begin_by(now_ms - end_ms)
                 now_ms = max(now_ms, end_ms)
             return now_ms
+
+    def identify(self, name: str, key: str, session: str) -> Identity:
+        """Return who comes under a name: the one that was there under it before, if it has the key, else somebody new.
+
+        Of those who left, the last ones are remembered.
+        """
+        known = self.identities.pop(name.casefold(), None)
+        if known is None or not compare_digest(known.key.encode(), key.encode()):
+            known = Identity(secrets.token_urlsafe(12), session)
+        self.identities[name.casefold()] = known
+        if len(self.identities) > SPEAKERS:
+            del self.identities[next(iter(self.identities))]
+        return known
 
 
 class Rooms:
@@ -161,7 +187,7 @@ class Rooms:
         there = room.members.get(name.casefold())
         if there is not None:
             there.leave("replaced")
-        member = Member(room, channel, name, request.key if there else secrets.token_urlsafe(12), leave)
+        member = Member(room, channel, name, room.identify(name, request.key, channel.id), leave)
         room.members[name.casefold()] = member
         return member
 

@@ -100,7 +100,7 @@ class SessionRegistry:
         """Start a session in its thread: that of a room's member, or one of its own."""
         speaker = configured.client.speaker or (member.name if member else speaker_of(channel))
         context = member.context if member else SessionContext(SharedDialog(configured.settings.dialog.window))
-        record = self._record(channel, configured, speaker)
+        record = self._record(channel, configured, speaker, context.person)
         seen_by = taps if member is None else (*taps, member.arrived)
 
         def make(emit: Emit) -> Drivable:
@@ -147,7 +147,7 @@ class SessionRegistry:
         workers = {worker.session: worker for worker in self._workers}
         return [_figures(channel, workers.get(channel.id)) for channel in self.broadcast.open_channels]
 
-    def _record(self, channel: Channel, configured: Configure, speaker: str) -> SessionRecord | None:
+    def _record(self, channel: Channel, configured: Configure, speaker: str, person: str) -> SessionRecord | None:
         """Return where a session is recorded, where it is to be."""
         record = channel.topic.record
         if record is None or not record.running:
@@ -157,6 +157,7 @@ class SessionRegistry:
             number=channel.number,
             speaker=speaker,
             alone=record.alone,
+            person=person,
             engine=self.models.figures.engine.name,
             client=configured.client,
             settings=AnalysisSettings.of(configured.settings),

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from models.runtime.runtime import Branch, Runtime
+from models.runtime.runtime import Runtime
 from stream.dialog.absence import Absences
 from stream.dialog.dialog import DialogUtterance
 from stream.dialog.pending import PendingUtterance
 from stream.dialog.recognizer import Kept, NoEmotionError, Recognition, Recognizer
 from stream.dialog.session_context import SessionContext
+from stream.dialog.voices import Voice, Voices
+from stream.settings import DialogSettings
 from stream.speech.belief import Belief
 from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import Seen
@@ -27,8 +29,8 @@ class Emotions:
         context: the session's place in a conversation with others.
         seen: tells what was seen from one media time to another.
         emit: gets the events.
+        settings: of the dialog.
         session: whose requests these are, for the runtime.
-        threshold: the least probability of an emotion that is not uncertain; None: the bundle's own.
         live: results are told early, and with the time they took.
     """
 
@@ -39,15 +41,17 @@ class Emotions:
         seen: Callable[[float, float], Seen],
         absences: Absences,
         emit: Callable[[Event], None],
+        settings: DialogSettings,
         *,
         session: str,
         speaker: str,
-        threshold: float | None,
         live: bool,
     ) -> None:
         self.utterances = self.rejected = 0
         self._context, self._seen, self._absences, self._emit = context, seen, absences, emit
         self._speaker, self._live = speaker, live
+        self._voices = Voices(runtime, context, session=session, enabled=settings.speaker_baseline)
+        threshold = settings.confidence_threshold
         self._recognizer = Recognizer(
             runtime, context.dialog, session=session, threshold=threshold, unread=self._not_read
         )
@@ -67,8 +71,9 @@ class Emotions:
         if pending.heard.rejected is not None:
             return
         try:
-            utterance = self._utterance(pending, pending.heard)
-            pending.recognition = self._recognizer.recognize(utterance, self._voice(pending))
+            voice = pending.voice = self._voice(pending)
+            utterance = self._utterance(pending, pending.heard, 0 if voice is None else voice.baseline)
+            pending.recognition = self._recognizer.recognize(utterance, None if voice is None else voice.branch)
         except NoEmotionError as error:
             self._absences.note("emotion.failed", error, pending.segment.utterance)
             return
@@ -87,11 +92,13 @@ class Emotions:
             return
         self.utterances += 1
         kept = self._recognizer.keep(pending.recognition)
+        if pending.voice is not None:
+            self._voices.learn(pending.voice, self._speaker)
         self._tell(pending, pending.recognition, kept.revision)
         for number, revised in self._revised(kept):
             self._send(revised, number, final=True, latency=_of_revision(revised))
 
-    def _utterance(self, pending: PendingUtterance, heard: Transcript) -> DialogUtterance:
+    def _utterance(self, pending: PendingUtterance, heard: Transcript, baseline: int) -> DialogUtterance:
         segment = pending.segment
         seen = self._seen(segment.start_ms, segment.end_ms)
         return DialogUtterance(
@@ -104,6 +111,7 @@ class Emotions:
             room_start_ms=self._context.room_ms(segment.start_ms),
             face=seen.face,
             scene=seen.scene,
+            baseline=baseline,
         )
 
     def _heard(self, pending: PendingUtterance) -> Transcript:
@@ -113,9 +121,10 @@ class Emotions:
             self._absences.note("transcript.failed", error, pending.segment.utterance)
             return _NO_WORDS
 
-    def _voice(self, pending: PendingUtterance) -> Branch | None:
+    def _voice(self, pending: PendingUtterance) -> Voice | None:
         try:
-            return pending.audio.result()
+            heard = pending.audio.result()
+            return None if heard is None else self._voices.told(heard, self._speaker)
         except Exception as error:  # noqa: BLE001 - as above
             self._absences.note("voice.failed", error, pending.segment.utterance)
             return None
@@ -154,6 +163,7 @@ class Emotions:
                 uncertain=recognition.uncertain,
                 probabilities=recognition.probabilities,
                 modalities=recognition.modalities,
+                baseline_utterances=utterance.baseline,
                 latency=latency,
             )
         )

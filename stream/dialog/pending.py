@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from models.runtime.runtime import Branch
 from stream.dialog.recognizer import Recognition
+from stream.dialog.voices import Voice
 from stream.speech.segmenter import Segment
 from stream.speech.transcript import Transcript, Word, text_of
 from wire.events import Latency
@@ -22,6 +23,7 @@ class PendingUtterance:
         endpoint_ms: what its end was waited for.
         final: it has ended; else it may go on, and its result be taken back.
         heard: its transcript, once it is there: since ``heard_at``.
+        voice: what its voice says, against its speaker's baseline, once that was asked for.
         told: how often its emotion was told.
     """
 
@@ -34,6 +36,7 @@ class PendingUtterance:
     final: bool
     heard: Transcript | None = None
     heard_at: float = 0.0
+    voice: Voice | None = None
     recognition: Recognition | None = None
     told: int = 0
 

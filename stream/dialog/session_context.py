@@ -18,11 +18,13 @@ class SessionContext:
         dialog: shared with all who speak in it.
         session: the session's id, which tells its utterances from others'; empty where it is alone.
         offset_ms: the room's time at media time 0 of the session, in milliseconds, as it is known by now.
+        person: what tells who speaks from all others of the conversation, over several sessions; empty where alone.
     """
 
     dialog: SharedDialog
     session: str = ""
     offset_ms: Callable[[], float] = field(default=_own_time)
+    person: str = ""
 
     def room_ms(self, media_ms: float) -> float:
         """Return the room's time at a media time of the session.

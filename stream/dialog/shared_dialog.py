@@ -5,17 +5,22 @@ from collections.abc import Iterable
 
 from stream.dialog.dialog import Dialog, DialogUtterance, Floats, Reach, Reading
 from stream.dialog.revisions import Revisions
+from stream.dialog.speakers import SpeakerBaselines
 from wire.events import Probabilities, UtteranceKey
 
 
 class SharedDialog:
-    """The utterances so far and what was told of them; any thread may ask and add.
+    """The utterances so far, what was told of them, and how their speakers sound; any thread may ask and add.
 
     Args:
         window: utterances that are remembered.
+
+    Attributes:
+        speakers: the baselines of those who speak in it.
     """
 
     def __init__(self, window: int) -> None:
+        self.speakers = SpeakerBaselines()
         self._lock = threading.Lock()
         self._dialog = Dialog(window)
         self._telling = Revisions()

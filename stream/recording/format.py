@@ -60,6 +60,7 @@ class SessionEntry(_Part):
     number: int
     speaker: str
     alone: bool
+    person: str = Field("", description="what tells who speaks from all others of the room, over several sessions")
     engine: str = Field(description="what computed when the session began")
     client: ClientSettings = Field(description="what the participant asked for, its consent too")
     settings: AnalysisSettings

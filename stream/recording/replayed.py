@@ -174,7 +174,9 @@ class ReplayedSession:
             emit,
             speaker=entry.speaker,
             live=True,
-            context=SessionContext(dialog) if entry.alone else SessionContext(dialog, entry.id, self._offset.now),
+            context=SessionContext(dialog)
+            if entry.alone
+            else SessionContext(dialog, entry.id, self._offset.now, entry.person),
             see=eyes,
         )
         self._video = eyes.made[0]

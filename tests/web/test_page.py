@@ -33,8 +33,11 @@ def test_partial_text_becomes_the_final_row_in_place(scripted: ScriptedServer) -
 
 def test_row_names_modalities_and_tells_the_latency(scripted: ScriptedServer) -> None:
     scripted.session()
+    scripted.tell(emotion(2, modalities=["audio"], baseline_utterances=3))
+    voice = scripted.page.locator("#dialog li .tag", has_text="voice")
+    expect(voice).to_have_attribute("title", "voice: used, told against 3 earlier utterances of the speaker")
     scripted.tell(emotion(1, modalities=["text", "face"]))
-    row = scripted.page.locator("#dialog li")
+    row = scripted.page.locator("#dialog li").first
     assert row.locator(".tag:not(.absent)").all_inner_texts() == ["words", "face"]
     assert [text.split()[0] for text in row.locator(".tag.absent").all_text_contents()] == ["voice", "scene"]
     expect(row.locator(".latency")).to_contain_text("0.9 s")

@@ -16,8 +16,18 @@ from tiny_bundle import with_other_branches
 from models.bundle import STARTER, Bundle, BundleConfig, load_bundle
 from models.networks.calibration import probabilities
 from models.networks.faces import DETECTION
+from models.networks.speech_encoder import SpeechEncoderConfig
 from models.runtime import model_cache, select
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineError, Outputs, ServedName
+from models.runtime.engine import (
+    INPUT_NAMES,
+    OUTPUT_NAMES,
+    Array,
+    Engine,
+    EngineError,
+    Outputs,
+    ServedName,
+    output_names,
+)
 from models.runtime.fallback import Fallback
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.onnx_engine import OnnxRuntimeEngine
@@ -29,6 +39,7 @@ Inputs = dict[str, Array]
 _BUNDLES = [
     "tiny",
     pytest.param("whisper and scene", marks=pytest.mark.slow),
+    pytest.param("whisper with baselines", marks=pytest.mark.slow),
     pytest.param(
         "starter", marks=[pytest.mark.slow, pytest.mark.skipif(not STARTER.exists(), reason="not trained yet")]
     ),
@@ -47,8 +58,8 @@ def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) ->
             loaded = load_bundle(bundle_folder)
         case "starter":
             loaded = load_bundle(STARTER)
-        case _:
-            loaded = with_other_branches(load_bundle(bundle_folder))
+        case other:
+            loaded = with_other_branches(load_bundle(bundle_folder), baseline=other == "whisper with baselines")
     openvino = OpenVinoEngine(loaded, folder=cache / "openvino")
     return loaded.config, TorchEngine(loaded), openvino, OnnxRuntimeEngine(loaded, folder=cache / "onnx")
 
@@ -81,6 +92,10 @@ def cases(config: BundleConfig) -> Iterator[tuple[ServedName, Inputs]]:
         shapes = [(1, 80, 100), (3, 80, 251), (1, 80, 1500)]
     for shape in shapes:
         yield "audio", {"images": generator.normal(size=shape).astype(np.float32)}
+    if config.audio.baseline:
+        for rows in (1, 3):
+            statistics, offset = generator.normal(size=(2, rows, SpeechEncoderConfig().statistics)).astype(np.float32)
+            yield "voice", {"statistics": statistics, "offset": offset, "count": np.full((rows, 1), 4, np.float32)}
     side = config.face.size
     for rows in (1, 5):
         yield "face", {"images": generator.normal(size=(rows, 3, side, side)).astype(np.float32)}
@@ -116,11 +131,11 @@ def test_probabilities_of_all_engines_differ_by_less_than_a_thousandth(
         expected = reference.run(network, inputs)
         for engine in tested:
             actual = engine.run(network, inputs)
-            assert set(actual) == set(OUTPUT_NAMES[network])
+            assert set(actual) == set(output_names(network, config))
             assert difference(network, inputs, expected, actual) < 1e-3, engine.name
-            if "embedding" in expected:
-                scale = np.abs(expected["embedding"]).max()
-                np.testing.assert_allclose(actual["embedding"], expected["embedding"], atol=1e-3 * scale)
+            for name in {"embedding", "statistics"} & set(expected):
+                scale = np.abs(expected[name]).max()
+                np.testing.assert_allclose(actual[name], expected[name], atol=1e-3 * scale)
 
 
 def test_engines_say_what_they_are(engines: tuple[BundleConfig, Engine, ...]) -> None:
@@ -131,7 +146,8 @@ def test_engines_say_what_they_are(engines: tuple[BundleConfig, Engine, ...]) ->
     ]
     for info in told:
         assert info.version
-        assert set(info.load_seconds) == {*config.networks, *DETECTION}
+        voice = {"voice"} if config.audio.baseline else set()
+        assert set(info.load_seconds) == {*config.networks, *DETECTION, *voice}
 
 
 def test_outputs_are_not_overwritten_by_the_next_run(engines: tuple[BundleConfig, Engine, ...]) -> None:

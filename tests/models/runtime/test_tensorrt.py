@@ -27,7 +27,7 @@ def rtx() -> object:
 
 
 def bundle_for(bundle: Bundle, audio: AudioKind) -> Bundle:
-    return with_other_branches(bundle) if audio == "whisper" else bundle
+    return with_other_branches(bundle, baseline=True) if audio == "whisper" else bundle
 
 
 @pytest.mark.slow
@@ -39,6 +39,7 @@ def bundle_for(bundle: Bundle, audio: AudioKind) -> Bundle:
         ("text", "log-mel"),
         ("audio", "log-mel"),
         ("audio", "whisper"),
+        ("voice", "whisper"),
         ("face", "log-mel"),
         ("scene", "whisper"),
         ("fusion", "log-mel"),

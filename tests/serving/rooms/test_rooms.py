@@ -5,7 +5,11 @@ from typing import Any
 from running_server import closing, control, event, frame, kinds, running, sound, until
 from websockets.asyncio.client import ClientConnection
 
+from serving.rooms.broadcast import Broadcast
+from serving.rooms.rooms import Room
 from serving.sessions.client_protocol import JPEG_START
+from stream.dialog.shared_dialog import SharedDialog
+from stream.dialog.speakers import SPEAKERS
 from wire.media import MediaKind, MediaMessage, decode_media, encode_media
 
 Message = dict[str, Any]
@@ -154,6 +158,31 @@ async def test_who_left_may_come_back_under_the_same_name() -> None:
             await until(watcher, "session.closed")
         late = await event(await run.open("/v1/events?room=call"))
         assert [(each["name"], each["here"]) for each in late["participants"]] == [("Ana", False)]
+
+
+async def test_who_left_and_comes_back_with_the_key_is_the_same_person_and_anybody_else_is_not() -> None:
+    async with running() as run:
+        watcher = await run.open("/v1/events?room=call")
+        keys = []
+        for key in ("", "its own", "guess", ""):
+            ana = await run.open("/v1/stream?room=call&name=Ana", key=keys[-1] if key == "its own" else key)
+            state, _ = await joined(ana)
+            keys.append(state["key"])
+            await ana.close()
+            await until(watcher, "session.closed")
+    first, own, guessed, nobody = keys
+    assert own == first
+    assert len({first, guessed, nobody}) == 3
+
+
+async def test_a_room_remembers_no_more_people_than_it_has_to() -> None:
+    room = Room(Broadcast(64, 10).open_room("call"), SharedDialog(4))
+    ana = room.identify("Ana", "", "s0")
+    for number in range(SPEAKERS):
+        assert room.identify("ANA", ana.key, f"a{number}") == ana, "who comes again is remembered again"
+        room.identify(f"Guest {number}", "", f"s{number + 1}")
+    assert len(room.identities) == SPEAKERS
+    assert room.identify("Guest 0", "", "again").person == "again"
 
 
 async def test_rooms_and_participants_are_limited() -> None:

@@ -19,8 +19,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tiny_bundle import tiny_bundle, with_whisper
 
-from models.bundle import Bundle
+from models.bundle import Bundle, load_bundle, save_bundle
 from models.media.sound import read_sound
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
@@ -50,6 +51,19 @@ SPEECH = ROOT / "tests" / "fixtures" / "speech"
 WORDS = "I am so happy. You are sad. What? No, never again."
 CHUNK_MS = 100
 WORD_MS = 350.0
+
+
+@pytest.fixture(scope="module")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that tells voices against their speakers' baselines: what was said before counts, in its order."""
+    folder = tmp_path_factory.mktemp("bundles") / "knowing"
+    save_bundle(folder, with_whisper(tiny_bundle(), baseline=True), "# Knowing\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder: Path) -> Bundle:
+    return load_bundle(bundle_folder)
 
 
 class OutOfStep:
@@ -161,11 +175,13 @@ class Call:
             number=channel.number,
             speaker=speaker,
             alone=record.alone,
+            person=speaker if self.room else "",
             engine=self.runtime.engine_name,
             client=client,
             settings=AnalysisSettings.of(self.settings),
         )
-        context = SessionContext(self.dialog, channel.id, clock.now) if self.room else SessionContext(self.dialog)
+        alone = SessionContext(self.dialog)
+        context = SessionContext(self.dialog, channel.id, clock.now, entry.person) if self.room else alone
         session_record = record.session(entry, channel.publish)
 
         def emit(event: events.Event) -> None:
@@ -222,6 +238,16 @@ def test_a_room_is_replayed_to_the_identical_events(room: Path, runtime: Runtime
     assert [(event.seq, event.type, event.session) for event in now] == [
         (event.seq, event.type, event.session) for event in then
     ]
+    rests_on = {
+        (event.session, event.utterance): event.baseline_utterances
+        for event in then
+        if isinstance(event, events.Emotion)
+    }
+    ann, ben, again = (
+        [rests_on[key] for key in sorted(rests_on) if key[0] == entry.id] for entry in recording.about.sessions
+    )
+    assert ann[0] == ben[0] == 0
+    assert again[0] == len(ann), "who comes back goes on where it was"
     for before, after in zip(then, now, strict=True):
         if isinstance(before, events.Emotion) and isinstance(after, events.Emotion):
             assert after.probabilities == pytest.approx(before.probabilities, abs=1e-4)
