@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from torch import Tensor, nn
 
 from models.files.config_file import plain_reason
@@ -96,8 +96,8 @@ class AudioPart(ExtractorPart):
     """The voice branch: the paper's extractor on log-mel images, or a projector on Whisper's encoder."""
 
     kind: AudioKind = "log-mel"
-    baseline: bool = False
-    """Whether it has learned to tell an utterance against its speaker's own baseline."""
+    baseline: NonNegativeInt = 0
+    """How many statistics a speaker's own baseline is kept of; 0: it has not learned to tell a voice against one."""
 
 
 class _Fused(_Part):

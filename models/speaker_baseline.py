@@ -4,7 +4,7 @@ Voices differ more from each other than one voice does from emotion to emotion. 
 like, less what their emotions explain of it, is the speaker's own: the offset that later utterances are told against.
 A plain mean would take the mood of the history for the person. The offset is a best linear unbiased prediction
 (Robinson, 1991) with the emotions as known effects: residuals, averaged with the mean of all speakers, which weighs as
-much as a few utterances. Nobody's first utterance has one.
+much as a few utterances where speakers differ much, and as many where they hardly do. Nobody's first utterance has one.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,12 @@ class BaselineReference:
 
     Attributes:
         deviations: ``(classes, dim)``, how the statistics of each emotion differ from the mean of all, which is 0.
-        weight: the utterances that the mean of all speakers weighs as much as.
+        weights: ``(dim,)``, the utterances that the mean of all speakers weighs as much as: how often the variance
+            within speakers is that between them.
     """
 
     deviations: Floats
-    weight: float
+    weights: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,5 +74,5 @@ class SpeakerBaseline:
     def offset(self, reference: BaselineReference) -> npt.NDArray[np.float32]:
         """Return ``(..., dim)``: what to take from the statistics of the next utterance; zeros before the first."""
         residuals = self.statistics - self.probabilities @ reference.deviations
-        shrunk: npt.NDArray[np.float32] = (residuals / (self.count + reference.weight)).astype(np.float32)
+        shrunk: npt.NDArray[np.float32] = (residuals / (self.count + reference.weights)).astype(np.float32)
         return shrunk

@@ -103,10 +103,12 @@ def with_whisper(bundle: Bundle, *, baseline: bool = False) -> Bundle:
     """
     torch.manual_seed(0)
     config, classes, dim = bundle.config, len(bundle.config.labels), bundle.config.audio.dim
-    voice = VoiceExtractor.untrained(classes, dim, baseline=baseline)
+    kept = 10 if baseline else 0
+    voice = VoiceExtractor.untrained(classes, dim, baseline=kept)
     if voice.voice.baseline is not None:
+        voice.voice.baseline.rotation.normal_(0, 0.05)
         voice.voice.baseline.deviations.normal_(0, 0.1)
-    part = AudioPart(kind="whisper", dim=dim, baseline=baseline)
+    part = AudioPart(kind="whisper", dim=dim, baseline=kept)
     changed = config.model_copy(update={"audio": part})
     return replace(bundle, config=changed, audio=voice.eval().requires_grad_(False))
 

@@ -82,7 +82,7 @@ class Assembly:
             networks=(*networks, "fusion"),
             text=TextPart(dim=fusion.config.text_dim, context=extractors.context, max_tokens=extractors.max_tokens),
             audio=AudioPart(
-                dim=fusion.config.audio_dim, kind=given.audio.backbone, baseline=_has_baseline(networks.get("audio"))
+                dim=fusion.config.audio_dim, kind=given.audio.backbone, baseline=_baseline(networks.get("audio"))
             ),
             face=FacePart(dim=fusion.config.face_dim, size=networks["face"].size if "face" in networks else INPUT_SIZE),
             scene=ExtractorPart(dim=fusion.config.scene_dim),
@@ -97,8 +97,10 @@ class Assembly:
         return Bundle(config, tokenizer=tokenizer, fusion=fusion.network.cpu(), **branches)
 
 
-def _has_baseline(audio: nn.Module | None) -> bool:
-    return isinstance(audio, VoiceExtractor) and audio.voice.baseline is not None
+def _baseline(audio: nn.Module | None) -> int:
+    """Return how many statistics speakers' baselines are kept of."""
+    known = audio.voice.baseline if isinstance(audio, VoiceExtractor) else None
+    return 0 if known is None else len(known.weights)
 
 
 def train_bundle(

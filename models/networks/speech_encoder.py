@@ -17,13 +17,14 @@ from torchaudio.transforms import MelSpectrogram
 from models.media.spectrogram import HOP, MIN_SAMPLES, SAMPLE_RATE, WINDOW, pad_to_minimum
 from models.networks.ctranslate2_weights import read_weights
 from models.networks.extractor import EMBEDDING_DIM
-from models.speaker_baseline import BaselineReference, Floats
+from models.speaker_baseline import BaselineReference
 
 MELS: Final = 80
 _LOUDNESS: Final = 0.05  # root mean square that every utterance is brought to
 _FLOOR: Final = 1e-10
 _DYNAMIC_RANGE: Final = 8.0  # decades below the loudest, as Whisper was trained
 _EPS: Final = 1e-5
+_SHARPNESS: Final = 0.03  # of log-likelihoods: statistics beside each other say the same again and again
 
 
 @dataclass(frozen=True)
@@ -146,17 +147,19 @@ class VoiceHead(nn.Module):
     """From an encoder's statistics to an embedding and logits, told against the speaker's own baseline.
 
     Args:
-        statistics: how many there are.
+        statistics: how many the encoder gives.
         classes: of the logits.
         dim: of the embedding.
         dropout: before both linear layers.
         detached_head: see :class:`models.networks.extractor.EmotionExtractor`.
-        baseline: whether it has learned what a speaker's baseline is; one that has not hears everybody as a stranger.
+        baseline: how many standardised statistics a speaker's baseline is kept of; 0: the branch has not learned what
+            that is, and hears everybody as a stranger. Of one that has, the embedding ends in the scores of
+            :meth:`Baseline.usual`, one for each class, to which its linear layers add what is not that simple.
 
     Shape:
-        input statistics ``(batch, statistics)`` as :meth:`standardised` returns them, the speaker's offset of the same
-        shape (:meth:`models.speaker_baseline.SpeakerBaseline.offset`), and ``(batch, 1)``, the number of utterances
-        that it rests on; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
+        input standardised statistics ``(batch, baseline)`` as :meth:`standardised` returns them, the speaker's offset
+        of the same shape (:meth:`models.speaker_baseline.SpeakerBaseline.offset`), and ``(batch, 1)``, the number of
+        utterances that it rests on; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
     """
 
     def __init__(
@@ -167,70 +170,97 @@ class VoiceHead(nn.Module):
         dropout: float = 0.0,
         *,
         detached_head: bool = False,
-        baseline: bool = False,
+        baseline: int = 0,
     ) -> None:
         super().__init__()
         self.detached_head = detached_head
         self.norm = FixedNorm(statistics)
         self.dropout = nn.Dropout(dropout)
-        self.projector = nn.Linear(statistics, dim)
-        self.head = nn.Linear(dim, classes)
-        self.baseline = Baseline(statistics, classes, dim) if baseline else None
+        width = dim - classes if baseline else dim
+        self.projector = nn.Linear(baseline or statistics, width)
+        self.head = nn.Linear(width, classes)
+        self.baseline = Baseline(statistics, baseline, classes) if baseline else None
 
     def standardised(self, statistics: Tensor) -> Tensor:
-        """Return an encoder's statistics ``(batch, statistics)`` around 0 with a deviation of 1 over all speakers."""
+        """Return an encoder's statistics ``(batch, statistics)`` around 0, as a speaker's baseline is kept of them."""
         found: Tensor = self.norm(statistics)
-        return found
+        return found if self.baseline is None else self.baseline.rotated(found)
 
     def forward(
         self, statistics: Tensor, offset: Tensor | None = None, count: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return ``(embedding, logits)``; without an offset, as of a speaker who has said nothing before."""
-        if self.baseline is not None and offset is not None and count is not None:
-            embedding = self.projector(self.dropout(statistics - offset)) + self.baseline(count)
+        if self.baseline is None:
+            embedding: Tensor = self.projector(self.dropout(statistics))
         else:
-            embedding = self.projector(self.dropout(statistics))
+            known = statistics.new_zeros(len(statistics), 1) if count is None else count
+            own = statistics if offset is None else statistics - offset
+            spread = self.baseline.spread(known)
+            told = own / spread
+            embedding = torch.cat([self.projector(self.dropout(told)), self.baseline.usual(told, spread)], dim=-1)
         return embedding, self.classify(embedding.detach() if self.detached_head else embedding)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the logits of embeddings ``(batch, dim)``."""
-        logits: Tensor = self.head(self.dropout(torch.relu(embedding)))
-        return logits
+        width = self.head.in_features
+        logits: Tensor = self.head(self.dropout(torch.relu(embedding[..., :width])))
+        return logits if self.baseline is None else self.baseline.share * logits + embedding[..., width:]
 
 
 class Baseline(nn.Module):
-    """What a voice branch has learned of speakers' baselines.
+    """What a voice branch has learned of speakers' baselines, and what follows from it without any training.
+
+    The standardised statistics are rotated to where what varies within speakers and what varies between them are
+    independent of each other and from one statistic to the next, the former with a variance of 1.
 
     Attributes:
-        deviations: ``(classes, statistics)``, how the standardised statistics of each emotion differ from their mean.
-        weight: the utterances that the mean of all speakers weighs as much as.
-
-    Shape:
-        input ``(batch, 1)``, the number of utterances that an offset rests on; output ``(batch, dim)``, what being
-        that sure adds to an embedding: nothing before the first utterance.
+        rotation: ``(kept, statistics)``, of which the strongest are kept.
+        deviations: ``(classes, kept)``, how the rotated statistics of each emotion differ from their mean.
+        weights: ``(kept,)``, the utterances that the mean of all speakers weighs as much as.
+        share: how much what the linear layers say counts beside :meth:`usual`: they fit the training's speakers closer.
     """
 
-    def __init__(self, statistics: int, classes: int, dim: int) -> None:
+    def __init__(self, statistics: int, kept: int, classes: int) -> None:
         super().__init__()
-        self.register_buffer("deviations", torch.zeros(classes, statistics))
-        self.register_buffer("weight", torch.tensor(3.0))
+        self.register_buffer("rotation", torch.zeros(kept, statistics))
+        self.register_buffer("deviations", torch.zeros(classes, kept))
+        self.register_buffer("weights", torch.ones(kept))
+        self.rotation: Tensor
         self.deviations: Tensor
-        self.weight: Tensor
-        self.sure = nn.Linear(1, dim, bias=False)
+        self.weights: Tensor
+        self.register_buffer("share", torch.tensor(1.0))
+        self.share: Tensor
 
-    def forward(self, count: Tensor) -> Tensor:
-        """Return what is added to the embedding."""
-        added: Tensor = self.sure(count / (count + self.weight))
-        return added
+    def rotated(self, statistics: Tensor) -> Tensor:
+        """Return ``(batch, kept)`` of standardised statistics ``(batch, statistics)``."""
+        return functional.linear(statistics, self.rotation)
 
-    def load_reference(self, deviations: Floats, weight: float) -> None:
-        """Take what :meth:`reference` returns."""
-        self.deviations.copy_(torch.from_numpy(deviations))
-        self.weight.fill_(weight)
+    def spread(self, count: Tensor) -> Tensor:
+        """Return ``(batch, kept)``, the deviation of statistics less an offset that rests on ``(batch, 1)`` utterances.
+
+        Within one speaker it is 1; as long as the offset is not sure, something of what speakers differ by is left.
+        """
+        return (1 + 1 / (self.weights + count)).sqrt()
+
+    def usual(self, told: Tensor, spread: Tensor) -> Tensor:
+        """Return ``(batch, classes)``, how near statistics are to what each emotion usually adds.
+
+        They are the log-likelihoods of a linear discriminant whose covariance shrinks as the speaker gets known, up
+        to what is the same for all classes. Both inputs are ``(batch, kept)``; ``told`` is divided by the spread.
+        """
+        pulls = functional.linear(told / spread, self.deviations)
+        norms = functional.linear(1 / spread.square(), self.deviations.square())
+        return _SHARPNESS * (pulls - norms / 2)
+
+    def load(self, rotation: Tensor, deviations: Tensor, weights: Tensor, share: float = 1.0) -> None:
+        """Take what the class's attributes say, of the training data."""
+        self.load_state_dict(
+            {"rotation": rotation, "deviations": deviations, "weights": weights, "share": torch.tensor(share)}
+        )
 
     def reference(self) -> BaselineReference:
         """Return what speakers' baselines are kept with."""
-        return BaselineReference(self.deviations.cpu().numpy(), float(self.weight))
+        return BaselineReference(self.deviations.cpu().numpy(), self.weights.cpu().numpy())
 
 
 class VoiceExtractor(nn.Module):
@@ -246,7 +276,7 @@ class VoiceExtractor(nn.Module):
         self.encoder, self.voice = encoder, head
 
     @classmethod
-    def untrained(cls, classes: int, dim: int = EMBEDDING_DIM, *, baseline: bool = False) -> "VoiceExtractor":
+    def untrained(cls, classes: int, dim: int = EMBEDDING_DIM, *, baseline: int = 0) -> "VoiceExtractor":
         """Return the network without its weights, to be loaded."""
         encoder = SpeechEncoder()
         return cls(encoder, VoiceHead(encoder.dim, classes, dim, baseline=baseline))

@@ -10,7 +10,7 @@ from torch import Tensor
 from models.bundle import BundleConfig
 from models.media.scene_image import SCENE_SIZE
 from models.media.spectrogram import CHANNELS, MEL_BANDS
-from models.networks.speech_encoder import MELS, SpeechEncoderConfig
+from models.networks.speech_encoder import MELS
 from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError, ServedName
 
 _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
@@ -37,7 +37,7 @@ def examples(name: ServedName, config: BundleConfig) -> tuple[Tensor, ...]:
             torch.zeros(2, MELS, 128) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
         )
     if name == "voice":
-        statistics = torch.zeros(2, SpeechEncoderConfig().statistics)
+        statistics = torch.zeros(2, config.audio.baseline)
         return statistics, statistics, torch.ones(2, 1)
     if name in {"face", "scene"}:
         side = config.face.size if name == "face" else SCENE_SIZE

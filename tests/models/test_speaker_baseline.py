@@ -8,7 +8,8 @@ from models.speaker_baseline import BaselineReference, SpeakerBaseline
 CLASSES, DIM = 3, 8
 GENERATOR = np.random.default_rng(0)
 DEVIATIONS = GENERATOR.standard_normal((CLASSES, DIM)).astype(np.float32)
-REFERENCE = BaselineReference(DEVIATIONS, weight=3.0)
+WEIGHTS = GENERATOR.uniform(0.5, 20, DIM).astype(np.float32)
+REFERENCE = BaselineReference(DEVIATIONS, WEIGHTS)
 OWN = GENERATOR.standard_normal(DIM)
 moods = st.lists(st.integers(0, CLASSES - 1), min_size=1, max_size=30)
 
@@ -29,7 +30,7 @@ def test_nobodys_first_utterance_is_told_against_anything() -> None:
 @given(moods)
 def test_the_mood_of_a_history_is_not_taken_for_the_person(history: list[int]) -> None:
     found = said(history)
-    assert found.offset(REFERENCE) == pytest.approx(OWN * len(history) / (len(history) + 3), abs=1e-5)
+    assert found.offset(REFERENCE) == pytest.approx(OWN * len(history) / (len(history) + WEIGHTS), abs=1e-5)
     assert found.count == len(history)
 
 

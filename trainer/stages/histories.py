@@ -38,8 +38,10 @@ class HistorySettings:
     """The share of histories that have neutral utterances alone, which tell who speaks but not how they can be."""
     alike: Share = 0.15
     """The share of histories of a single emotion."""
-    weight: PositiveFloat = 3.0
-    """The utterances that the mean of all speakers weighs as much as."""
+    kept: PositiveInt = 512
+    """How many statistics a baseline is kept of (:mod:`trainer.stages.speaker_model`)."""
+    share: PositiveFloat = 0.1
+    """How much what is trained counts beside what the model of speakers and emotions says by itself."""
 
     def draw(self, generator: np.random.Generator) -> tuple[int, Kind]:
         """Return how long a history is to be, and of what."""

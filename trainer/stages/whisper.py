@@ -1,10 +1,10 @@
 """The audio stage on a speech recogniser's encoder: its statistics are computed once, the projector is trained.
 
-Beside a clip the head is given its speaker's baseline, from a history that is drawn anew each time and in which the
-emotions are those that the head itself names: what a session will give it.
+Beside a clip the head is given its speaker's baseline, from a history that is drawn anew each time, in which the
+emotions are not the true ones but those that are heard: what a session will give it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
 
@@ -19,10 +19,9 @@ from trainer.fit.devices import device_of
 from trainer.fit.metrics import Ints, Metrics
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.audio import AudioBackbone, AudioSettings, AudioStage, corpus_metrics
-from trainer.stages.deviations import class_deviations
-from trainer.stages.extractor import ExtractorBatch
 from trainer.stages.hearing import Heard, moments
 from trainer.stages.histories import Histories, Kind, baselines, logits_after
+from trainer.stages.speaker_model import Voices, speaker_model
 
 _EVAL_BATCH: Final = 256
 _JUDGED_AFTER: Final = 8  # utterances
@@ -45,24 +44,29 @@ class WhisperStage(AudioStage):
 
     def __init__(self, train: Heard, dev: Heard, settings: AudioSettings, encoder: SpeechEncoder) -> None:
         self.encoder = encoder
+        self.kinds = settings.histories
         backbone = AudioBackbone(self._head, WHISPER_INPUT, lambda heard, *_: heard)
         super().__init__(train.sounds, dev.sounds, settings, backbone)
-        self.kinds = settings.histories
         self.heard, self.heard_dev = train.statistics, dev.statistics
         self.histories = Histories(train.sounds.sessions, train.sounds.labels, train.sounds.classes)
         self._learn_what_is_usual()
-        self.said: Floats = train.sounds.targets
 
     def _head(self, classes: int, detached_head: bool, dropout: float) -> nn.Module:
-        return VoiceHead(self.encoder.dim, classes, dropout=dropout, detached_head=detached_head, baseline=True)
+        kept = self.kinds.kept
+        return VoiceHead(self.encoder.dim, classes, dropout=dropout, detached_head=detached_head, baseline=kept)
 
     def _learn_what_is_usual(self) -> None:
         """Give the head what it needs to know of all speakers together, which is not trained."""
         self.voice.norm.load_moments(*moments(self.heard, self.weights))
-        known = self.voice.baseline
+        known, sounds = self.voice.baseline, self.train
         assert known is not None  # noqa: S101 - made above
-        deviations = class_deviations(self._plain(self.heard), self.train.targets, self.weights, self.train.speaker_ids)
-        known.load_reference(deviations, self.kinds.weight)
+        plain = self._each(self.heard[:, 0], self.voice.norm)
+        voices = Voices(plain, sounds.targets, self.weights, sounds.speaker_ids, sounds.corpora)
+        found = speaker_model(voices, self.kinds.kept, self.settings.fit.seed)
+        known.load(found.rotation, found.deviations, found.weights, self.kinds.share)
+        self.voice.eval()
+        usual = self._each(self.heard[:, 0], lambda part: self._usual(self.voice.standardised(part)))
+        self.said: Floats = probabilities(usual.numpy())
 
     @property
     def voice(self) -> VoiceHead:
@@ -76,18 +80,16 @@ class WhisperStage(AudioStage):
         return VoiceExtractor(self.encoder, self.voice).to(device_of(self.voice))
 
     @torch.inference_mode()
-    def _plain(self, heard: Tensor) -> Floats:
-        """Return the standardised statistics ``(clips, width)`` of clips as they are."""
+    def _each(self, heard: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what becomes of an encoder's statistics ``(clips, width)``, some clips at a time."""
         device = device_of(self.voice)
-        parts = torch.split(heard[:, 0], _EVAL_BATCH)
-        return torch.cat([self.voice.standardised(part.float().to(device)).cpu() for part in parts]).numpy()
+        return torch.cat([change(part.float().to(device)).cpu() for part in torch.split(heard, _EVAL_BATCH)])
 
-    def batches(self, epoch: int, generator: np.random.Generator) -> Iterator[ExtractorBatch]:
-        """Yield what the stage's kind does, with histories of which the head says now what it hears."""
-        if epoch:
-            self.said = probabilities(head_outputs(self.voice, self.heard[:, 0]).logits)
-            self.voice.train()
-        yield from super().batches(epoch, generator)
+    def _usual(self, statistics: Tensor) -> Tensor:
+        """Return what can be said of a stranger's voice before anything is trained, ``(clips, classes)``."""
+        embedding, _ = self.voice(statistics)
+        usual: Tensor = embedding[:, -len(self.train.classes) :]
+        return usual
 
     @torch.inference_mode()
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
@@ -96,7 +98,7 @@ class WhisperStage(AudioStage):
         view = int(generator.integers(self.heard.shape[1]))
         before = [self.histories.before(row, *self.kinds.draw(generator), generator) for row in rows.tolist()]
         needed, places = np.unique(np.concatenate([rows, *before]), return_inverse=True)
-        statistics = self.voice.standardised(self.heard[needed, view].float().to(device_of(self.voice))).cpu().numpy()
+        statistics = self._each(self.heard[needed, view], self.voice.standardised).numpy()
         ends = np.cumsum([len(rows), *map(len, before)])[:-1]
         own, *others = np.split(places, ends)
         assert self.voice.baseline is not None  # noqa: S101 - made above
@@ -104,10 +106,10 @@ class WhisperStage(AudioStage):
         return torch.from_numpy(np.concatenate([statistics[own], offset, count], axis=1))
 
     def answer(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the embedding and logits of what :meth:`images` gives."""
-        width = self.encoder.dim
-        outputs: tuple[Tensor, Tensor] = self.model(*torch.split(images, [width, width, 1], dim=1))
-        return outputs
+        """Return the embedding and what the linear layers alone say: the rest of the logits is not trained."""
+        kept = self.kinds.kept
+        embedding, logits = self.model(*torch.split(images, [kept, kept, 1], dim=1))
+        return embedding, (logits - embedding[:, -logits.shape[1] :]) / self.kinds.share
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a head says of training clips as they are."""
@@ -120,7 +122,7 @@ class WhisperStage(AudioStage):
     def evaluate(self, model: nn.Module) -> Metrics:
         """Return the dev metrics without a history and with one, and ``score``."""
         found = super().evaluate(model)
-        statistics = self._plain(self.heard_dev)
+        statistics = self._each(self.heard_dev[:, 0], self.voice.standardised).numpy()
         histories = Histories(self.dev.speaker_ids, self.dev.labels, self.dev.classes)
         for name, kind in _JUDGED.items():
             drawn = histories.before_each(_JUDGED_AFTER, kind, seed=0)

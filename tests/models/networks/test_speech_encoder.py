@@ -78,9 +78,9 @@ def test_a_model_file_cut_short_or_of_another_version_is_told(tmp_path: Path) ->
 
 def voice_head() -> VoiceHead:
     torch.manual_seed(0)
-    head = VoiceHead(12, 7, dim=5, baseline=True).eval()
+    head = VoiceHead(20, 7, dim=15, baseline=12).eval().requires_grad_(False)
     assert head.baseline is not None
-    head.baseline.deviations.normal_()
+    head.baseline.load(torch.randn(12, 20), torch.randn(7, 12), torch.rand(12) * 5 + 0.5)
     return head
 
 

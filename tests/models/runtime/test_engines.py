@@ -16,7 +16,6 @@ from tiny_bundle import with_other_branches
 from models.bundle import STARTER, Bundle, BundleConfig, load_bundle
 from models.networks.calibration import probabilities
 from models.networks.faces import DETECTION
-from models.networks.speech_encoder import SpeechEncoderConfig
 from models.runtime import model_cache, select
 from models.runtime.engine import (
     INPUT_NAMES,
@@ -94,7 +93,7 @@ def cases(config: BundleConfig) -> Iterator[tuple[ServedName, Inputs]]:
         yield "audio", {"images": generator.normal(size=shape).astype(np.float32)}
     if config.audio.baseline:
         for rows in (1, 3):
-            statistics, offset = generator.normal(size=(2, rows, SpeechEncoderConfig().statistics)).astype(np.float32)
+            statistics, offset = generator.normal(size=(2, rows, config.audio.baseline)).astype(np.float32)
             yield "voice", {"statistics": statistics, "offset": offset, "count": np.full((rows, 1), 4, np.float32)}
     side = config.face.size
     for rows in (1, 5):

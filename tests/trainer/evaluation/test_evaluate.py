@@ -155,8 +155,8 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_rest_scored(bundle_folder: 
 
 def test_voices_are_scored_without_a_history_and_after_some_of_what_their_speakers_said(tmp_path: Path) -> None:
     bundle = with_other_branches(tiny_bundle())
-    audio = bundle.config.audio.model_copy(update={"baseline": True})
-    voice = VoiceExtractor.untrained(len(LABELS), audio.dim, baseline=True)
+    audio = bundle.config.audio.model_copy(update={"baseline": 10})
+    voice = VoiceExtractor.untrained(len(LABELS), audio.dim, baseline=10)
     config = bundle.config.model_copy(update={"audio": audio})
     save_bundle(tmp_path / "bundle", replace(bundle, audio=voice, config=config), "")
     for speaker in ("17", "18"):
