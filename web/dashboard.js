@@ -132,8 +132,8 @@ function show(status) {
   putLimited("sessions-now", status.sessions);
   putLimited("rooms-now", status.rooms);
   putLimited("watchers-now", status.watchers);
-  put("utterances", number(status.utterances));
-  putWith("uncertain", number(status.uncertain), `of ${number(status.emotions)} told`);
+  const { utterances, emotions, uncertain } = status;
+  putWith("utterances", number(utterances), uncertain > 0 ? `${number(uncertain)} of ${number(emotions)} emotions not sure` : "");
   put("speech-waiting", number(status.speech.waiting));
   put("engine-waiting", number(status.engine.waiting));
   const { p99_ms: usually, max_ms: most } = status.event_loop;
