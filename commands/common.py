@@ -15,11 +15,11 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from models.files.config_file import plain_reason
 from models.files.file_names import encodable
 from models.files.whole_file import FileError
 from models.user_error import UserError
 from stream.settings import Settings
+from wire.strict import plain_reason
 
 if TYPE_CHECKING:
     from trainer.features.transcripts import Transcribe

@@ -13,6 +13,7 @@ from wire import events
 from wire.errors import ProtocolError
 from wire.events import EVENT_TYPES, Event, EventBase, RoomState, SessionClosed, SessionCreated
 from wire.media import MediaMessage, decode_media
+from wire.strict import problems_of
 
 STOPPED: Final = "server.stopped"
 # A server, or what stands before it, that ends need not say why.
@@ -175,9 +176,7 @@ def parse_event(text: str) -> Event | UnknownEvent:
         known = EVENT_TYPES.get(kind, UnknownEvent)
         return known.model_validate(fields)  # type: ignore[return-value] # EVENT_TYPES holds the types of Event
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = f"the server's {kind!r} has a field that makes no sense: {where}: {first['msg']}"
+        message = f"the server's {kind!r} has a field that makes no sense: {problems_of(error)[0]}"
         raise InvalidMessageError(ClientCode.EVENT_INVALID, message) from None
     except (ValueError, TypeError, KeyError, RecursionError):
         message = "the server sent text that is no event; is there another program at the address?"

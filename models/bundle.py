@@ -25,10 +25,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 from torch import Tensor, nn
 
-from models.files.config_file import plain_reason
 from models.files.whole_file import FileError, require_folder, told_of, write_whole
 from models.media.face_image import INPUT_SIZE, MIN_SIZE
 from models.media.spectrogram import LogMelImage
@@ -38,6 +37,7 @@ from models.networks.speech_encoder import VoiceExtractor, WhisperMel
 from models.networks.text import MAX_TOKENS, ContextFormat, TextEncoder
 from models.networks.weights import Precision, WeightError, load_sharded, pack, save_sharded
 from models.user_error import UserError
+from wire.strict import Strict, problems_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -66,11 +66,7 @@ class BundleError(UserError):
     """A bundle can't be read or written; the message says what is wrong and what to do."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextPart(_Part):
+class TextPart(Strict):
     """How the text branch is fed."""
 
     dim: PositiveInt
@@ -80,7 +76,7 @@ class TextPart(_Part):
     """The folder of the encoder's configuration and tokenizer."""
 
 
-class ExtractorPart(_Part):
+class ExtractorPart(Strict):
     """The width of a face or scene embedding."""
 
     dim: PositiveInt = EMBEDDING_DIM
@@ -100,11 +96,11 @@ class AudioPart(ExtractorPart):
     """How many statistics a speaker's own baseline is kept of; 0: it has not learned to tell a voice against one."""
 
 
-class _Fused(_Part):
+class _Fused(Strict):
     """A number for the fusion, which may be another for single sets of modalities, such as ``text+audio``."""
 
     fused: float
-    fused_by: dict[str, float] = {}
+    fused_by: dict[str, float] = Field({})
 
     def for_modalities(self, present: Iterable[str]) -> float:
         """Return the number for an utterance that has these modalities: what it rests on decides how sure it is."""
@@ -119,14 +115,14 @@ class Temperatures(_Fused):
     face: Temperature = 1.0
     scene: Temperature = 1.0
     fused: Temperature = 1.0
-    fused_by: dict[str, Temperature] = {}
+    fused_by: dict[str, Temperature] = Field({})
 
 
 class Thresholds(_Fused):
     """The least confidence with which the fusion is relied upon; what is less sure is uncertain. 0: nothing is."""
 
     fused: Confidence = 0.0
-    fused_by: dict[str, Confidence] = {}
+    fused_by: dict[str, Confidence] = Field({})
 
 
 def modality_key(present: Iterable[str]) -> str:
@@ -135,7 +131,7 @@ def modality_key(present: Iterable[str]) -> str:
     return "+".join(name for name in MODALITIES if name in found)
 
 
-class BundleConfig(_Part):
+class BundleConfig(Strict):
     """The contents of config.json; ``files`` is filled in when the bundle is saved."""
 
     format_version: Literal[1, 2] = FORMAT_VERSION
@@ -149,9 +145,9 @@ class BundleConfig(_Part):
     fusion: FusionConfig
     temperatures: Temperatures = Temperatures()
     thresholds: Thresholds = Thresholds()
-    weights: dict[NetworkName, tuple[str, ...]] = {}
+    weights: dict[NetworkName, tuple[str, ...]] = Field({})
     """The files of each network's weights; of one not named, ``<network>.safetensors``."""
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field({})
 
     @model_validator(mode="after")
     def _consistent(self) -> "BundleConfig":
@@ -430,9 +426,7 @@ def _read_config(folder: Path, name: str = _CONFIG) -> BundleConfig:
 def _reasons(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc'])) or 'config'}: {plain_reason(item['msg'])}" for item in error.errors()
-    )
+    return "; ".join(f"{problem.field or 'config'}: {problem.why}" for problem in problems_of(error))
 
 
 def _check_files(folder: Path, config: BundleConfig) -> None:

@@ -5,11 +5,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from models.files.config_file import plain_reason
 from stream.settings import Settings
 from wire.errors import ErrorCode, ProtocolError, quote
 from wire.events import Event, Faces, TranscriptPartial
 from wire.settings import ClientSettings, SegmenterSettings
+from wire.strict import problems_of
 
 # A client's values of the segmenter may not go beyond the server's own: longer utterances are more to hear again and
 # again and to keep, and shorter ones, or ends believed sooner, are more of them.
@@ -59,8 +59,8 @@ def client_settings(base: Settings, client: ClientSettings, check_language: Chec
     try:
         segmenter = SegmenterSettings.model_validate(base.segmenter.model_dump() | asked)
     except ValidationError as error:
-        why = plain_reason(error.errors()[0]["msg"])
-        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {quote(why)}") from None
+        why = quote(problems_of(error)[0].why)
+        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.segmenter: {why}") from None
     _require_within(base.segmenter, asked)
     language = client.language or base.transcriber.language
     try:

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -18,10 +19,6 @@ SCAN: Final = b"\xff\xda"
 END: Final = b"\xff\xd9"
 
 Fault = Literal["bad", "costly"]
-
-# There is a limit of ours below Pillow's, and who exceeds it is told.
-warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # how a frame lies is all that is read of it
 
 
 class JpegFrame(VideoFrame):
@@ -61,7 +58,7 @@ class JpegFrame(VideoFrame):
 def decode_jpeg(data: bytes) -> Image | None:
     """Return ``(height, width, 3)`` RGB, upright as its EXIF says, or None if it is no whole JPEG, or too costly."""
     try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as frame:
+        with _opened(data) as frame:
             return None if _exceeds(frame, data) else np.asarray(_upright(frame).convert("RGB"))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
@@ -85,7 +82,7 @@ def encode_preview(image: Image) -> bytes:
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
     """Return the width and height of a JPEG without :func:`fault_of`, as it is stored."""
-    with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as frame:
+    with _opened(data) as frame:
         return frame.size
 
 
@@ -95,7 +92,7 @@ def fault_of(data: bytes) -> Fault | None:
     ``bad``: it is no JPEG with a header and an end. ``costly``: to decode it takes too much.
     """
     try:
-        with Pillow.open(io.BytesIO(data), formats=("JPEG",)) as frame:
+        with _opened(data) as frame:
             costly = _exceeds(frame, data)
     except Pillow.DecompressionBombError:
         return "costly"
@@ -104,6 +101,19 @@ def fault_of(data: bytes) -> Fault | None:
     if costly:
         return "costly"
     return None if data.rfind(END) > data.rfind(SCAN) >= 0 else "bad"
+
+
+def _opened(data: bytes) -> Pillow.Image:
+    _expect_warnings()
+    return Pillow.open(io.BytesIO(data), formats=("JPEG",))
+
+
+@cache
+def _expect_warnings() -> None:
+    """Ignore what Pillow warns of, from the first frame on: to do so for a frame alone is not for several threads."""
+    # There is a limit of ours below Pillow's, and who exceeds it is told.
+    warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # how a frame lies is all that is read of it
 
 
 def _upright(frame: Pillow.Image) -> Pillow.Image:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from running_server import running, tone
 
 from serving.http import tokens
@@ -22,7 +22,7 @@ from stream.settings import ServerSettings
 from wire import control, events
 from wire.control import CONTROL_TYPES, parse_control
 from wire.errors import ErrorCode, ProtocolError
-from wire.events import EVENT_TYPES
+from wire.events import EVENT, EVENT_TYPES
 from wire.media import HEADER, MediaKind
 from wire.settings import ClientSettings, SegmenterSettings
 
@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
 
 def test_the_conversation_is_one_that_can_be_had() -> None:
     lines = [line for line in section("A conversation").splitlines() if line[:1] in {"<", ">"} and line[2] == "{"]
-    told = [TypeAdapter(events.Event).validate_json(line[2:]) for line in lines if line[0] == "<"]
+    told = [EVENT.validate_json(line[2:]) for line in lines if line[0] == "<"]
     sent = [line[2:] for line in lines if line[0] == ">"]
     numbers = [event.seq for event in told if not isinstance(event, events.Error)]
     assert numbers == list(range(1, len(told)))

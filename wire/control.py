@@ -5,26 +5,27 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from wire.errors import ErrorCode, ProtocolError, quote
-from wire.settings import ClientInput, ClientSettings
+from wire.settings import ClientSettings
+from wire.strict import Strict, problems_of
 
 MAX_TEXT: Final = 65_536
 MAX_TOKEN: Final = 512
 
 
-class SessionUpdate(ClientInput):
+class SessionUpdate(Strict):
     """Configures the client's own session, before its first media."""
 
     type: Literal["session.update"]
     settings: ClientSettings
 
 
-class SessionClose(ClientInput):
+class SessionClose(Strict):
     """Ends the client's session; what is open is finished first."""
 
     type: Literal["session.close"]
 
 
-class Auth(ClientInput):
+class Auth(Strict):
     """Gives the server's token, as the first message; where none is needed any more it is ignored."""
 
     type: Literal["auth"]
@@ -59,17 +60,16 @@ def parse_auth(data: str | bytes) -> str | None:
 
 
 def _explain(error: ValidationError) -> ProtocolError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = quote(".".join(str(part) for part in first["loc"][1:]))
-    match first["type"]:
+    problem = problems_of(error, within=1)[0]
+    field = quote(problem.field)
+    match problem.kind:
         case "json_invalid":
-            return ProtocolError(ErrorCode.JSON_INVALID, f"the text message is not JSON: {quote(first['msg'])}")
+            return ProtocolError(ErrorCode.JSON_INVALID, f"the text message is not JSON: {quote(problem.why)}")
         case "union_tag_invalid" | "union_tag_not_found" | "model_attributes_type" | "dict_type":
             return ProtocolError(
                 ErrorCode.TYPE_UNKNOWN, f"send a JSON object whose type is one of {', '.join(CONTROL_TYPES)}"
             )
         case "extra_forbidden":
             return ProtocolError(ErrorCode.FIELD_UNKNOWN, f"unknown field {field}")
-        case kind:
-            why = str(first["ctx"]["error"]) if kind == "value_error" else first["msg"]  # as who refuses it says it
-            return ProtocolError(ErrorCode.FIELD_INVALID, f"{field}: {quote(why)}")
+        case _:
+            return ProtocolError(ErrorCode.FIELD_INVALID, f"{field}: {quote(problem.why)}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Modality = Literal["text", "audio", "face", "scene"]
 Probabilities = dict[str, float]
@@ -265,6 +265,7 @@ Event = Annotated[
     | SessionClosed,
     Field(discriminator="type"),
 ]
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 EVENT_TYPES: Final[Mapping[str, type[EventBase]]] = {
     kind.model_fields["type"].default: kind for kind in get_args(get_args(Event)[0])
 }

@@ -2,18 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from wire.strict import Strict
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
-class ClientInput(BaseModel):
-    """What a client sends: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SegmenterSettings(ClientInput):
+class SegmenterSettings(Strict):
     """When an utterance starts and ends."""
 
     threshold: float = Field(0.5, gt=0, lt=1, description="speech probability from which speech starts")
@@ -45,7 +41,7 @@ class SegmenterSettings(ClientInput):
         return self
 
 
-class ClientSettings(ClientInput):
+class ClientSettings(Strict):
     """What a WebSocket client may set for its own session, before its first media."""
 
     speaker: str | None = Field(None, min_length=1, max_length=64, description="the participant's name")

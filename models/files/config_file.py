@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.user_error import UserError
+from wire.strict import Strict, plain_reason
 
 Values = dict[str, Any]
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
@@ -17,10 +18,8 @@ AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 NULLS = frozenset({"", "~", "null", "none"})
 
 
-class Section(BaseModel):
-    """A group of settings: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Section(Strict):
+    """A group of settings."""
 
 
 class ConfigError(UserError, ValueError):
@@ -129,11 +128,6 @@ def _nothing_as_none(value: object, kind: object) -> object:
 def is_null(value: object) -> bool:
     """Return whether a written value stands for none."""
     return value is None or (isinstance(value, str) and value.lower() in NULLS)
-
-
-def plain_reason(message: str) -> str:
-    """Return why a value is refused as who refuses it says it, without pydantic's word for that."""
-    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from models.labels import LABELS
 from wire.events import NOT_SURE, Modality, Probabilities
+from wire.strict import Strict
 
 
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class UtteranceResult(_Result):
+class UtteranceResult(Strict):
     """One utterance and its emotion."""
 
     id: int
@@ -36,7 +33,7 @@ class UtteranceResult(_Result):
         return NOT_SURE if self.uncertain else self.label
 
 
-class FaceResult(_Result):
+class FaceResult(Strict):
     """One face; the id stays with it while it is in view."""
 
     id: int
@@ -44,7 +41,7 @@ class FaceResult(_Result):
     expression: Probabilities
 
 
-class FrameResult(_Result):
+class FrameResult(Strict):
     """The faces of one analyzed frame."""
 
     time_ms: int
@@ -52,14 +49,14 @@ class FrameResult(_Result):
     faces: list[FaceResult]
 
 
-class WarningResult(_Result):
+class WarningResult(Strict):
     """Something that was lost or is missing."""
 
     code: str
     message: str
 
 
-class AnalysisResult(_Result):
+class AnalysisResult(Strict):
     """Everything found in one file or dialog; times are in milliseconds of its media, or of the room."""
 
     file: str = Field(description="its path; of a live dialog the name of the room or session")

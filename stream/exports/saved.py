@@ -5,18 +5,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from models.files.config_file import plain_reason
 from models.files.file_names import shown
 from models.user_error import UserError
 from stream.exports.from_events import conversations, dialog_from_events
 from stream.exports.results import ANALYSIS, AnalysisResult, WarningResult
-from wire import events
-from wire.events import EVENT_TYPES, Event
+from wire.events import EVENT, EVENT_TYPES, Event
+from wire.strict import problems_of
 
 EVENTS_FILE: Final = "events.jsonl"
-_EVENT: Final[TypeAdapter[Event]] = TypeAdapter(events.Event)
 
 
 class SavedError(UserError):
@@ -92,9 +90,9 @@ def _events(file: str, lines: Iterable[str], torn: list[int]) -> Iterator[Event]
             if not isinstance(value, dict):
                 raise _no_event(file, number, "no JSON object")
             if value.get("type") in EVENT_TYPES:
-                yield _EVENT.validate_json(line)  # more exact than the value: half a character is an error
+                yield EVENT.validate_json(line)  # more exact than the value: half a character is an error
         except ValidationError as error:
-            raise _no_event(file, number, _reason(error)) from None
+            raise _no_event(file, number, str(problems_of(error, within=1)[0])) from None
         except ValueError:
             if line.endswith("\n"):
                 raise _no_event(file, number, "not JSON") from None
@@ -103,13 +101,6 @@ def _events(file: str, lines: Iterable[str], torn: list[int]) -> Iterator[Event]
 
 def _no_event(file: str, number: int, why: str) -> SavedError:
     return SavedError(f"{file}, line {number}: this is no event of docs/protocol.md ({why}); take the line out")
-
-
-def _reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"][1:])
-    why = plain_reason(first["msg"])
-    return f"{field}: {why}" if field else why
 
 
 def _with_end_lost(result: AnalysisResult) -> AnalysisResult:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from models.files.config_file import Section, plain_reason
+from models.files.config_file import Section
 from models.user_error import UserError
 from stream.settings import DialogSettings, RuntimeSettings, Settings, TranscriberSettings, VisionSettings
 from stream.speech.transcript import Transcript, Word
-from wire.events import Event
 from wire.settings import ClientSettings, SegmenterSettings
+from wire.strict import Strict, problems_of
 
 Line = TypeVar("Line")
 
@@ -49,11 +49,7 @@ class AnalysisSettings(Section):
         return Settings(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SessionEntry(_Part):
+class SessionEntry(Strict):
     """A session of the recording; ``alone``: it was in no room, and has a dialog of its own."""
 
     id: str
@@ -66,7 +62,7 @@ class SessionEntry(_Part):
     settings: AnalysisSettings
 
 
-class About(_Part):
+class About(Strict):
     """recording.json."""
 
     version: Literal[2] = VERSION
@@ -77,10 +73,10 @@ class About(_Part):
     bundle: str
     weights: str = Field(description="SHA-256 of the bundle's weights")
     asr_model: str
-    sessions: list[SessionEntry] = []
+    sessions: list[SessionEntry] = Field([])
 
 
-class _Step(_Part):
+class _Step(Strict):
     session: str
 
 
@@ -125,7 +121,7 @@ class TranscriptStep(_Step):
     asked: int
     start_ms: float
     text: str = ""
-    words: list[tuple[str, float, float, float]] = []
+    words: list[tuple[str, float, float, float]] = Field([])
     language: str = ""
     rejected: str | None = None
     doubted: str | None = None
@@ -175,7 +171,6 @@ Step = Annotated[
     Field(discriminator="do"),
 ]
 STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)
-EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 
 
 def line_of(step: Step) -> str:
@@ -200,9 +195,7 @@ def read_about(folder: Path) -> About:
         message = f"{path} can't be read: {error.strerror}"
         raise RecordingError(message) from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        message = f"{path} was made by another version, or is damaged: {where}: {plain_reason(first['msg'])}"
+        message = f"{path} was made by another version, or is damaged: {problems_of(error)[0]}"
         raise RecordingError(message) from None
 
 
@@ -221,6 +214,5 @@ def read_lines(path: Path, adapter: "TypeAdapter[Line]") -> Iterator[Line]:
             try:
                 yield adapter.validate_json(line)
             except ValidationError as error:
-                first = error.errors(include_url=False)[0]
-                message = f"{path}, line {number} can't be understood: {plain_reason(first['msg'])}"
+                message = f"{path}, line {number} can't be understood: {problems_of(error)[0]}"
                 raise RecordingError(message) from None

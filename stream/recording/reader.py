@@ -9,7 +9,6 @@ import av
 
 from models.media.containers import open_media
 from stream.recording.format import (
-    EVENT,
     EVENTS,
     STEP,
     STEPS,
@@ -25,7 +24,7 @@ from stream.recording.format import (
     read_lines,
 )
 from stream.recording.matroska import Track
-from wire.events import Event
+from wire.events import EVENT, Event
 
 log = logging.getLogger("m2fnet.replay")
 

@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 from stream.jpeg import jpeg_size
 from stream.media import VideoFrame
 from stream.recording.format import (
-    EVENT,
     STEP,
     AnalysisSettings,
     AnalyzedFrameStep,
@@ -30,6 +29,7 @@ from stream.recording.format import (
 from stream.recording.session import NumberedFrame, as_jpeg
 from stream.settings import ServerSettings, Settings
 from stream.speech.transcript import Transcript, Word
+from wire.events import EVENT
 from wire.media import MediaKind, MediaMessage, decode_samples
 from wire.pcm import from_pcm, to_pcm
 

@@ -33,7 +33,7 @@ from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, AudioChunk, Image, Samples, VideoFrame
 from stream.pipeline import run_session
 from stream.recording.compare import is_computed
-from stream.recording.format import EVENT, AnalysisSettings, RecordingError, SessionEntry
+from stream.recording.format import AnalysisSettings, RecordingError, SessionEntry
 from stream.recording.matroska import Track
 from stream.recording.reader import Recording, read_media
 from stream.recording.record import Facts, Recorder
@@ -44,6 +44,7 @@ from stream.sources.remote import RemoteSource
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript, Word
 from wire import events
+from wire.events import EVENT
 from wire.settings import ClientSettings
 
 ROOT = Path(__file__).parents[3]
