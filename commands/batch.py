@@ -11,7 +11,7 @@ from models.user_error import UserError
 log = logging.getLogger("m2fnet")
 
 
-class Job(Protocol):
+class FileWork(Protocol):
     """What is done with each of several files, which are known by their numbers from 0."""
 
     def check(self, number: int) -> None:
@@ -27,7 +27,7 @@ class Job(Protocol):
         """Write what was kept of the files that were done."""
 
 
-def work_through(files: Sequence[str], job: Job) -> int:
+def work_through(files: Sequence[str], job: FileWork) -> int:
     """Do a job with each file, and return the exit code: 1 if any failed, each with a line on standard error.
 
     After Ctrl-C what was done is still finished, and told with what is missing.

@@ -19,7 +19,8 @@ from stream.engine_news import EngineWarnings
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
 from stream.settings import Settings
-from stream.vision.video_analyzer import MakeVideoAnalyzer, Vision
+from stream.speech.transcriber import Transcribe
+from stream.vision.video_analyzer import FrameAnalysis, MakeVideoAnalyzer, Vision
 from wire.events import Event, Totals
 
 _WAITING_OFFLINE: Final = 4  # utterances in recognition before a file's reading pauses
@@ -36,6 +37,7 @@ class Session:
         emit: gets every event; called from the session's thread, and ``faces`` from its vision thread.
         live: media comes at its own pace, so results are told early and frames may be skipped.
         context: its place in a conversation with others; without it the session is one of its own.
+        transcribe: has stretches of sound transcribed, in place of the models' speech recognition.
         see: makes what analyzes the frames.
 
     Raises:
@@ -51,6 +53,7 @@ class Session:
         speaker: str,
         live: bool,
         context: SessionContext | None = None,
+        transcribe: Transcribe | None = None,
         see: MakeVideoAnalyzer = Vision,
     ) -> None:
         models.check_language(settings.transcriber.language)
@@ -58,12 +61,14 @@ class Session:
         self._runtime, self._live = models.runtime, live
         key = uuid4().hex  # tells the runtime whose requests are whose
         place = context or SessionContext(SharedDialog(settings.dialog.window))
+        submit = transcribe or models.transcriber.submit
         self._utterances = Utterances(
-            models.transcriber, models.runtime, settings, place, emit, session=key, speaker=speaker, live=live
+            submit, models.runtime, settings, place, emit, session=key, speaker=speaker, live=live
         )
         absences = Absences(emit)
         analyzer = models.face_analyzer(settings.vision, session=key, live=live)
-        self._vision = see(analyzer, settings.vision, emit, partial(absences.note, "faces.failed"), live=live)
+        failed = partial(absences.note, "faces.failed")
+        self._vision = see(FrameAnalysis(analyzer, settings.vision, emit, failed, live=live))
         self._emotions = Emotions(
             models.runtime,
             place,

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from stream.media import SAMPLES_PER_MS, Samples
+from stream.media import SAMPLES_PER_MS
+from stream.speech.job_queue import AsrJob
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript, Word
 
@@ -34,18 +35,10 @@ class ScriptedSpeech:
             message = f"no {language}, only en"
             raise ValueError(message)
 
-    def submit(
-        self,
-        samples: Samples,
-        start_ms: float,
-        *,
-        language: str | None = None,  # noqa: ARG002 - it hears none
-        partial: bool = False,
-        session: str = "",  # noqa: ARG002 - all are alike
-    ) -> Future[Transcript]:
+    def submit(self, job: AsrJob) -> Future[Transcript]:
         future = self._make()
-        self.asked.append((partial, start_ms, len(samples)))
-        self._answer(future, happy(start_ms, len(samples) / SAMPLES_PER_MS), partial)
+        self.asked.append((job.partial, job.start_ms, len(job.samples)))
+        self._answer(future, happy(job.start_ms, len(job.samples) / SAMPLES_PER_MS), job.partial)
         return future
 
     def close(self) -> None:

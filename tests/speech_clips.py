@@ -8,6 +8,7 @@ import jiwer
 import numpy as np
 
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, AudioChunk, Samples
+from stream.speech.job_queue import AsrJob
 from stream.speech.segmenter import Segmenter, SegmentEvent, UtteranceEnd
 from stream.speech.transcriber import Transcriber
 from stream.speech.transcript import Transcript, Word
@@ -83,11 +84,11 @@ class Listener:
         segment = self._segmenter.open_segment()
         if segment is None or segment.end_ms - max(heard_ms, segment.start_ms) < self._interval_ms:
             return heard_ms
-        transcript = self._transcriber.submit(segment.samples, segment.start_ms, partial=True).result()
+        transcript = self._transcriber.submit(AsrJob(segment.samples, segment.start_ms, partial=True)).result()
         self.events += self._segmenter.words(transcript.words)
         return segment.end_ms
 
     def _transcript(self, end: UtteranceEnd) -> Transcript:
         if end.words is not None:
             return Transcript(text_of(end.words), end.words, "en")
-        return self._transcriber.submit(end.segment.samples, end.segment.start_ms).result()
+        return self._transcriber.submit(AsrJob(end.segment.samples, end.segment.start_ms)).result()

@@ -11,6 +11,7 @@ from stream.dialog.pending import PendingUtterances
 from stream.dialog.session_context import SessionContext
 from stream.media import AudioChunk
 from stream.settings import Settings
+from stream.speech.job_queue import AsrJob
 from stream.speech.loudness import LevelledDetector
 from stream.speech.partials import Partials
 from stream.speech.segmenter import (
@@ -24,7 +25,7 @@ from stream.speech.segmenter import (
     UtteranceEnd,
 )
 from stream.speech.sound_check import SoundCheck
-from stream.speech.transcriber import SpeechToText
+from stream.speech.transcriber import Transcribe
 from stream.speech.transcript import Transcript
 from stream.speech.vad import SpeechDetector
 from wire import events
@@ -35,6 +36,7 @@ class Utterances:
     """Cuts sound into utterances; those that have ended, or likely have, are :attr:`pending`.
 
     Args:
+        transcribe: lines up sound for its words.
         emit: gets the events.
         session: whose requests these are, for speech recognition and the runtime.
         live: results are begun early, on suspicion; else the words so far serve only to find the ends of sentences,
@@ -43,7 +45,7 @@ class Utterances:
 
     def __init__(
         self,
-        transcriber: SpeechToText,
+        transcribe: Transcribe,
         runtime: Runtime,
         settings: Settings,
         context: SessionContext,
@@ -53,7 +55,7 @@ class Utterances:
         speaker: str,
         live: bool,
     ) -> None:
-        self._transcriber, self._runtime, self._settings, self._context = transcriber, runtime, settings, context
+        self._submit, self._runtime, self._settings, self._context = transcribe, runtime, settings, context
         self._emit, self._session, self._speaker, self._live = emit, session, speaker, live
         self._high_pass, self._sound = HighPass(), SoundCheck()
         self._segmenter = Segmenter(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
@@ -161,9 +163,9 @@ class Utterances:
         self._emit(events.UtteranceDiscarded(utterance=event.utterance, reason=event.reason))
 
     def _transcribe(self, segment: Segment, *, partial: bool = False) -> Future[Transcript]:
-        language, session = self._settings.transcriber.language, self._session
-        return self._transcriber.submit(
-            segment.samples, segment.start_ms, language=language, partial=partial, session=session
+        language = self._settings.transcriber.language
+        return self._submit(
+            AsrJob(segment.samples, segment.start_ms, language=language, partial=partial, session=self._session)
         )
 
     def _voice(self, segment: Segment) -> "Future[Branch | None]":

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Final
 
 from models.runtime.runtime import Runtime
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.live_models import LiveModels
-from stream.media import AudioChunk, Samples, VideoFrame
+from stream.media import AudioChunk, VideoFrame
 from stream.recording.format import (
     AnalyzedFrameStep,
     EndStep,
@@ -23,11 +22,12 @@ from stream.recording.format import (
 from stream.recording.reader import Taken
 from stream.recording.session import NoTranscriptError, NumberedFrame, hand_on
 from stream.session import Session
-from stream.settings import Settings, VisionSettings
+from stream.settings import Settings
+from stream.speech.job_queue import AsrJob
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript
-from stream.vision.video_analyzer import FaceAnalyzer, Seen, VisionCounts
-from wire.events import Event, Faces
+from stream.vision.video_analyzer import FrameAnalysis, Seen, VideoAnalyzer, VisionCounts
+from wire.events import Event
 from wire.pcm import from_pcm
 
 _PATIENCE_MS: Final = 600_000  # no frame that was analyzed then is too late now
@@ -45,54 +45,37 @@ class RecordedTranscripts:
     hangs = False
 
     def __init__(self) -> None:
-        self._asked: list[tuple[float, Future[Transcript]]] = []
+        self._asked: list[AsrJob] = []
         self.strayed = 0
 
     def check_language(self, language: str | None) -> None:
         """Do nothing: whoever heard knew it."""
 
-    def submit(
-        self,
-        samples: Samples,  # noqa: ARG002 - heard already
-        start_ms: float,
-        *,
-        language: str | None = None,  # noqa: ARG002 - as above
-        partial: bool = False,  # noqa: ARG002 - as above
-        session: str = "",  # noqa: ARG002 - as above
-    ) -> Future[Transcript]:
+    def submit(self, job: AsrJob) -> Future[Transcript]:
         """Return the transcript that a later step delivers."""
-        future: Future[Transcript] = Future()
-        self._asked.append((start_ms, future))
-        return future
+        self._asked.append(job)
+        return job.future
 
     def deliver(self, step: TranscriptStep) -> None:
         """Hand on what was heard; of a stretch that is another now, or that nobody asked for, it is counted."""
-        start_ms, future = self._asked[step.asked] if step.asked < len(self._asked) else (None, None)
-        if future is None or future.done() or start_ms != step.start_ms:
+        job = self._asked[step.asked] if step.asked < len(self._asked) else None
+        if job is None or job.future.done() or job.start_ms != step.start_ms:
             self.strayed += 1
         else:
-            hand_on(step, future)
+            hand_on(step, job.future)
 
     def close(self) -> None:
         """Let nobody wait for words that the record does not have."""
-        for _, future in self._asked:
-            if not future.done():
-                future.set_exception(NoTranscriptError("the recording has no words for it"))
+        for job in self._asked:
+            if not job.future.done():
+                job.future.set_exception(NoTranscriptError("the recording has no words for it"))
 
 
 class RecordedVideoAnalyzer:
     """Stands in for :class:`~stream.vision.video_analyzer.Vision`: analyzes the frames that were, when they were."""
 
-    def __init__(
-        self,
-        analyzer: FaceAnalyzer,
-        settings: VisionSettings,  # noqa: ARG002 - decided which frames to analyze
-        emit: Callable[[Faces], None],
-        failed: Callable[[Exception], None],
-        *,
-        live: bool,  # noqa: ARG002 - as above
-    ) -> None:
-        self._analyzer, self._emit, self._failed = analyzer, emit, failed
+    def __init__(self, task: FrameAnalysis) -> None:
+        self._analyzer, self._emit, self._failed = task.analyzer, task.emit, task.failed
         self._waiting: dict[int, NumberedFrame] = {}
         self.counts = VisionCounts()
 
@@ -124,35 +107,6 @@ class RecordedVideoAnalyzer:
             self._failed(NoFrameError(step.failed))
 
 
-@dataclass(slots=True)
-class _Offset:
-    """From the session's time to its room's."""
-
-    ms: float = 0.0
-
-    def now(self) -> float:
-        return self.ms
-
-
-@dataclass(slots=True)
-class _Eyes:
-    """Keeps the eyes that are made for a session within reach."""
-
-    made: list[RecordedVideoAnalyzer] = field(default_factory=list)
-
-    def __call__(
-        self,
-        analyzer: FaceAnalyzer,
-        settings: VisionSettings,
-        emit: Callable[[Faces], None],
-        failed: Callable[[Exception], None],
-        *,
-        live: bool,
-    ) -> RecordedVideoAnalyzer:
-        self.made.append(RecordedVideoAnalyzer(analyzer, settings, emit, failed, live=live))
-        return self.made[-1]
-
-
 class ReplayedSession:
     """Takes a session's recorded steps, one after the other.
 
@@ -166,20 +120,17 @@ class ReplayedSession:
     ) -> None:
         settings = _patient(entry.settings.whole())
         self._transcripts = RecordedTranscripts()
-        self._offset = _Offset()
-        eyes = _Eyes()
+        self._offset_ms = 0.0
+        in_room = SessionContext(dialog, entry.id, lambda: self._offset_ms, entry.person)
         self._session = Session(
             LiveModels(runtime, self._transcripts, settings.vision),
             settings,
             emit,
             speaker=entry.speaker,
             live=True,
-            context=SessionContext(dialog)
-            if entry.alone
-            else SessionContext(dialog, entry.id, self._offset.now, entry.person),
-            see=eyes,
+            context=SessionContext(dialog) if entry.alone else in_room,
+            see=self._watch,
         )
-        self._video = eyes.made[0]
 
     @property
     def strayed(self) -> int:
@@ -213,6 +164,10 @@ class ReplayedSession:
         self._transcripts.close()
         self._session.close()
 
+    def _watch(self, task: FrameAnalysis) -> VideoAnalyzer:
+        self._video = RecordedVideoAnalyzer(task)
+        return self._video
+
     def _take_frame(self, step: FrameStep, data: bytes) -> None:
         if data:
             self._session.push(NumberedFrame(step.time_ms, data, step.frame))
@@ -221,7 +176,7 @@ class ReplayedSession:
 
     def _move(self, offset_ms: float | None) -> None:
         if offset_ms is not None:
-            self._offset.ms = offset_ms
+            self._offset_ms = offset_ms
 
 
 def _patient(settings: Settings) -> Settings:

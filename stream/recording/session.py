@@ -8,14 +8,14 @@ a room one lock orders the steps of all its sessions, because they share its dia
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from stream.dialog.session_context import SessionContext
 from stream.jpeg import JpegFrame, encode_jpeg, jpeg_size
 from stream.live_models import LiveModels
-from stream.media import AudioChunk, Samples, VideoFrame
+from stream.media import AudioChunk, VideoFrame
 from stream.recording.format import (
     AnalyzedFrameStep,
     EndStep,
@@ -29,7 +29,8 @@ from stream.recording.matroska import Block, Track
 from stream.recording.record import SessionRecord
 from stream.session import Session
 from stream.settings import Settings
-from stream.speech.transcriber import AsrFigures, SpeechToText
+from stream.speech.job_queue import AsrJob
+from stream.speech.transcriber import Transcribe
 from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import Vision
 from wire.events import Event, Totals
@@ -65,47 +66,21 @@ class DeferredTranscriber:
     """Hands on what was heard when :meth:`deliver` is called, and not before; for one session's thread.
 
     Args:
+        submit: has stretches transcribed.
         note: is told of each delivery, just before it.
     """
 
-    def __init__(self, transcriber: SpeechToText, session: str, note: Callable[[TranscriptStep], None]) -> None:
-        self._transcriber, self._session, self._note = transcriber, session, note
+    def __init__(self, submit: Transcribe, session: str, note: Callable[[TranscriptStep], None]) -> None:
+        self._submit, self._session, self._note = submit, session, note
         self._asked: list[_Asked] = []
         self._count = 0
 
-    @property
-    def name(self) -> str:
-        """Return the model and where it runs."""
-        return self._transcriber.name
-
-    @property
-    def figures(self) -> AsrFigures:
-        """Return what was heard so far, of all sessions."""
-        return self._transcriber.figures
-
-    @property
-    def hangs(self) -> bool:
-        """Return whether it does not answer at present."""
-        return self._transcriber.hangs
-
-    def check_language(self, language: str | None) -> None:
-        """Do as :meth:`stream.speech.transcriber.Transcriber.check_language`."""
-        self._transcriber.check_language(language)
-
-    def submit(
-        self,
-        samples: Samples,
-        start_ms: float,
-        *,
-        language: str | None = None,
-        partial: bool = False,
-        session: str = "",
-    ) -> Future[Transcript]:
+    def submit(self, job: AsrJob) -> Future[Transcript]:
         """Do as :meth:`stream.speech.transcriber.Transcriber.submit`; the future is done at a delivery."""
-        inner = self._transcriber.submit(samples, start_ms, language=language, partial=partial, session=session)
+        inner = self._submit(job)
         outer: Future[Transcript] = Future()
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
-        self._asked.append(_Asked(self._count, start_ms, inner, outer))
+        self._asked.append(_Asked(self._count, job.start_ms, inner, outer))
         self._count += 1
         return outer
 
@@ -125,9 +100,6 @@ class DeferredTranscriber:
         waiting = [asked.inner for asked in self._asked if not asked.outer.cancelled()]
         wait(waiting, return_when=FIRST_COMPLETED)
         return bool(waiting)
-
-    def close(self) -> None:
-        """Leave the shared transcriber to whoever made it."""
 
     def _step(self, asked: _Asked) -> TranscriptStep:
         if asked.inner.cancelled():
@@ -170,14 +142,15 @@ class RecordedSession:
         self._context = context
         self._offset_ms: float | None = None
         self._frames = 0
-        self._transcriber = DeferredTranscriber(models.transcriber, self._id, self._record.note)
+        self._transcriber = DeferredTranscriber(models.transcriber.submit, self._id, self._record.note)
         self._session = Session(
-            replace(models, transcriber=self._transcriber),
+            models,
             settings,
             emit,
             speaker=speaker,
             live=True,
             context=context,
+            transcribe=self._transcriber.submit,
             see=partial(Vision, witness=self),
         )
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition
 
 from models.runtime.schedule import Priority, Schedule
@@ -14,17 +14,22 @@ from stream.speech.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """Sound to transcribe; ``partial`` ones may be dropped. Without a language, it has to be detected.
+class AsrJob:
+    """Sound to transcribe, and the future of its words.
 
-    ``session`` says whose it is; those of nobody in particular have none.
+    Attributes:
+        samples: ``(n,)`` float32 at 16 kHz, of any length; not to be changed afterwards.
+        start_ms: media time of the first sample; the words come back in media time.
+        language: ISO 639-1 code; None takes the settings' one, or else detects it.
+        partial: may be dropped for lack of time.
+        session: whose it is, so that sessions take turns; those of nobody in particular have none.
     """
 
     samples: Samples
     start_ms: float
-    language: str | None
-    partial: bool
-    future: Future[Transcript]
+    language: str | None = None
+    partial: bool = False
+    future: Future[Transcript] = field(default_factory=Future)
     session: str = ""
 
     @property
@@ -71,7 +76,7 @@ class JobQueue:
     def __init__(self, size: int, batch: int = 1, hangs: Callable[[], bool] = lambda: False) -> None:
         self._size, self._hangs = size, hangs
         # A partial job never becomes as urgent as a final one, however long it waits: its words come anyway.
-        self._waiting: Schedule[Job] = Schedule(batch, 0.0, patience_ms=math.inf)
+        self._waiting: Schedule[AsrJob] = Schedule(batch, 0.0, patience_ms=math.inf)
         self._changed = Condition()
         self._closed = False
         self.dropped = 0
@@ -84,14 +89,14 @@ class JobQueue:
         partial = sum(job.partial for job in alive)
         return len(alive) - partial, partial
 
-    def put(self, job: Job) -> None:
+    def put(self, job: AsrJob) -> None:
         """Line up a job; waits while the line is full of jobs that must not be dropped.
 
         Raises:
             ClosedError: the line is or gets closed.
             HungError: nobody takes jobs any more.
         """
-        dropped: list[Job] = []
+        dropped: list[AsrJob] = []
         try:
             with self._changed:
                 self._line_up(job, dropped)
@@ -99,7 +104,7 @@ class JobQueue:
             for late in dropped:  # outside the lock: callbacks of the future may take others
                 late.future.cancel()
 
-    def get(self) -> list[Job]:
+    def get(self) -> list[AsrJob]:
         """Wait for the next jobs nobody has cancelled, now running, that can be done together; none: it is closed."""
         with self._changed:
             while True:
@@ -110,7 +115,7 @@ class JobQueue:
                 if taken := _running(self._take()):
                     return taken
 
-    def give_up(self) -> list[Job]:
+    def give_up(self) -> list[AsrJob]:
         """Return all that waits, now running, and let nobody wait for room any more who finds that it hangs."""
         with self._changed:
             waiting = self._waiting.take_all()
@@ -126,7 +131,7 @@ class JobQueue:
         for job in waiting:
             job.future.cancel()
 
-    def _line_up(self, job: Job, dropped: list[Job]) -> None:
+    def _line_up(self, job: AsrJob, dropped: list[AsrJob]) -> None:
         if job.partial and job.session:
             self._drop([other for other in self._partial() if other.session == job.session], dropped)
         while not self._closed and not self._hangs() and self._full() and not self._has_place(job):
@@ -146,21 +151,21 @@ class JobQueue:
         self._waiting.add(job, _now_ms())
         self._changed.notify_all()
 
-    def _drop(self, jobs: list[Job], dropped: list[Job]) -> None:
+    def _drop(self, jobs: list[AsrJob], dropped: list[AsrJob]) -> None:
         self._waiting.discard(jobs)
         dropped += jobs
         self.dropped += len(jobs)
 
-    def _partial(self) -> list[Job]:
+    def _partial(self) -> list[AsrJob]:
         """Return the partial jobs that wait, oldest first."""
         return [job for job in self._waiting.requests if job.partial]
 
-    def _has_place(self, job: Job) -> bool:
+    def _has_place(self, job: AsrJob) -> bool:
         """Return whether a job may wait although the line is full."""
         others = (other for other in self._waiting.requests if not other.partial)
         return not job.partial and bool(job.session) and all(other.session != job.session for other in others)
 
-    def _take(self) -> list[Job]:
+    def _take(self) -> list[AsrJob]:
         self._forget_cancelled()
         taken = self._waiting.take_batch(_now_ms()) if len(self._waiting) else []
         self._changed.notify_all()
@@ -175,7 +180,7 @@ class JobQueue:
         self._waiting.discard([job for job in self._waiting.requests if job.future.cancelled()])
 
 
-def _running(jobs: list[Job]) -> list[Job]:
+def _running(jobs: list[AsrJob]) -> list[AsrJob]:
     return [job for job in jobs if job.future.set_running_or_notify_cancel()]
 
 

@@ -7,17 +7,17 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 from models.runtime.figures import BatchFigures, BatchTally
 from models.runtime.watchdog import HungError, Watchdog
 from models.threads import as_exception, note_broken, watched_thread
-from stream.media import SAMPLE_RATE, Samples
+from stream.media import SAMPLE_RATE
 from stream.settings import TranscriberSettings
-from stream.speech.job_queue import Job, JobQueue
+from stream.speech.job_queue import AsrJob, JobQueue
 from stream.speech.transcript import Transcript
 from stream.speech.whisper import Sound, Whisper
 
@@ -48,6 +48,10 @@ class AsrFigures:
     sound_s: float = 0.0
 
 
+Transcribe = Callable[[AsrJob], Future[Transcript]]
+"""Lines up a job for one session."""
+
+
 class SpeechToText(Protocol):
     """What sessions need of speech recognition: :class:`Transcriber`."""
 
@@ -66,16 +70,8 @@ class SpeechToText(Protocol):
     def check_language(self, language: str | None) -> None:
         """Do nothing when it knows the ISO 639-1 code, else raise ValueError; None is always known."""
 
-    def submit(
-        self,
-        samples: Samples,
-        start_ms: float,
-        *,
-        language: str | None = None,
-        partial: bool = False,
-        session: str = "",
-    ) -> Future[Transcript]:
-        """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time."""
+    def submit(self, job: AsrJob) -> Future[Transcript]:
+        """Line up a job; return the future of its words."""
 
     def close(self) -> None:
         """Cancel what waits and stop."""
@@ -97,7 +93,7 @@ class Transcriber:
     def __init__(self, settings: TranscriberSettings) -> None:
         self._whisper = Whisper(settings)
         self._timeout_s = settings.timeout_s
-        self._watchdog: Watchdog[Job] = Watchdog("transcriber-watch", self._give_up, settings.timeout_s)
+        self._watchdog: Watchdog[AsrJob] = Watchdog("transcriber-watch", self._give_up, settings.timeout_s)
         self._jobs = JobQueue(settings.queue, self._whisper.max_batch, lambda: self._watchdog.hangs)
         self._first, self._again = BatchTally(), BatchTally()
         self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0, "timeout": 0})
@@ -138,40 +134,24 @@ class Transcriber:
         """
         self._whisper.check_language(language)
 
-    def submit(
-        self,
-        samples: Samples,
-        start_ms: float,
-        *,
-        language: str | None = None,
-        partial: bool = False,
-        session: str = "",
-    ) -> Future[Transcript]:
-        """Line up ``(n,)`` float32 samples at 16 kHz; word times come back as media time.
+    def submit(self, job: AsrJob) -> Future[Transcript]:
+        """Line up a job; return the future of its words.
 
         Cancelling the future throws away a job that still waits. A job that fails sets its exception on the
         future. Must not be called from a callback of such a future, which runs in the worker: with a full line
         the worker would wait for itself.
 
-        Args:
-            samples: of any length; not to be changed afterwards.
-            start_ms: media time of the first sample.
-            language: ISO 639-1 code; None takes the settings' one, or else detects it.
-            partial: may be dropped for lack of time.
-            session: whose it is, so that sessions take turns.
-
         Raises:
             ValueError: the model does not know the language.
             RuntimeError: the transcriber is closed.
         """
-        self.check_language(language)
-        future: Future[Transcript] = Future()
-        job = Job(samples, start_ms, self._whisper.told_language(language), partial, future, session)
+        self.check_language(job.language)
+        told = replace(job, language=self._whisper.told_language(job.language))
         try:
-            self._jobs.put(job)
+            self._jobs.put(told)
         except HungError as error:
-            self._fail([job], error)
-        return future
+            self._fail([told], error)
+        return job.future
 
     def close(self) -> None:
         """Cancel what waits, finish the job being worked on, unless it hangs, and stop; more calls do nothing."""
@@ -192,12 +172,12 @@ class Transcriber:
         self._watchdog.close()
         self._jobs.close()
 
-    def _finish(self, jobs: list[Job]) -> None:
+    def _finish(self, jobs: list[AsrJob]) -> None:
         left = self._heard_first(jobs)
         while left:
             left = self._heard_again(left)
 
-    def _heard_first(self, jobs: list[Job]) -> list[Job]:
+    def _heard_first(self, jobs: list[AsrJob]) -> list[AsrJob]:
         """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
         start = time.perf_counter()
         self._watchdog.begin(jobs, lambda: self._limit_s(jobs))
@@ -219,7 +199,7 @@ class Transcriber:
                 job.future.set_result(transcript)
         return [job for job, transcript in zip(jobs, transcripts, strict=True) if transcript is None]
 
-    def _heard_again(self, jobs: list[Job]) -> list[Job]:
+    def _heard_again(self, jobs: list[AsrJob]) -> list[AsrJob]:
         """Finish the first of the jobs and return the others; none if they were given up meanwhile."""
         start = time.perf_counter()
         job, *others = jobs
@@ -241,31 +221,31 @@ class Transcriber:
         job.future.set_result(transcript)
         return others
 
-    def _limit_s(self, jobs: list[Job]) -> float:
+    def _limit_s(self, jobs: list[AsrJob]) -> float:
         """Return how many seconds hearing these may take."""
         return self._timeout_s + _PATIENCE * sum(job.samples.size for job in jobs) / SAMPLE_RATE
 
-    def _give_up(self, jobs: Sequence[Job], spent_s: float) -> None:
+    def _give_up(self, jobs: Sequence[AsrJob], spent_s: float) -> None:
         """Fail what the model does not answer to, and all that waits for it; in the watchdog's thread."""
         _log.error("speech recognition has not answered for %.0f s: see transcriber.timeout_s", spent_s)
         self._fail([*jobs, *self._jobs.give_up()], HungError("speech recognition does not answer"))
 
-    def _fail(self, jobs: Sequence[Job], error: HungError) -> None:
+    def _fail(self, jobs: Sequence[AsrJob], error: HungError) -> None:
         with self._counting:  # whoever submits may be told in its own thread
             self._done["timeout"] += len(jobs)
         for job in jobs:
             job.future.set_exception(error)
 
-    def _count(self, job: Job) -> None:
+    def _count(self, job: AsrJob) -> None:
         self._done["partial" if job.partial else "final"] += 1
         self._sound_s += len(job.samples) / SAMPLE_RATE
 
 
-def _refuse(jobs: Sequence[Job], error: BaseException) -> None:
+def _refuse(jobs: Sequence[AsrJob], error: BaseException) -> None:
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(as_exception(error))
 
 
-def _sound(job: Job) -> Sound:
+def _sound(job: AsrJob) -> Sound:
     return Sound(job.samples, job.start_ms)

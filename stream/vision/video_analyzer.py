@@ -81,13 +81,11 @@ class AnalysisObserver(Protocol):
 class Nobody:
     """Looks at nothing."""
 
-    def seen(self, frame: VideoFrame, interval_ms: int) -> AbstractContextManager[None]:  # noqa: ARG002 - whichever
+    def seen(self, *_: object) -> AbstractContextManager[None]:
         """Return a context without effect."""
         return nullcontext()
 
-    def unseen(self, frame: VideoFrame, error: Exception | None) -> AbstractContextManager[None]:  # noqa: ARG002
-        """Return a context without effect."""
-        return nullcontext()
+    unseen = seen
 
 
 class FaceAnalyzer:
@@ -188,19 +186,24 @@ class VideoAnalyzer(Protocol):
         """Stop without what waits; what is closed already stays so."""
 
 
-class MakeVideoAnalyzer(Protocol):
-    """Gives a session its eyes."""
+@dataclass(frozen=True, eq=False)
+class FrameAnalysis:
+    """What is to be done with the frames of a session.
 
-    def __call__(
-        self,
-        analyzer: FaceAnalyzer,
-        settings: VisionSettings,
-        emit: Callable[[Faces], None],
-        failed: Callable[[Exception], None],
-        *,
-        live: bool,
-    ) -> VideoAnalyzer:
-        """Return what analyzes a session's frames."""
+    Attributes:
+        failed: told, in the vision thread, why a frame could not be analyzed.
+        live: frames come at their own pace and may be skipped.
+    """
+
+    analyzer: FaceAnalyzer
+    settings: VisionSettings
+    emit: Callable[[Faces], None]
+    failed: Callable[[Exception], None]
+    live: bool
+
+
+MakeVideoAnalyzer = Callable[[FrameAnalysis], VideoAnalyzer]
+"""Gives a session its eyes."""
 
 
 class Vision:
@@ -214,25 +217,20 @@ class Vision:
     that results repeat exactly.
 
     Args:
-        failed: told, in the vision thread, why a frame could not be analyzed.
         clock: tells the time, in seconds.
         witness: is told what becomes of each frame that was taken up.
     """
 
     def __init__(
         self,
-        analyzer: FaceAnalyzer,
-        settings: VisionSettings,
-        emit: Callable[[Faces], None],
-        failed: Callable[[Exception], None],
+        task: FrameAnalysis,
         *,
-        live: bool,
         clock: Callable[[], float] = time.perf_counter,
         witness: AnalysisObserver | None = None,
     ) -> None:
-        self._analyzer, self._emit, self._failed, self._live, self._clock = analyzer, emit, failed, live, clock
-        self._witness = witness or Nobody()
-        self._rate = FrameRate(settings.max_fps, settings.processor_share if live else None)
+        self._analyzer, self._emit, self._failed, self._live = task.analyzer, task.emit, task.failed, task.live
+        self._clock, self._witness = clock, witness or Nobody()
+        self._rate = FrameRate(task.settings.max_fps, task.settings.processor_share if task.live else None)
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, VideoFrame]] = deque()
         self._busy = self._closed = False

@@ -195,7 +195,7 @@ def test_noise_is_no_utterance_and_frames_without_faces_are_told(talk: Talk) -> 
 
 
 def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
-    talk: Talk, sentence: Samples, monkeypatch: pytest.MonkeyPatch
+    models: LiveModels, talk: Talk, sentence: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The transcript is absent behind its mask; the failure is never taken for silence."""
 
@@ -203,7 +203,8 @@ def test_a_recogniser_that_fails_leaves_voice_alone_and_says_so(
         message = "the engine is gone"
         raise RuntimeError(message)
 
-    whisper = talk.session._utterances._transcriber._whisper
+    assert isinstance(models.transcriber, Transcriber)
+    whisper = models.transcriber._whisper
     monkeypatch.setattr(whisper, "hear", broken)
     monkeypatch.setattr(whisper, "hear_again", broken)
     talk.hear(np.concatenate([sentence, silence(1)]))

@@ -41,6 +41,7 @@ from stream.recording.replay import _computed, load_runtime, replay_command, rep
 from stream.recording.session import RecordedSession
 from stream.settings import RuntimeSettings, Settings
 from stream.sources.remote import RemoteSource
+from stream.speech.job_queue import AsrJob
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript, Word
 from wire import events
@@ -83,21 +84,11 @@ class OutOfStep:
     def check_language(self, language: str | None) -> None:
         pass
 
-    def submit(
-        self,
-        samples: Samples,
-        start_ms: float,
-        *,
-        language: str | None = None,  # noqa: ARG002 - it hears none
-        partial: bool = False,
-        session: str = "",  # noqa: ARG002 - all are alike
-    ) -> Future[Transcript]:
-        future: Future[Transcript] = Future()
-        late_s, number = 0.06 * self._random.random(), next(self._asked[partial])
-        self._workers.submit(
-            self._answer, future, heard(start_ms, len(samples) / SAMPLES_PER_MS), late_s, partial, number
-        )
-        return future
+    def submit(self, job: AsrJob) -> Future[Transcript]:
+        late_s, number = 0.06 * self._random.random(), next(self._asked[job.partial])
+        words = heard(job.start_ms, len(job.samples) / SAMPLES_PER_MS)
+        self._workers.submit(self._answer, job.future, words, late_s, job.partial, number)
+        return job.future
 
     def close(self) -> None:
         self._workers.shutdown()

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.runtime.watchdog import HungError
-from stream.speech.job_queue import ClosedError, Job, JobQueue
+from stream.speech.job_queue import AsrJob, ClosedError, JobQueue
 
 
-def job(name: float, *, partial: bool = False, language: str | None = "en", session: str = "") -> Job:
-    return Job(np.zeros(0, np.float32), name, language, partial, Future(), session)
+def job(name: float, *, partial: bool = False, language: str | None = "en", session: str = "") -> AsrJob:
+    return AsrJob(np.zeros(0, np.float32), name, language, partial, Future(), session)
 
 
-def name_of(found: list[Job]) -> float:
+def name_of(found: list[AsrJob]) -> float:
     (one,) = found
     return one.start_ms
 
@@ -153,7 +153,7 @@ def test_a_callback_may_use_the_queue() -> None:
 )
 def test_every_job_is_taken_dropped_or_waiting(size: int, limit: int, steps: list[str]) -> None:
     queue = JobQueue(size, limit)
-    jobs: list[Job] = []
+    jobs: list[AsrJob] = []
     taken = cancelled = 0
     for step in steps:
         waiting = [one for one in jobs if not one.future.cancelled() and not one.future.running()]

@@ -17,6 +17,7 @@ from speech_clips import (
 
 from models.media.sound import read_sound
 from stream.settings import TranscriberSettings
+from stream.speech.job_queue import AsrJob
 from stream.speech.transcriber import Transcriber
 
 needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason="the sample media are not here (M2FNET_DATA)")
@@ -71,7 +72,7 @@ def test_the_dialog_of_two_speakers(transcriber: Transcriber, interval_ms: int) 
 def test_clips_without_speech_have_no_utterance_and_no_words(transcriber: Transcriber, clip: str) -> None:
     samples = read_sound(MEDIA / clip)
     assert segmented(samples) == []
-    assert transcriber.submit(samples, 0.0).result().rejected
+    assert transcriber.submit(AsrJob(samples, 0.0)).result().rejected
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from stream.live_models import LiveModels
 from stream.media import SAMPLES_PER_MS, Samples
 from stream.settings import RuntimeSettings, Settings, TranscriberSettings
 from stream.speech.asr_model import AsrModelError
+from stream.speech.job_queue import AsrJob
 from stream.speech.transcriber import Transcriber
 
 
@@ -26,7 +27,7 @@ def transcriber() -> Iterator[Transcriber]:
 
 def test_speech_becomes_words_with_media_times(transcriber: Transcriber) -> None:
     samples = read_sound(ONE_SENTENCE)
-    transcript = transcriber.submit(samples, 5_000.0).result()
+    transcript = transcriber.submit(AsrJob(samples, 5_000.0)).result()
     assert transcript.rejected is None
     assert {"white", "please"} <= set(transcript.text.lower().strip(".").split())
     assert text_of(transcript.words) == transcript.text
@@ -48,7 +49,7 @@ def test_speech_becomes_words_with_media_times(transcriber: Transcriber) -> None
     ids=lambda x: f"{len(x)}",
 )
 def test_sound_without_speech_has_no_words_and_says_why(transcriber: Transcriber, samples: Samples) -> None:
-    transcript = transcriber.submit(samples, 0.0).result()
+    transcript = transcriber.submit(AsrJob(samples, 0.0)).result()
     assert (transcript.text, transcript.words) == ("", ())
     assert transcript.rejected in {"no words", "no speech"}
 
@@ -56,7 +57,7 @@ def test_sound_without_speech_has_no_words_and_says_why(transcriber: Transcriber
 def test_more_than_thirty_seconds_are_transcribed_to_the_end(transcriber: Transcriber) -> None:
     dialog, sentence = read_sound(TWO_SPEAKERS), read_sound(ONE_SENTENCE)
     samples = np.concatenate([dialog, silence(10), sentence, silence(9), dialog])
-    transcript = transcriber.submit(samples, 1_000.0).result()
+    transcript = transcriber.submit(AsrJob(samples, 1_000.0)).result()
     last = tuple(word for word in transcript.words if word.start_ms > 1_000 + 30_000)
     assert word_error_rate(TWO_SPEAKERS_WORDS, text_of(last)) < 0.3
     assert transcript.text.lower().count("chicago") == 4
@@ -64,8 +65,8 @@ def test_more_than_thirty_seconds_are_transcribed_to_the_end(transcriber: Transc
 
 
 def test_a_failing_job_fails_its_own_future_only(transcriber: Transcriber) -> None:
-    broken = transcriber.submit(np.zeros((2, 16_000), np.float32), 0.0)
-    whole = transcriber.submit(read_sound(ONE_SENTENCE), 0.0)
+    broken = transcriber.submit(AsrJob(np.zeros((2, 16_000), np.float32), 0.0))
+    whole = transcriber.submit(AsrJob(read_sound(ONE_SENTENCE), 0.0))
     with pytest.raises(ValueError, match=r"sound is \(n,\) samples"):
         broken.result()
     assert whole.result().text
@@ -77,8 +78,8 @@ def test_jobs_that_wait_are_heard_together_and_a_failing_one_fails_alone() -> No
     taken = []
     hear = transcriber._whisper.hear
     transcriber._whisper.hear = lambda sounds, language: taken.append(len(sounds)) or hear(sounds, language)
-    jobs = [transcriber.submit(samples, 1_000.0 * number) for number in range(7)]
-    broken = transcriber.submit(np.zeros((2, 16_000), np.float32), 0.0)
+    jobs = [transcriber.submit(AsrJob(samples, 1_000.0 * number)) for number in range(7)]
+    broken = transcriber.submit(AsrJob(np.zeros((2, 16_000), np.float32), 0.0))
     texts = {plain(job.result().text) for job in jobs}
     with pytest.raises(ValueError, match=r"sound is \(n,\) samples"):
         broken.result()
@@ -102,7 +103,7 @@ def test_a_device_that_fails_for_several_hears_them_one_by_one(monkeypatch: pyte
         raise RuntimeError(message)
 
     monkeypatch.setattr(transcriber._whisper, "hear", fail)
-    jobs = [transcriber.submit(read_sound(ONE_SENTENCE), 0.0) for _ in range(3)]
+    jobs = [transcriber.submit(AsrJob(read_sound(ONE_SENTENCE), 0.0)) for _ in range(3)]
     assert all("white" in job.result().text for job in jobs)
     transcriber.close()
 
@@ -115,18 +116,18 @@ def test_what_breaks_beside_the_model_fails_its_stretch_and_the_thread_goes_on(m
 
     with monkeypatch.context() as patch:
         patch.setattr(transcriber._whisper, "hear", leave)
-        broken = transcriber.submit(silence(1), 0.0)
+        broken = transcriber.submit(AsrJob(silence(1), 0.0))
         with pytest.raises(RuntimeError, match="SystemExit"):
             broken.result(PATIENCE_S)
-    assert transcriber.submit(silence(1), 0.0).result(PATIENCE_S).rejected
+    assert transcriber.submit(AsrJob(silence(1), 0.0)).result(PATIENCE_S).rejected
     transcriber.close()
 
 
 def test_partial_jobs_are_dropped_and_counted_when_too_many_wait() -> None:
     transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, queue=1))
     samples = silence(1)
-    jobs = [transcriber.submit(samples, float(i), partial=True) for i in range(8)]
-    final = transcriber.submit(samples, 0.0)
+    jobs = [transcriber.submit(AsrJob(samples, float(i), partial=True)) for i in range(8)]
+    final = transcriber.submit(AsrJob(samples, 0.0))
     assert final.result().rejected
     transcriber.close()
     assert transcriber.figures.dropped_partials >= 1
@@ -135,18 +136,21 @@ def test_partial_jobs_are_dropped_and_counted_when_too_many_wait() -> None:
 
 def test_closing_cancels_what_waits_and_takes_no_more() -> None:
     transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1))
-    waiting = [transcriber.submit(silence(1), 0.0) for _ in range(6)]
+    waiting = [transcriber.submit(AsrJob(silence(1), 0.0)) for _ in range(6)]
     transcriber.close()
     transcriber.close()
     assert all(job.done() for job in waiting)
     with pytest.raises(CancelledError):
         waiting[-1].result()
     with pytest.raises(RuntimeError, match="closed"):
-        transcriber.submit(silence(1), 0.0)
+        transcriber.submit(AsrJob(silence(1), 0.0))
 
 
 def test_a_language_the_model_does_not_know_is_refused(transcriber: Transcriber) -> None:
-    for refuses in (transcriber.check_language, lambda code: transcriber.submit(silence(1), 0.0, language=code)):
+    def submit(code: str) -> None:
+        transcriber.submit(AsrJob(silence(1), 0.0, language=code))
+
+    for refuses in (transcriber.check_language, submit):
         with pytest.raises(ValueError, match=r"'de', it knows only English \(en\).*multilingual"):
             refuses("de")
     transcriber.check_language("en")
@@ -186,9 +190,9 @@ def test_a_model_that_hangs_fails_what_it_hears_and_what_waits_until_it_answers(
         return hear(*asked)
 
     monkeypatch.setattr(transcriber._whisper, "hear", hang)
-    stuck = transcriber.submit(silence(0.01), 0.0)
+    stuck = transcriber.submit(AsrJob(silence(0.01), 0.0))
     assert entered.wait(PATIENCE_S)
-    waiting = [transcriber.submit(silence(0.01), float(number)) for number in range(4)]
+    waiting = [transcriber.submit(AsrJob(silence(0.01), float(number))) for number in range(4)]
     for job in (stuck, *waiting):
         with pytest.raises(HungError, match="does not answer"):
             job.result(PATIENCE_S)
@@ -197,7 +201,7 @@ def test_a_model_that_hangs_fails_what_it_hears_and_what_waits_until_it_answers(
     monkeypatch.setattr(transcriber, "_timeout_s", PATIENCE_S)
     let.set()
     wait_until(lambda: not transcriber.hangs)
-    assert transcriber.submit(silence(0.5), 0.0).result(PATIENCE_S).rejected
+    assert transcriber.submit(AsrJob(silence(0.5), 0.0)).result(PATIENCE_S).rejected
     transcriber.close()
 
 
@@ -205,7 +209,7 @@ def test_a_transcriber_that_hangs_can_be_closed(monkeypatch: pytest.MonkeyPatch)
     transcriber = Transcriber(TranscriberSettings(device="cpu", threads=1, timeout_s=0.02))
     entered, let = threading.Event(), threading.Event()
     monkeypatch.setattr(transcriber._whisper, "hear", lambda *_: entered.set() or let.wait(PATIENCE_S))
-    stuck = transcriber.submit(silence(0.01), 0.0)
+    stuck = transcriber.submit(AsrJob(silence(0.01), 0.0))
     assert entered.wait(PATIENCE_S)
     transcriber.close()
     with pytest.raises(HungError):

@@ -18,7 +18,7 @@ from models.runtime.schedule import DeadlineExceededError
 from stream.jpeg import JpegFrame
 from stream.media import Image, VideoFrame
 from stream.settings import VisionSettings
-from stream.vision.video_analyzer import FaceAnalyzer, Vision, VisionCounts
+from stream.vision.video_analyzer import FaceAnalyzer, FrameAnalysis, Vision, VisionCounts
 from wire.events import Faces
 
 
@@ -79,7 +79,8 @@ class Scene:
         self.failures: list[Exception] = []
         analyzer = FaceAnalyzer(self.detector, self.runtime, session="ann", deadline_ms=deadline_ms)  # type: ignore[arg-type]
         settings = VisionSettings(max_fps=5)
-        self.vision = Vision(analyzer, settings, self.told.append, self.failures.append, live=live, clock=self.clock)
+        task = FrameAnalysis(analyzer, settings, self.told.append, self.failures.append, live=live)
+        self.vision = Vision(task, clock=self.clock)
 
     def push(self, *times_ms: float) -> None:
         for time_ms in times_ms:
