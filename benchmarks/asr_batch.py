@@ -27,7 +27,7 @@ from stream.speech.whisper import Sound, Whisper
 
 
 @dataclass(frozen=True)
-class Heard:
+class BatchResult:
     """Wall and processor seconds, the share of sounds heard twice, and the word error rate."""
 
     wall: float
@@ -43,7 +43,7 @@ def pieces(said: Sequence[Said]) -> list[tuple[Sound, str]]:
     return whole
 
 
-def hear(whisper: Whisper, said: Sequence[tuple[Sound, str]], size: int) -> Heard:
+def hear(whisper: Whisper, said: Sequence[tuple[Sound, str]], size: int) -> BatchResult:
     """Recognise all sounds, so many at a time, as the transcriber does."""
     sounds = [sound for sound, _ in said]
     wall, processor = time.perf_counter(), time.process_time()
@@ -51,10 +51,10 @@ def hear(whisper: Whisper, said: Sequence[tuple[Sound, str]], size: int) -> Hear
     texts = [(one or whisper.hear_again(sound)).text for one, sound in zip(first, sounds, strict=True)]
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     error_rate = jiwer.wer([plain(words) for _, words in said], [plain(text) for text in texts])
-    return Heard(wall, processor, sum(one is None for one in first) / len(first), error_rate)
+    return BatchResult(wall, processor, sum(one is None for one in first) / len(first), error_rate)
 
 
-def speed_table(results: dict[int, list[Heard]], sounds: int) -> Table:
+def speed_table(results: dict[int, list[BatchResult]], sounds: int) -> Table:
     """Return the table."""
     best = {size: min(runs, key=lambda run: run.wall) for size, runs in results.items()}
     alone = best[1]
@@ -83,7 +83,7 @@ def main() -> None:
     heard = clips(options.media, options.data, every=options.every)
     said = pieces(heard)
     whisper = Whisper(TranscriberSettings(device=options.device, threads=options.threads))
-    results: dict[int, list[Heard]] = {size: [] for size in (1, *options.batch)}
+    results: dict[int, list[BatchResult]] = {size: [] for size in (1, *options.batch)}
     for _ in range(options.runs):
         for size, runs in results.items():
             runs.append(hear(whisper, said, size))

@@ -33,7 +33,7 @@ DEFAULT = TranscriberSettings(device="cpu")
 
 
 @dataclass(frozen=True)
-class Heard:
+class WindowResult:
     """The word error rate of each corpus, the clips without a word, sounds heard twice, and processor seconds."""
 
     error_rates: dict[str, float]
@@ -62,19 +62,21 @@ class Ear:
         return (first or self._whisper.hear_again(sound)).text
 
 
-def hear(said: Sequence[Said], settings: TranscriberSettings | None, seed: int) -> Heard:
+def hear(said: Sequence[Said], settings: TranscriberSettings | None, seed: int) -> WindowResult:
     """Recognise all clips."""
     ctranslate2.set_random_seed(seed)
     ear = Ear(settings)
     begun = time.process_time()
     texts = [ear.text(one) for one in said]
     spent = time.process_time() - begun
-    return Heard(word_error_rates(said, texts), sum(not text.strip() for text in texts), ear.twice / ear.sounds, spent)
+    return WindowResult(
+        word_error_rates(said, texts), sum(not text.strip() for text in texts), ear.twice / ear.sounds, spent
+    )
 
 
-def mean_of(runs: Sequence[Heard]) -> Heard:
+def mean_of(runs: Sequence[WindowResult]) -> WindowResult:
     """Return the mean of several runs."""
-    return Heard(
+    return WindowResult(
         {corpus: mean(run.error_rates[corpus] for run in runs) for corpus in runs[0].error_rates},
         round(mean(run.empty for run in runs)),
         mean(run.twice for run in runs),
@@ -92,7 +94,7 @@ def policies(silences: Sequence[int], retries: Sequence[float]) -> dict[str, Tra
     return named
 
 
-def rates_table(results: dict[str, Heard]) -> Table:
+def rates_table(results: dict[str, WindowResult]) -> Table:
     """Return the table."""
     whole = next(iter(results.values()))
     table = Table(box=None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from live import Report, measure_clip, positive
+from live import LiveReport, measure_clip, positive
 from live_client import compose, record
 from live_server import ROOT, ServerError
 from rich.console import Console
@@ -46,7 +46,7 @@ class Point:
     memory_mib: float
 
     @staticmethod
-    def of(report: Report) -> "Point":
+    def of(report: LiveReport) -> "Point":
         """Return the figures of one playing."""
         waited = [emotion.client_ms for emotion in report.emotions if emotion.in_silence]
         p50, p95 = np.percentile(waited, [50, 95]).tolist() if waited else (float("nan"), float("nan"))

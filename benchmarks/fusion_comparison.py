@@ -88,7 +88,7 @@ CONTENDERS: Final = (
 
 
 @dataclass(frozen=True)
-class Source:
+class DrawnSource:
     """Where features come from.
 
     Attributes:
@@ -158,7 +158,7 @@ def some(labels: Ints, per_label: int) -> Ints:
     return np.sort(np.concatenate([order[labels[order] == label][:per_label] for label in np.unique(labels)]))
 
 
-def paired(source: Source, embeddings: dict[str, Tensor], split: Split, mismatch: float) -> list[DialogFeatures]:
+def paired(source: DrawnSource, embeddings: dict[str, Tensor], split: Split, mismatch: float) -> list[DialogFeatures]:
     """Return the dialogs of a split with their words, and a voice and a face for every utterance."""
     part = {name.removeprefix(f"{split}."): tensor.numpy() for name, tensor in embeddings.items() if split in name}
     corpora = [str(corpus) for corpus in part["voice_corpora"]]
@@ -278,7 +278,7 @@ def main() -> None:
     given = options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
-    source = Source(
+    source = DrawnSource(
         given.data, load_bundle(find_bundle(given.bundle)), given.clips_per_label, given.dialogs, given.runs / "cache"
     )
     embeddings = source.embeddings()

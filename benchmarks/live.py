@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from live_client import Clip, Heard, Played, compose, play_all, record
+from live_client import Messages, Played, ReceivedEvent, compose, play_all, record
 from live_server import ROOT, Load, Meter, Server, ServerError, serving
 from rich.console import Console
 from rich.table import Table
@@ -63,7 +63,7 @@ class FirstEmotion:
         return self.server_ms - self.endpoint_ms
 
 
-def first_emotions(heard: Sequence[Heard]) -> list[FirstEmotion]:
+def first_emotions(heard: Sequence[ReceivedEvent]) -> list[FirstEmotion]:
     """Return the first emotion of each utterance that was not taken back."""
     first: dict[int, FirstEmotion] = {}
     segmenter = SegmenterSettings()
@@ -100,7 +100,7 @@ def first_emotion(emotion: Emotion, at_ms: float, segmenter: SegmenterSettings) 
 
 
 @dataclass(frozen=True)
-class Report:
+class LiveReport:
     """Everything that was measured: sums over all participants, the worst of their lags."""
 
     clip: str
@@ -126,13 +126,13 @@ class Report:
     emotions: list[FirstEmotion]
 
 
-def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Sequence[Played]) -> Report:
+def report(path: Path, clip: Messages, server: Server, load: Load, all_played: Sequence[Played]) -> LiveReport:
     """Return the figures of all participants together."""
     totals = [played.closed.totals for played in all_played]
     events = [heard.event for played in all_played for heard in played.heard]
     media_s = clip.duration_ms / 1000
     per_s = 1 / (media_s * len(all_played))
-    return Report(
+    return LiveReport(
         clip=path.name,
         size=clip.size,
         participants=len(all_played),
@@ -157,15 +157,15 @@ def report(path: Path, clip: Clip, server: Server, load: Load, all_played: Seque
     )
 
 
-def measure(path: Path, participants: int, repeat: int, settings: Sequence[str]) -> Report:
+def measure(path: Path, participants: int, repeat: int, settings: Sequence[str]) -> LiveReport:
     """Play a clip and return what it took."""
     tell(f"decoding {path.name}")
     return measure_clip(path, compose(record(path), repeat), participants, settings)
 
 
 def measure_clip(
-    path: Path, clip: Clip, participants: int, settings: Sequence[str], *, staggered: bool = False
-) -> Report:
+    path: Path, clip: Messages, participants: int, settings: Sequence[str], *, staggered: bool = False
+) -> LiveReport:
     """Play what was decoded of a file and return what it took."""
     tell("starting the server")
     with serving([f"server.max_sessions={participants}", *settings]) as server, Meter(server) as meter:
@@ -180,7 +180,7 @@ def tell(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-def play_rows(report: Report) -> list[tuple[str, str]]:
+def play_rows(report: LiveReport) -> list[tuple[str, str]]:
     """Return what the playing took, as the names and values of a table."""
     load = report.load
     rate = "sound {0.sound_per_s:.1f}, frames {0.frames_per_s:.1f}, faces {0.faces_per_s:.1f}"
@@ -215,13 +215,13 @@ def latency_rows(emotions: Sequence[FirstEmotion]) -> list[tuple[str, list[float
     ]
 
 
-def play_heading(report: Report) -> str:
+def play_heading(report: LiveReport) -> str:
     """Return what was played."""
     size = "no frames" if report.size is None else "{}x{}".format(*report.size)
     return f"{report.clip}, {size}, {report.media_s:.1f} s, participants: {report.participants}, {report.engine}"
 
 
-def play_table(report: Report) -> Table:
+def play_table(report: LiveReport) -> Table:
     """Return the table of the playing."""
     table = Table(box=None, show_header=False)
     for row in play_rows(report):
@@ -229,12 +229,12 @@ def play_table(report: Report) -> Table:
     return table
 
 
-def latency_heading(report: Report) -> str:
+def latency_heading(report: LiveReport) -> str:
     """Return what the latencies are of."""
     return f"End of speech to first emotion: {len(report.emotions)} utterances, {report.taken_back} taken back"
 
 
-def latency_table(report: Report) -> Table:
+def latency_table(report: LiveReport) -> Table:
     """Return the table of the first emotions."""
     table = Table("", box=None)
     for name in ("p50", "p95", "longest"):
@@ -245,7 +245,7 @@ def latency_table(report: Report) -> Table:
     return table
 
 
-def show(report: Report) -> None:
+def show(report: LiveReport) -> None:
     """Print the tables and the machine they hold for."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(play_heading(report), play_table(report), "", sep="\n")

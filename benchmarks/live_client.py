@@ -12,8 +12,7 @@ import numpy as np
 from m2fnet_client import Gap, Session, connect
 from m2fnet_client.file_media import DueMessage, Pieces, media_of
 from m2fnet_client.files import FRAMES_PER_SECOND
-from serving.sessions.client_protocol import Frame
-from stream.jpeg import encode_preview
+from stream.jpeg import JpegFrame, encode_preview
 from stream.media import SAMPLES_PER_MS, AudioChunk, Samples, VideoFrame
 from wire.events import EventBase, SessionClosed
 from wire.media import MediaKind, MediaMessage
@@ -23,7 +22,7 @@ PATIENCE_S: Final = 120.0  # for the end of the session, after the last media
 
 
 @dataclass(frozen=True)
-class Clip:
+class Messages:
     """What one participant sends, in order; ``duration_ms`` ends with the last of it."""
 
     messages: list[DueMessage]
@@ -32,11 +31,11 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Recording:
+class DecodedClip:
     """A decoded file: ``(n,)`` float32 sound from 0 ms on, JPEG frames, and the ``(width, height)`` of these."""
 
     sound: Samples
-    frames: list[Frame]
+    frames: list[JpegFrame]
     size: tuple[int, int] | None
     frames_per_second: float = FRAMES_PER_SECOND
 
@@ -47,18 +46,18 @@ class Recording:
         return max(len(self.sound) / SAMPLES_PER_MS, shown_ms)
 
 
-def record(path: Path, frames_per_second: float = FRAMES_PER_SECOND) -> Recording:
+def record(path: Path, frames_per_second: float = FRAMES_PER_SECOND) -> DecodedClip:
     """Return a file decoded, its frames encoded as the page encodes them."""
     chunks: list[AudioChunk] = []
-    frames: list[Frame] = []
+    frames: list[JpegFrame] = []
     size = None
     for item in media_of(path, frames_per_second):
         if isinstance(item, AudioChunk):
             chunks.append(item)
         elif isinstance(item, VideoFrame):
-            frames.append(Frame(item.time_ms, encode_preview(item.image)))
+            frames.append(JpegFrame(item.time_ms, encode_preview(item.image)))
             size = (item.image.shape[1], item.image.shape[0])
-    return Recording(joined(chunks), frames, size, frames_per_second)
+    return DecodedClip(joined(chunks), frames, size, frames_per_second)
 
 
 def joined(chunks: Sequence[AudioChunk]) -> Samples:
@@ -70,15 +69,15 @@ def joined(chunks: Sequence[AudioChunk]) -> Samples:
     return track
 
 
-def compose(recording: Recording, repeat: int) -> Clip:
+def compose(recording: DecodedClip, repeat: int) -> Messages:
     """Return the messages of a recording played ``repeat`` times in one session, with silence after the last."""
     sounds = list(sound_messages(repeated(recording, repeat)))
     frames = list(frame_messages(recording, repeat))
     messages = sorted([*sounds, *frames], key=lambda message: message.due_ms)
-    return Clip(messages, messages[-1].due_ms, recording.size)
+    return Messages(messages, messages[-1].due_ms, recording.size)
 
 
-def repeated(recording: Recording, repeat: int) -> Samples:
+def repeated(recording: DecodedClip, repeat: int) -> Samples:
     """Return the sound of the whole session; none when the recording has none."""
     if not len(recording.sound):
         return recording.sound
@@ -94,16 +93,16 @@ def sound_messages(sound: Samples) -> Iterator[DueMessage]:
     yield from pieces.flush()
 
 
-def frame_messages(recording: Recording, repeat: int) -> Iterator[DueMessage]:
+def frame_messages(recording: DecodedClip, repeat: int) -> Iterator[DueMessage]:
     """Yield the frames of all rounds, each due at its time."""
     for turn in range(repeat):
         for frame in recording.frames:
             time_ms = turn * recording.duration_ms + frame.time_ms
-            yield DueMessage(time_ms, MediaMessage(MediaKind.JPEG, round(time_ms), frame.data))
+            yield DueMessage(time_ms, MediaMessage(MediaKind.JPEG, round(time_ms), frame.jpeg))
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedEvent:
     """An event and when it arrived, in milliseconds since the participant's start."""
 
     at_ms: float
@@ -114,7 +113,7 @@ class Heard:
 class Listened:
     """What a participant got; ``lost`` events were dropped on the way."""
 
-    heard: list[Heard]
+    heard: list[ReceivedEvent]
     lost: int
 
 
@@ -131,7 +130,7 @@ class Spoken:
 class Played:
     """What came of one participant; times in milliseconds since its start."""
 
-    heard: list[Heard]
+    heard: list[ReceivedEvent]
     lost: int
     sent_ms: float
     latest_ms: float
@@ -143,7 +142,7 @@ class Played:
         return self.heard[-1].at_ms - self.sent_ms
 
 
-async def play(address: str, name: str, clip: Clip, together: asyncio.Barrier, later_ms: float = 0.0) -> Played:
+async def play(address: str, name: str, clip: Messages, together: asyncio.Barrier, later_ms: float = 0.0) -> Played:
     """Send a clip at the pace of life as participant ``name``, starting when all others do, or so much later.
 
     Raises:
@@ -157,7 +156,7 @@ async def play(address: str, name: str, clip: Clip, together: asyncio.Barrier, l
     return Played(listened.heard, listened.lost, spoken.sent_ms, spoken.latest_ms, spoken.closed)
 
 
-async def speak(session: Session, clip: Clip, begun: float) -> Spoken:
+async def speak(session: Session, clip: Messages, begun: float) -> Spoken:
     """Send each message when it is due, and end the session."""
     latest_ms = 0.0
     for due in clip.messages:
@@ -170,11 +169,11 @@ async def speak(session: Session, clip: Clip, begun: float) -> Spoken:
 
 async def listen(session: Session, begun: float) -> Listened:
     """Return all events until the session ends."""
-    heard: list[Heard] = []
+    heard: list[ReceivedEvent] = []
     lost = 0
     async for item in session:
         if isinstance(item, EventBase):
-            heard.append(Heard(since(begun), item))
+            heard.append(ReceivedEvent(since(begun), item))
         elif isinstance(item, Gap):
             lost += item.last - item.first + 1
     return Listened(heard, lost)
@@ -185,7 +184,7 @@ def since(begun: float) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def play_all(address: str, clip: Clip, participants: int, *, staggered: bool = False) -> list[Played]:
+def play_all(address: str, clip: Messages, participants: int, *, staggered: bool = False) -> list[Played]:
     """Play a clip as several participants at once; staggered, each begins a share of the clip after the one before.
 
     Raises:

@@ -40,7 +40,7 @@ class Server:
     ready_s: float
 
 
-class Output:
+class ServerOutput:
     """Reads what the server says, so that it never waits for a reader, and keeps the last lines."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -74,13 +74,13 @@ def serving(settings: Sequence[str]) -> Iterator[Server]:
     begun = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
-        address = wait_for_address(Output(process.stderr or ()))
+        address = wait_for_address(ServerOutput(process.stderr or ()))
         yield Server(process.pid, address, time.perf_counter() - begun)
     finally:
         stop(process)
 
 
-def wait_for_address(output: Output) -> str:
+def wait_for_address(output: ServerOutput) -> str:
     """Return where the server listens; raise :class:`ServerError` with its last words if it does not."""
     in_time = output.settled.wait(START_S)
     if output.address is None:

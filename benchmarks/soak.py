@@ -41,7 +41,7 @@ FEWEST_ROUNDS: Final = 10
 
 
 @dataclass(frozen=True)
-class Look:
+class Footprint:
     """What the process held after a round."""
 
     media_s: float
@@ -51,11 +51,11 @@ class Look:
     utterances: int
 
 
-def look(process: psutil.Process, media_s: float, utterances: int) -> Look:
+def look(process: psutil.Process, media_s: float, utterances: int) -> Footprint:
     """Return what the process holds now, what Python could free left out."""
     gc.collect()
     memory = process.memory_info().rss / 2**20
-    return Look(media_s, memory, threading.active_count(), process.num_fds(), utterances)
+    return Footprint(media_s, memory, threading.active_count(), process.num_fds(), utterances)
 
 
 def clip_media(path: Path) -> list[AudioChunk | VideoFrame]:
@@ -84,7 +84,7 @@ class Soak:
     def _count(self, event: Event) -> None:
         self.utterances += event.type == "emotion"
 
-    def looks(self, rounds: int, sessions: int) -> Iterator[Look]:
+    def looks(self, rounds: int, sessions: int) -> Iterator[Footprint]:
         """Yield what the process holds after each round."""
         process = psutil.Process()
         each = -(-rounds // sessions)
@@ -104,11 +104,11 @@ class Soak:
 class Growth:
     """What there was after the warm-up and at the end: medians."""
 
-    before: Look
-    after: Look
+    before: Footprint
+    after: Footprint
 
     @staticmethod
-    def of(looks: Sequence[Look]) -> "Growth":
+    def of(looks: Sequence[Footprint]) -> "Growth":
         """Return the growth over all rounds but the first fifth."""
         settled = looks[len(looks) // 5 :]
         part = max(1, len(settled) // 5)
@@ -129,9 +129,9 @@ class Growth:
         )
 
 
-def middle(looks: Sequence[Look]) -> Look:
+def middle(looks: Sequence[Footprint]) -> Footprint:
     """Return the medians of some rounds."""
-    return Look(
+    return Footprint(
         looks[-1].media_s,
         median(one.memory_mib for one in looks),
         round(median(one.threads for one in looks)),
@@ -140,7 +140,7 @@ def middle(looks: Sequence[Look]) -> Look:
     )
 
 
-def told(looks: Sequence[Look], growth: Growth) -> str:
+def told(looks: Sequence[Footprint], growth: Growth) -> str:
     """Return what grew."""
     before, after = growth.before, growth.after
     return (

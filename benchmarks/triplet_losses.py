@@ -71,7 +71,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EmbeddingScores:
     """An embedding on dev.
 
     Attributes:
@@ -98,16 +98,16 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingResult:
     """Where one training led, or the start."""
 
     modality: str
     form: str
-    judged: Judged
+    judged: EmbeddingScores
     seconds: float
 
 
-class Modality(ABC):
+class ExtractorData(ABC):
     """One extractor and its data."""
 
     name: str
@@ -123,7 +123,7 @@ class Modality(ABC):
         """Return the embeddings of some dev and of some training examples."""
 
 
-class Faces(Modality):
+class FaceData(ExtractorData):
     """FER2013."""
 
     name, network = "visual", "face"
@@ -146,7 +146,7 @@ class Faces(Modality):
         return Embedded(face_outputs(model, some, self.options.size).embeddings, some.labels)
 
 
-class Voices(Modality):
+class VoiceData(ExtractorData):
     """The speech corpora, dev being held-out speakers."""
 
     name = network = "audio"
@@ -169,7 +169,7 @@ class Voices(Modality):
         return Embedded(sound_outputs(model, some.samples).embeddings, some.labels)
 
 
-MODALITIES: Final = {kind.name: kind for kind in (Faces, Voices)}
+MODALITIES: Final = {kind.name: kind for kind in (FaceData, VoiceData)}
 
 
 def of_form(settings: Settings, form: str, options: Options) -> Settings:
@@ -180,7 +180,7 @@ def of_form(settings: Settings, form: str, options: Options) -> Settings:
     return replace(changed, triplet_form=cast(TripletForm, form), mining=options.mining)
 
 
-def start_weights(modality: Modality, path: Path | None) -> dict[str, Tensor] | None:
+def start_weights(modality: ExtractorData, path: Path | None) -> dict[str, Tensor] | None:
     """Return the weights of a bundle's network or of a training checkpoint; None: the random ones of the seed.
 
     Raises:
@@ -213,12 +213,12 @@ def train(stage: VisualStage | AudioStage, options: Options) -> None:
         optimizer.step()
 
 
-def judge(modality: Modality, model: nn.Module) -> Judged:
+def judge(modality: ExtractorData, model: nn.Module) -> EmbeddingScores:
     """Measure an embedding on dev."""
     dev, train_ = modality.embed(model)
     neighbours = knn_predictions(dev, train_)
     pairs = pair_distances(dev)
-    return Judged(
+    return EmbeddingScores(
         accuracy(dev.labels, neighbours),
         unweighted_accuracy(dev.labels, neighbours),
         accuracy(dev.labels, linear_predictions(dev, train_)),
@@ -250,7 +250,7 @@ def form_losses(dev: Embedded) -> dict[str, float]:
     return {form: float(embedding_loss(embeddings, triplets[:, chosen], weights, form)) for form in TRIPLET_FORMS}
 
 
-def run(modality: Modality, options: Options) -> Iterator[Row]:
+def run(modality: ExtractorData, options: Options) -> Iterator[TrainingResult]:
     """Yield the start, then every form as its training ends."""
     weights = start_weights(modality, options.start_from)
     for form in ("start", *FORMS):
@@ -260,10 +260,10 @@ def run(modality: Modality, options: Options) -> Iterator[Row]:
             stage.network.load_state_dict(weights)
         if form != "start":
             train(stage, options)
-        yield Row(modality.name, form, judge(modality, stage.model), time.perf_counter() - begun)
+        yield TrainingResult(modality.name, form, judge(modality, stage.model), time.perf_counter() - begun)
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[TrainingResult]) -> str:
     """Return one modality's rows in Markdown, and what they say of the printed loss."""
     lines = [f"| {' | '.join(_HEADER)} |", f"|{' --- |' * len(_HEADER)}"]
     for row in rows:
@@ -275,7 +275,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, "", verdict(rows)])
 
 
-def verdict(rows: Sequence[Row]) -> str:
+def verdict(rows: Sequence[TrainingResult]) -> str:
     """Return in words which way the printed loss pulled, and where it led beside the corrected one."""
     judged = {row.form: row.judged for row in rows}
     begun = judged["start"]
@@ -293,7 +293,7 @@ def verdict(rows: Sequence[Row]) -> str:
     return "\n".join([said, *(f"- {end}" for end in ends)])
 
 
-def _own(judged: Judged, form: str) -> str:
+def _own(judged: EmbeddingScores, form: str) -> str:
     return f"{judged.losses[form]:.3f}"
 
 
@@ -316,9 +316,9 @@ def main() -> None:
     given = vars(parser.parse_args())
     data = Corpora(starter_config(given.pop("data")), given.pop("cache"))
     names, out, block = given.pop("modalities"), given.pop("json"), given.pop("write")
-    options, rows, tables = Options(**given), list[Row](), list[str]()
+    options, rows, tables = Options(**given), list[TrainingResult](), list[str]()
     for name in names:
-        found: list[Row] = []
+        found: list[TrainingResult] = []
         for row in run(MODALITIES[name](data, options), options):
             found.append(row)
             print(name, row.form, asdict(row.judged), file=sys.stderr)

@@ -5,16 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from commands.measured import Block, BlockError, machine
+from commands.measured import BlockError, FigureBlock, machine
 from models.files.whole_file import write_whole
 
 
 def add_write(parser: argparse.ArgumentParser, script: str) -> None:
     """Add ``--write``, whose value is the block of this script in a document, None where it is not given."""
 
-    def block(place: str) -> Block:
+    def block(place: str) -> FigureBlock:
         try:
-            return Block.of(f"benchmarks/{Path(script).name}", place)
+            return FigureBlock.of(f"benchmarks/{Path(script).name}", place)
         except BlockError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 

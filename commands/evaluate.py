@@ -20,7 +20,7 @@ from commands.common import (
     transcriber,
 )
 from commands.evaluate_tables import evaluate_tables
-from commands.measured import Block, Write
+from commands.measured import FigureBlock, Write
 from commands.outputs import (
     CSV_ENCODING,
     STDOUT,
@@ -115,12 +115,12 @@ def evaluate_bundles(
         corpus, names = corpus_folder(root, dataset), bundle or [STARTER]
         read = [corpus, Path(split), config]
         require_reports([as_json, markdown, csv], folders=[figures, cache], inputs=read, bundles=names)
-        block = None if write is None else Block.of("m2fnet evaluate", write)
+        block = None if write is None else FigureBlock.of("m2fnet evaluate", write)
         from models.bundle import find_bundle  # noqa: PLC0415 - see the module's docstring
-        from trainer.evaluation.evaluate import Recogniser, Request, evaluate  # noqa: PLC0415 - see the module's docstring
+        from trainer.evaluation.evaluate import EvaluationRequest, Recogniser, evaluate  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.modalities import parse_modalities  # noqa: PLC0415 - see the module's docstring
 
-        request = Request(
+        request = EvaluationRequest(
             bundles=tuple(map(find_bundle, names)),
             dataset=dataset,
             root=corpus,
@@ -203,7 +203,7 @@ def evaluate_starter(
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
-        block = None if write is None else Block.of("m2fnet evaluate starter", write)
+        block = None if write is None else FigureBlock.of("m2fnet evaluate starter", write)
         from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.config import starter_config  # noqa: PLC0415 - see the module's docstring
         from trainer.corpora import Corpora  # noqa: PLC0415 - see the module's docstring

@@ -51,7 +51,7 @@ def with_block(text: str, name: str, body: str) -> str:
 
 
 @dataclass(frozen=True)
-class Block:
+class FigureBlock:
     """A command's place in a document."""
 
     document: Path

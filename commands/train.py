@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from trainer.fit.metrics import Metrics
 
 
-class Branch(StrEnum):
+class BranchName(StrEnum):
     """A branch of the starter bundle (Typer takes no list of literals)."""
 
     TEXT = "text"
@@ -40,7 +40,11 @@ class Branch(StrEnum):
     AUDIO = "audio"
 
 
-_MODALITIES: "Final[dict[Branch, Modality]]" = {Branch.TEXT: "text", Branch.VISUAL: "face", Branch.AUDIO: "audio"}
+_MODALITIES: "Final[dict[BranchName, Modality]]" = {
+    BranchName.TEXT: "text",
+    BranchName.VISUAL: "face",
+    BranchName.AUDIO: "audio",
+}
 StageName = Literal["text", "audio", "visual", "scene", "features", "fusion"]
 
 train = group("Train on conversations, all stages or one; or the starter bundle.")
@@ -58,7 +62,7 @@ def train_starter(
         typer.Option(help="Train this stage alone, and what it needs, and write no bundle."),
     ] = None,
     keep: Annotated[
-        list[Branch] | None,
+        list[BranchName] | None,
         typer.Option(help="Take this branch from the bundle --keep-from as it is; may be given several times."),
     ] = None,
     keep_from: Annotated[

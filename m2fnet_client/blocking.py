@@ -74,7 +74,7 @@ def portal() -> Generator[Portal]:
         thread.join()
 
 
-class Waiting(Generic[Item]):
+class WaitingIterator(Generic[Item]):
     """Something to iterate over with ``async``, iterated over by waiting."""
 
     def __init__(self, items: AsyncIterator[Item], way: Portal) -> None:
@@ -91,7 +91,7 @@ class Waiting(Generic[Item]):
         return item  # type: ignore[return-value] # END is all it may be besides
 
 
-class BlockingSession(Waiting[Received]):
+class BlockingSession(WaitingIterator[Received]):
     """A :class:`~m2fnet_client.session.Session` whose methods wait; they may be called from several threads."""
 
     def __init__(self, session: Session, way: Portal) -> None:
@@ -145,7 +145,7 @@ class BlockingSession(Waiting[Received]):
         """Send a media file as :meth:`send_file` does, finish the session, and yield what is told meanwhile."""
         playing = self._session.play(path, frames_per_second=frames_per_second)
         try:
-            yield from Waiting(playing, self._portal)
+            yield from WaitingIterator(playing, self._portal)
         finally:
             self._portal.call(playing.aclose())
 
@@ -154,7 +154,7 @@ class BlockingSession(Waiting[Received]):
         return self._portal.call(self._session.finish(timeout_s))
 
 
-class BlockingWatcher(Waiting[Watched]):
+class BlockingWatcher(WaitingIterator[Watched]):
     """A :class:`~m2fnet_client.watcher.Watcher` to iterate over, waiting."""
 
     def __init__(self, watcher: Watcher, way: Portal) -> None:

@@ -27,7 +27,7 @@ from serving.sessions.connections import refuse
 from serving.sessions.local_sources import LocalSources
 from serving.sessions.open_connections import OpenConnections
 from serving.sessions.registry import MakeSession, Models, SessionRegistry
-from serving.sessions.watcher import Watcher
+from serving.sessions.watcher import WatcherConnection
 from serving.tasks import watch_callbacks, watched_task
 from serving.telemetry.event_log import EventLog
 from serving.telemetry.event_tally import EventTally
@@ -148,7 +148,7 @@ class LiveServer:
         )
 
     def _watchers(self) -> int:
-        return self._connections.count(Watcher)
+        return self._connections.count(WatcherConnection)
 
     def _observe(self, event: Event) -> None:
         """Take note of an event, in whatever thread it is told."""
@@ -173,7 +173,7 @@ class LiveServer:
         if self._report.stopping:
             raise ProtocolError(ErrorCode.OVERLOADED, "the server is stopping")
         connection = self._connections.admit(socket)
-        if isinstance(connection, Watcher):
+        if isinstance(connection, WatcherConnection):
             self._sources.watched()
         self._waiting.leave(socket.number)
         socket.let_in()
@@ -189,8 +189,8 @@ class LiveServer:
         await self._registry.finish(FOR_SESSIONS * _left(until))
         await local
         await self._connections.wait_for(Client, FOR_CLIENTS * _left(until))
-        self._connections.end_all(Watcher)
-        await self._connections.wait_for(Watcher, FOR_WATCHERS * _left(until))
+        self._connections.end_all(WatcherConnection)
+        await self._connections.wait_for(WatcherConnection, FOR_WATCHERS * _left(until))
         self._sources.close()
 
 

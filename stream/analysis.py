@@ -28,7 +28,7 @@ class AnalysisError(UserError):
     """A file can't be analyzed; the message says why and what to do."""
 
 
-class Progress:
+class ProgressBar:
     """A bar on standard error that follows media time."""
 
     def __init__(self, name: str, *, shown: bool) -> None:
@@ -73,7 +73,7 @@ def analyze_file(
     session = Session(models, chosen, told.append, speaker=speaker, live=False)
     sound = SoundChoice(chosen.sources.audio_track, chosen.sources.audio_channel)
     source = FileSource(path, max_fps=2 * chosen.vision.max_fps, sound=sound)
-    with closing(Progress(source.name, shown=progress)) as bar:
+    with closing(ProgressBar(source.name, shown=progress)) as bar:
         outcome = run_session(source, session, threading.Event(), [bar.show])
     if outcome.failure is not None:
         raise AnalysisError(outcome.failure.message)

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from serving.rooms.broadcast import Channel, SubscriptionFilter
 from serving.rooms.requests import JoinRequest
 from serving.rooms.rooms import Member
-from serving.sessions.client_protocol import Action, ClientProtocol, Configure, Finish, Frame, Reject
+from serving.sessions.client_protocol import Action, ClientProtocol, Configure, Finish, Reject
 from serving.sessions.connections import Connection
 from serving.sessions.limits import IdleWatch, InputLimits
 from serving.sessions.registry import SessionRegistry, speaker_of
@@ -131,7 +131,7 @@ class Client(Connection):
         self.tell(event.model_copy(update={"session": self._channel.id}))
 
     def _do(self, action: Action) -> None:
-        if isinstance(action, AudioChunk | Frame):
+        if isinstance(action, AudioChunk | JpegFrame):
             self._idle.media(self._now())
         match action:
             case Configure():
@@ -140,9 +140,9 @@ class Client(Connection):
             case AudioChunk():
                 self._start_session()
                 self._source.push_audio(action.time_ms, action.samples)
-            case Frame():
+            case JpegFrame():
                 self._start_session()
-                self._source.push_jpeg(action.time_ms, action.data)
+                self._source.push_jpeg(action.time_ms, action.jpeg)
             case Reject():
                 self._tell(action.error)
             case Finish():

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Final
 
 from stream.client_settings import CheckLanguage, any_language, client_settings
+from stream.jpeg import JpegFrame
 from stream.media import AudioChunk
 from stream.settings import Settings
 from wire.control import Auth, Control, SessionClose, SessionUpdate, parse_control
@@ -22,25 +23,17 @@ MAX_ERRORS_IN_A_ROW: Final = 100
 JPEG_START: Final = b"\xff\xd8\xff"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One JPEG frame, not yet decoded."""
-
-    time_ms: float
-    data: bytes
-
-
-def parse_media(data: bytes) -> AudioChunk | Frame:
+def parse_media(data: bytes) -> AudioChunk | JpegFrame:
     """Return the sound or frame of a binary message; raise :class:`ProtocolError`."""
     message = decode_media(data)
     if message.kind is not MediaKind.JPEG:
         return AudioChunk(message.time_ms, decode_samples(message))
     if not message.payload.startswith(JPEG_START):
         raise ProtocolError(ErrorCode.MEDIA_NOT_JPEG, "the payload of a kind 3 message must be a JPEG frame")
-    return Frame(message.time_ms, message.payload)
+    return JpegFrame(message.time_ms, message.payload)
 
 
-def parse_message(data: str | bytes) -> Control | AudioChunk | Frame:
+def parse_message(data: str | bytes) -> Control | AudioChunk | JpegFrame:
     """Return what a client's message says; raise :class:`ProtocolError`."""
     return parse_control(data) if isinstance(data, str) else parse_media(data)
 
@@ -88,7 +81,7 @@ class Finish:
     reason: str
 
 
-Action = Configure | AudioChunk | Frame | Reject | Finish
+Action = Configure | AudioChunk | JpegFrame | Reject | Finish
 
 
 class ClientProtocol:
@@ -124,7 +117,7 @@ class ClientProtocol:
         """Note that ``session.closed`` was sent: nothing is answered any more."""
         self.state = State.CLOSED
 
-    def _act(self, message: Control | AudioChunk | Frame) -> Sequence[Action]:
+    def _act(self, message: Control | AudioChunk | JpegFrame) -> Sequence[Action]:
         match message:
             case Auth():
                 return []
@@ -151,7 +144,7 @@ class ClientProtocol:
             raise ProtocolError(ErrorCode.FIELD_INVALID, text)
         return client.model_copy(update={"speaker": name})
 
-    def _stream(self, media: AudioChunk | Frame) -> Sequence[Action]:
+    def _stream(self, media: AudioChunk | JpegFrame) -> Sequence[Action]:
         actions: list[Action] = [self._configure(ClientSettings())] if self.state is State.CREATED else []
         self.state = State.STREAMING
         return [*actions, media]

@@ -131,7 +131,7 @@ class RateLimit:
 
 
 @dataclass(frozen=True)
-class _Lane:
+class _LimitedKind:
     """One kind of message with its limit, and what is said of too many of them."""
 
     limit: RateLimit
@@ -148,19 +148,19 @@ class InputLimits:
         rate, burst_s = settings.max_rate, settings.rate_burst_s
         frames = settings.max_frames_per_s
         self._closed = False
-        self._sound = _Lane(
+        self._sound = _LimitedKind(
             RateLimit(TokenBucket(1000 * rate, 1000 * burst_s), patience_s),
             ErrorCode.RATE_EXCEEDED,
             "pieces of sound",
             f"sound may come {rate:g} times as fast as it is spoken, and {burst_s:g} s of it at once",
         )
-        self._frames = _Lane(
+        self._frames = _LimitedKind(
             RateLimit(TokenBucket(frames, frames * FRAMES_BURST_S), patience_s),
             ErrorCode.FRAMES_TOO_MANY,
             "frames",
             f"send at most {frames:g} a second (server.max_frames_per_s)",
         )
-        self._others = _Lane(
+        self._others = _LimitedKind(
             RateLimit(TokenBucket(MESSAGES_PER_S, MESSAGES_BURST), patience_s),
             ErrorCode.MESSAGES_TOO_MANY,
             "messages that are no media",
@@ -185,7 +185,7 @@ class InputLimits:
                 text = f"{lane.limit.dropped} {lane.what} too many, without an end: {lane.allowed}"
                 return [Reject(Error(code=lane.code, message=text, fatal=True)), Finish("rate")]
 
-    def _weigh(self, message: str | bytes) -> tuple[_Lane, float]:
+    def _weigh(self, message: str | bytes) -> tuple[_LimitedKind, float]:
         """Return what a message counts as, and how much, by its first byte and its length: it is not parsed yet."""
         if isinstance(message, str) or not message or message[0] not in set(MediaKind):
             return self._others, 1

@@ -9,7 +9,7 @@ from serving.rooms.requests import WatchRequest, parse_join, parse_watch
 from serving.sessions.client import Client
 from serving.sessions.connections import Connection
 from serving.sessions.registry import SessionRegistry
-from serving.sessions.watcher import Watcher
+from serving.sessions.watcher import WatcherConnection
 from wire.addresses import STREAM, key_among
 from wire.errors import ErrorCode, ProtocolError
 
@@ -33,8 +33,8 @@ class OpenConnections:
             _require_room("sessions", self._registry.broadcast.sessions, limits.max_sessions)
             key = key_among(socket.request.headers.get_all("Sec-WebSocket-Protocol")) if socket.request else ""
             return Client(self._registry, socket, parse_join(address.query, key))
-        _require_room("watchers", self.count(Watcher), limits.max_watchers)
-        return Watcher(self._registry, socket, self._known(parse_watch(address.query)))
+        _require_room("watchers", self.count(WatcherConnection), limits.max_watchers)
+        return WatcherConnection(self._registry, socket, self._known(parse_watch(address.query)))
 
     async def run(self, connection: Connection) -> None:
         """Serve a connection until its end."""

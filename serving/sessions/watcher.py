@@ -13,7 +13,7 @@ from wire.errors import ErrorCode
 from wire.events import Error
 
 
-class Watcher(Connection):
+class WatcherConnection(Connection):
     """A connection to ``/v1/events``, which gets events and sends nothing."""
 
     def __init__(self, registry: SessionRegistry, socket: ServerConnection, request: WatchRequest) -> None:

@@ -15,7 +15,7 @@ from stream.media import Image
 from stream.overlay.fonts import font_for
 from stream.overlay.look import Element
 from stream.overlay.signs import INK, Colour, draw_sign, tone
-from stream.overlay.view import Row
+from stream.overlay.view import ShownUtterance
 from stream.overlay.wrapping import cut_end, last_lines, plain
 from wire.events import NOT_SURE
 
@@ -60,7 +60,7 @@ def text_width(words: str, size: int) -> float:
     return font_for(words, size).getlength(words) if words else 0.0
 
 
-def emotion_words(row: Row) -> str:
+def emotion_words(row: ShownUtterance) -> str:
     """Return the emotion of an utterance in words: "maybe" while it may be taken back, nothing while unknown."""
     if row.label is None:
         return ""
@@ -69,7 +69,7 @@ def emotion_words(row: Row) -> str:
 
 @lru_cache(maxsize=32)
 def render_card(
-    rows: tuple[Row, ...],
+    rows: tuple[ShownUtterance, ...],
     bars: tuple[tuple[str, float], ...],
     show: frozenset[Element],
     size: int,
@@ -116,7 +116,7 @@ def _put_name(sheet: _Sheet, name: str, room: float) -> None:
     sheet.height = line
 
 
-def _put_rows(sheet: _Sheet, rows: tuple[Row, ...], show: frozenset[Element], room: float) -> None:
+def _put_rows(sheet: _Sheet, rows: tuple[ShownUtterance, ...], show: frozenset[Element], room: float) -> None:
     size, line = sheet.size, sheet.size * 1.4
     radius = size * 0.6
     label_x = 2 * radius + size * 0.35
@@ -137,7 +137,7 @@ def _put_rows(sheet: _Sheet, rows: tuple[Row, ...], show: frozenset[Element], ro
         sheet.height = max(first + line * len(lines), sheet.height + (line if has_emotion else 0))
 
 
-def _words(row: Row, width: float, size: int, *, newest: bool) -> list[str]:
+def _words(row: ShownUtterance, width: float, size: int, *, newest: bool) -> list[str]:
     def width_of(text: str) -> float:
         return text_width(text, size)
 
@@ -166,7 +166,7 @@ def _put_bars(sheet: _Sheet, bars: tuple[tuple[str, float], ...], room: float) -
     sheet.height = top + track + size * 1.15
 
 
-def _drawn(sheet: _Sheet, stripe: int, pad: int, row: Row | None, pad_y: int | None = None) -> Image:
+def _drawn(sheet: _Sheet, stripe: int, pad: int, row: ShownUtterance | None, pad_y: int | None = None) -> Image:
     """Return the sheet on its plate, with a stripe in the colour of ``row``'s emotion; broken if provisional."""
     left, top = stripe + pad, pad if pad_y is None else pad_y
     size = round(left + sheet.width + pad), round(top * 2 + sheet.height)
@@ -188,7 +188,7 @@ def _drawn(sheet: _Sheet, stripe: int, pad: int, row: Row | None, pad_y: int | N
     return np.asarray(plate)
 
 
-def _draw_stripe(draw: ImageDraw.ImageDraw, width: int, height: int, size: int, row: Row) -> None:
+def _draw_stripe(draw: ImageDraw.ImageDraw, width: int, height: int, size: int, row: ShownUtterance) -> None:
     margin = round(size * 0.35)
     dash = size * 0.3 if row.provisional or row.label is None else height
     y = float(margin)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream.overlay.view import Row, ShownFace, View
+from stream.overlay.view import ShownFace, ShownUtterance, View
 from wire import events
 from wire.events import Event, Probabilities, likeliest
 
@@ -70,7 +70,8 @@ class OverlayState:
         # Of an utterance without a word yet only that it has begun is known, which is news only of the newest.
         shown = [line for line in shown if line.text or line.label or line is shown[-1]][-ROWS:]
         rows = tuple(
-            Row(line.speaker, line.text, line.label, line.label is not None and not line.final) for line in shown
+            ShownUtterance(line.speaker, line.text, line.label, line.label is not None and not line.final)
+            for line in shown
         )
         told = next((line for line in reversed(shown) if line.label is not None), None)
         bars = tuple(told.probabilities.items()) if told else ()

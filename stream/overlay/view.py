@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ShownUtterance:
     """One utterance; ``label`` is None while its emotion isn't known, ``provisional`` while it may be taken back.
 
     Of an emotion that is uncertain the label is :data:`~wire.events.NOT_SURE`.
@@ -28,6 +28,6 @@ class ShownFace:
 class View:
     """All of it: the utterances, the older first, the probabilities of the newest emotion, and the faces."""
 
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ShownUtterance, ...] = ()
     bars: tuple[tuple[str, float], ...] = ()
     faces: tuple[ShownFace, ...] = ()

@@ -34,7 +34,7 @@ _LEAST, _MOST = -0x8000, 0x7FFF  # of a block's time in its cluster
 _CUE_EVERY_MS: Final = 2_000
 
 
-class Track(IntEnum):
+class TrackNumber(IntEnum):
     """The tracks of a file, by their Matroska number."""
 
     SOUND = 1
@@ -45,14 +45,14 @@ class Track(IntEnum):
 class Block:
     """A piece of sound, little-endian 16-bit samples, or one JPEG frame; ``time_ms`` is rounded to milliseconds."""
 
-    track: Track
+    track: TrackNumber
     time_ms: float
     data: bytes
 
     @property
     def end_ms(self) -> float:
         """Return the time at its end, as far as it is known."""
-        return self.time_ms + (len(self.data) / 2 * 1000 / SAMPLE_RATE if self.track is Track.SOUND else 0.0)
+        return self.time_ms + (len(self.data) / 2 * 1000 / SAMPLE_RATE if self.track is TrackNumber.SOUND else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class MatroskaWriter:
     _duration: int = 0
     _tracks: int = 0
     _size: int = 0
-    _entries: dict[Track, tuple[int, int]] = field(default_factory=dict)
-    _cues: list[tuple[int, Track, int]] = field(default_factory=list)
+    _entries: dict[TrackNumber, tuple[int, int]] = field(default_factory=dict)
+    _cues: list[tuple[int, TrackNumber, int]] = field(default_factory=list)
 
     def header(self) -> bytes:
         """Return the beginning of the file."""
@@ -99,7 +99,7 @@ class MatroskaWriter:
             _text(0x5741, APPLICATION),
             _void(len(_float(0x4489, 0.0))),
         )
-        entries = {Track.SOUND: _sound_track(), Track.FRAMES: _frame_track()}
+        entries = {TrackNumber.SOUND: _sound_track(), TrackNumber.FRAMES: _frame_track()}
         tracks = _element(_TRACKS, *entries.values())
         self._info = self._seek + _SEEK_ROOM
         self._duration = self._info + len(info) - len(_float(0x4489, 0.0))
@@ -140,14 +140,14 @@ class MatroskaWriter:
 
     def _cluster(self, blocks: Sequence[Block]) -> bytes:
         start = round(blocks[0].time_ms)
-        for track in Track:
+        for track in TrackNumber:
             first = next((block for block in blocks if block.track is track), None)
             if first is not None:
                 self._note(round(first.time_ms), track)
         self._end_ms = max(self._end_ms, *(block.end_ms for block in blocks))
         return _element(_CLUSTER, _uint(0xE7, start), *(_block(block, start) for block in blocks))
 
-    def _note(self, time_ms: int, track: Track) -> None:
+    def _note(self, time_ms: int, track: TrackNumber) -> None:
         """Enter a track's place in the index, if its last entry is long enough ago."""
         last = next((time for time, noted, _ in reversed(self._cues) if noted is track), None)
         if last is None or time_ms - last >= _CUE_EVERY_MS:
@@ -173,14 +173,14 @@ def _block(block: Block, start: int) -> bytes:
 
 def _sound_track() -> bytes:
     sound = _element(0xE1, _float(0xB5, float(SAMPLE_RATE)), _uint(0x9F, 1), _uint(0x6264, 16))
-    return _track(Track.SOUND, 2, "A_PCM/INT/LIT", sound)
+    return _track(TrackNumber.SOUND, 2, "A_PCM/INT/LIT", sound)
 
 
 def _frame_track() -> bytes:
-    return _track(Track.FRAMES, 1, "V_MJPEG", _element(0xE0, _size_of_frames(*NOMINAL_SIZE)))
+    return _track(TrackNumber.FRAMES, 1, "V_MJPEG", _element(0xE0, _size_of_frames(*NOMINAL_SIZE)))
 
 
-def _track(number: Track, kind: int, codec: str, about: bytes) -> bytes:
+def _track(number: TrackNumber, kind: int, codec: str, about: bytes) -> bytes:
     return _element(
         0xAE,
         _uint(0xD7, number),
@@ -198,7 +198,7 @@ def _size_of_frames(width: int, height: int) -> bytes:
     )
 
 
-def _cue(time_ms: int, track: Track, position: int) -> bytes:
+def _cue(time_ms: int, track: TrackNumber, position: int) -> bytes:
     return _element(0xBB, _uint(0xB3, time_ms), _element(0xB7, _uint(0xF7, track), _uint(0xF1, position)))
 
 

@@ -23,12 +23,12 @@ from stream.recording.format import (
     read_about,
     read_lines,
 )
-from stream.recording.matroska import Track
+from stream.recording.matroska import TrackNumber
 from wire.events import EVENT, Event
 
 log = logging.getLogger("m2fnet.replay")
 
-Piece = tuple[Track, bytes]
+Piece = tuple[TrackNumber, bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,7 @@ class Recording:
 
     def _matching(self, step: SoundStep | FrameStep, piece: Piece) -> bytes:
         track, data = piece
-        expected = Track.SOUND if isinstance(step, SoundStep) else Track.FRAMES
+        expected = TrackNumber.SOUND if isinstance(step, SoundStep) else TrackNumber.FRAMES
         if track is not expected or (isinstance(step, SoundStep) and len(data) != 2 * step.samples):
             message = f"the media of session {step.session} are not those of its steps at {step.time_ms:.0f} ms"
             raise RecordingError(message)
@@ -107,6 +107,6 @@ def read_media(path: Path) -> Generator[Piece]:
                 if packet.is_corrupt:
                     return
                 if packet.size:  # none at the end of a track
-                    yield Track.SOUND if packet.stream.type == "audio" else Track.FRAMES, bytes(packet)
+                    yield TrackNumber.SOUND if packet.stream.type == "audio" else TrackNumber.FRAMES, bytes(packet)
     except (av.FFmpegError, FileNotFoundError):
         return

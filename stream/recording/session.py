@@ -25,7 +25,7 @@ from stream.recording.format import (
     SoundStep,
     TranscriptStep,
 )
-from stream.recording.matroska import Block, Track
+from stream.recording.matroska import Block, TrackNumber
 from stream.recording.record import SessionRecord
 from stream.session import Session
 from stream.settings import Settings
@@ -211,7 +211,7 @@ class RecordedSession:
             step = SoundStep(
                 session=self._id, time_ms=chunk.time_ms, samples=len(samples), offset_ms=self._moved_offset()
             )
-            self._record.add(self._id, Block(Track.SOUND, chunk.time_ms, data), step)
+            self._record.add(self._id, Block(TrackNumber.SOUND, chunk.time_ms, data), step)
             self._session.push(AudioChunk(chunk.time_ms, samples))
 
     def _push_frame(self, frame: VideoFrame) -> None:
@@ -221,7 +221,7 @@ class RecordedSession:
             number, self._frames = self._frames, self._frames + 1
             step = FrameStep(session=self._id, time_ms=frame.time_ms, frame=number, offset_ms=self._moved_offset())
             size = jpeg_size(data) if number == 0 else None
-            self._record.add(self._id, Block(Track.FRAMES, frame.time_ms, data), step, size)
+            self._record.add(self._id, Block(TrackNumber.FRAMES, frame.time_ms, data), step, size)
             self._session.push(NumberedFrame(frame.time_ms, data, number))
 
     def _moved_offset(self) -> float | None:

@@ -56,7 +56,7 @@ class AsrJob:
         return
 
 
-class ClosedError(RuntimeError):
+class QueueClosedError(RuntimeError):
     """The line takes no more jobs."""
 
 
@@ -93,7 +93,7 @@ class JobQueue:
         """Line up a job; waits while the line is full of jobs that must not be dropped.
 
         Raises:
-            ClosedError: the line is or gets closed.
+            QueueClosedError: the line is or gets closed.
             HungError: nobody takes jobs any more.
         """
         dropped: list[AsrJob] = []
@@ -144,7 +144,7 @@ class JobQueue:
                 self._changed.wait()
         if self._closed:
             message = "the transcriber is closed"
-            raise ClosedError(message)
+            raise QueueClosedError(message)
         if self._hangs():
             message = "speech recognition does not answer"
             raise HungError(message)

@@ -12,7 +12,7 @@ _FORGET_MS: Final = 2_000.0
 
 
 @dataclass(frozen=True)
-class Track:
+class FaceTrack:
     """A face seen before."""
 
     id: int
@@ -37,19 +37,19 @@ class FaceTracker:
     """Matches the boxes of each frame with those before it, the likeliest pairs first."""
 
     def __init__(self) -> None:
-        self._tracks: list[Track] = []
+        self._tracks: list[FaceTrack] = []
         self._next = 0
 
     def update(self, time_ms: float, boxes: Sequence[Box]) -> list[int]:
         """Return the id of each box; a box that matches nothing gets a new one."""
         recent = [track for track in self._tracks if time_ms - track.seen_ms <= _FORGET_MS]
         ids = self._match(recent, boxes)
-        now = [Track(identity, box, time_ms) for identity, box in zip(ids, boxes, strict=True)]
+        now = [FaceTrack(identity, box, time_ms) for identity, box in zip(ids, boxes, strict=True)]
         taken = set(ids)
         self._tracks = now + [track for track in recent if track.id not in taken]
         return ids
 
-    def _match(self, tracks: Sequence[Track], boxes: Sequence[Box]) -> list[int]:
+    def _match(self, tracks: Sequence[FaceTrack], boxes: Sequence[Box]) -> list[int]:
         pairs = sorted(
             ((similarity(track.box, box), track.id, index) for track in tracks for index, box in enumerate(boxes)),
             key=lambda pair: (-pair[0], pair[1], pair[2]),

@@ -9,7 +9,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 import cli
-from commands.measured import Block, BlockError, as_markdown, with_block
+from commands.measured import BlockError, FigureBlock, as_markdown, with_block
 
 ROOT = Path(cli.__file__).parent
 DOCUMENT = """# Figures
@@ -62,7 +62,7 @@ def test_figures_are_written_with_their_command_data_seed_and_machine(
     monkeypatch.setattr(
         sys, "argv", ["/x/benchmarks/a.py", "--clip", "/home/somebody/clip.mp4", "--write", place, "--json", "-"]
     )
-    Block.of("a.py", place).write_figures(["two runs"], data="clip.mp4", seed="3")
+    FigureBlock.of("a.py", place).write_figures(["two runs"], data="clip.mp4", seed="3")
     before, written, after = re.split(r"(?<=#part -->\n)|(?=\n<!-- end -->\nafter)", document.read_text("utf-8"))
     assert before + "| 1 |\n\nolder" + after == DOCUMENT
     figures, _, made = written.partition("\n\n")
@@ -75,7 +75,7 @@ def test_figures_are_written_with_their_command_data_seed_and_machine(
 
 def test_a_place_that_is_none_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(BlockError, match="can't be read"):
-        Block.of("a.py", str(tmp_path / "missing.md"))
+        FigureBlock.of("a.py", str(tmp_path / "missing.md"))
 
 
 def test_a_table_of_the_terminal_becomes_one_of_markdown() -> None:

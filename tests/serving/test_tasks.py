@@ -22,7 +22,7 @@ from serving.sessions.client import Client
 from serving.sessions.limits import IdleWatch
 from serving.sessions.outbox import Outbox
 from serving.sessions.registry import SessionRegistry
-from serving.sessions.watcher import Watcher
+from serving.sessions.watcher import WatcherConnection
 from serving.telemetry.loop_lag import LagCounts
 from stream.sources.file import FileSource
 
@@ -64,7 +64,7 @@ async def boom_later(*_: object) -> NoReturn:
         ((Outbox, "drain"), boom_later, WATCHER, "connection"),
         ((Client, "receive"), boom, CLIENT, "connection"),
         ((Client, "receive"), boom, ROOM, "connection"),
-        ((Watcher, "receive"), boom, WATCHER, "connection"),
+        ((WatcherConnection, "receive"), boom, WATCHER, "connection"),
         ((IdleWatch, "look_in_s"), boom, CLIENT, "idleness"),
         ((Client, "_measure"), boom_later, ROOM, "round trip"),
     ],

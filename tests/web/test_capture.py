@@ -11,7 +11,8 @@ from fake_devices import RATE, device_arguments, talk
 from playwright.sync_api import Browser, BrowserContext, WebSocketRoute, expect
 
 from models.labels import LABELS
-from serving.sessions.client_protocol import Frame, parse_message
+from serving.sessions.client_protocol import parse_message
+from stream.jpeg import JpegFrame
 from stream.media import AudioChunk, Image, Samples
 from wire import events
 from wire.control import SessionClose, SessionUpdate
@@ -81,8 +82,8 @@ def similarity(heard: Samples) -> float:
     return float(np.dot(found, said) / (np.linalg.norm(found) * np.linalg.norm(said)))
 
 
-def decode(frame: Frame) -> Image:
-    return np.asarray(cv2.imdecode(np.frombuffer(frame.data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+def decode(frame: JpegFrame) -> Image:
+    return np.asarray(cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, stream_end: StreamEnd) -> None:
@@ -105,10 +106,10 @@ def test_camera_and_microphone_reach_the_server_whole(scripted: ScriptedServer, 
     # One follows the other; a starved browser's device may pause, and times say so.
     assert abs(np.median(steps) - 100) <= 1
     assert similarity(sound_of(chunks)) > 0.5
-    frames = [decode(media) for media in parsed if isinstance(media, Frame)]
+    frames = [decode(media) for media in parsed if isinstance(media, JpegFrame)]
     assert {frame.shape for frame in frames} == {(360, 640, 3)}
     assert min(frame.std() for frame in frames) > 10
-    times = [media.time_ms for media in parsed if isinstance(media, Frame)]
+    times = [media.time_ms for media in parsed if isinstance(media, JpegFrame)]
     assert times == sorted(times)
     assert max(times[-1], chunks[-1].time_ms) < HOUR_MS / 2  # both are counted from the session's beginning
 
@@ -117,7 +118,7 @@ def test_own_frame_is_mirrored_with_its_boxes(scripted: ScriptedServer, stream_e
     page = scripted.page
     page.get_by_role("button", name="Start").click()
     wait_for_media(scripted, 1)
-    time_ms = max(int(m.time_ms) for m in map(parse_message, stream_end.messages) if isinstance(m, Frame))
+    time_ms = max(int(m.time_ms) for m in map(parse_message, stream_end.messages) if isinstance(m, JpegFrame))
     box = events.FaceBox(id=1, box=(64, 36, 192, 180), expression={"joy": 1.0})
     stream_end.tell(events.Faces(time_ms=time_ms, width=640, height=360, faces=[box]))
     expect(page.locator("#stage canvas")).to_have_class("mirrored")

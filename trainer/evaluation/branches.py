@@ -15,14 +15,14 @@ from trainer.stages.face import face_outputs
 
 
 @dataclass(frozen=True)
-class Judged:
+class BranchScores:
     """A branch's scores, and what must be said about them."""
 
     rows: tuple[NamedScores, ...]
     notes: tuple[str, ...]
 
 
-def face_row(bundle: Bundle, faces: FaceSet, corpus: str) -> Judged:
+def face_row(bundle: Bundle, faces: FaceSet, corpus: str) -> BranchScores:
     """Return the visual branch's scores on faces.
 
     Raises:
@@ -40,7 +40,7 @@ def face_row(bundle: Bundle, faces: FaceSet, corpus: str) -> Judged:
         *lacking(truth, config.labels, corpus),
         *skipped_notes(faces.skipped, len(truth) + len(faces.skipped), "images"),
     )
-    return Judged((NamedScores(name=RowName(network="visual branch", modalities="face"), scores=scores),), notes)
+    return BranchScores((NamedScores(name=RowName(network="visual branch", modalities="face"), scores=scores),), notes)
 
 
 def lacking(truth: Ints, labels: Sequence[str], dataset: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Recogniser:
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What is asked for.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def evaluate(request: Request) -> Report:
+def evaluate(request: EvaluationRequest) -> Report:
     """Score the bundles on the data.
 
     Raises:
@@ -92,13 +92,13 @@ def evaluate(request: Request) -> Report:
     )
 
 
-def _on(bundle: Bundle, request: Request) -> _Found:
+def _on(bundle: Bundle, request: EvaluationRequest) -> _Found:
     if request.dataset in CONVERSATIONS:
         return _conversations(bundle, request)
     return _faces(bundle, request) if request.dataset in FACES else _clips(bundle, request)
 
 
-def _conversations(bundle: Bundle, request: Request) -> _Found:
+def _conversations(bundle: Bundle, request: EvaluationRequest) -> _Found:
     media = request.recogniser is not None or request.wanted != ("text",)
     labels = bundle.config.labels
     loaded = load_conversations(request.dataset, request.root, request.split, media=media, labels=labels)
@@ -116,7 +116,7 @@ def _conversations(bundle: Bundle, request: Request) -> _Found:
     return _Found(rows, notes)
 
 
-def _given(request: Request, there: Collection[Modality]) -> tuple[Modality, ...]:
+def _given(request: EvaluationRequest, there: Collection[Modality]) -> tuple[Modality, ...]:
     """Return the modalities of the main row."""
     given = tuple(name for name in request.modalities or MODALITIES if name in there)
     if not given:
@@ -133,7 +133,7 @@ def _grid(bundle: Bundle, read: ReadConversations, given: tuple[Modality, ...]) 
 def _recognised(
     bundle: Bundle,
     conversations: Conversations,
-    request: Request,
+    request: EvaluationRequest,
     read: ReadConversations,
     given: tuple[Modality, ...],
 ) -> list[NamedScores]:
@@ -150,7 +150,7 @@ def _recognised(
     return first + [fused_row(bundle, again, some, "moment") for some in chosen if some != given]
 
 
-def _absent(request: Request, there: Collection[Modality]) -> tuple[str, ...]:
+def _absent(request: EvaluationRequest, there: Collection[Modality]) -> tuple[str, ...]:
     """Return a note on what was looked for and is not there."""
     missing = [name for name in request.wanted if name not in there]
     if not missing:
@@ -158,11 +158,11 @@ def _absent(request: Request, there: Collection[Modality]) -> tuple[str, ...]:
     return (f"no {', '.join(missing)}: absent with its mask (the data or the bundle have none)",)
 
 
-def _faces(bundle: Bundle, request: Request) -> _Found:
+def _faces(bundle: Bundle, request: EvaluationRequest) -> _Found:
     judged = face_row(bundle, load_faces(request.dataset, request.root, request.split), request.dataset)
     return _Found(judged.rows, judged.notes)
 
 
-def _clips(bundle: Bundle, request: Request) -> _Found:
+def _clips(bundle: Bundle, request: EvaluationRequest) -> _Found:
     judged = audio_rows(bundle, load_clips(request.dataset, request.root, request.split))
     return _Found(judged.rows, judged.notes)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trainer.evaluation.report import FIGURES, SURENESS, Report, Row
+from trainer.evaluation.report import FIGURES, SURENESS, Report, ScoreRow
 
 _HEADINGS: Final[dict[str, str]] = {
     "weighted_f1": "weighted F1",
@@ -53,7 +53,7 @@ def summary_rows(report: Report, *, short: bool = False) -> tuple[list[str], lis
     return _kept(headings, told), [_kept(row, told) for row in cells]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: ScoreRow) -> list[str]:
     name, mean, deviation = row.name, row.mean, row.deviation
     numbers = [percent(getattr(mean, figure), deviation.get(figure)) for figure in FIGURES]
     sureness = ["" if (value := getattr(mean, figure)) is None else percent(value) for figure in SURENESS]

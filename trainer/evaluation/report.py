@@ -43,7 +43,7 @@ class NamedScores(BaseModel):
     scores: Scores
 
 
-class Row(BaseModel):
+class ScoreRow(BaseModel):
     """One row over all bundles."""
 
     model_config = ConfigDict(frozen=True)
@@ -72,11 +72,11 @@ class Report(BaseModel):
     dataset: str
     split: str
     bundles: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def main(self) -> Row:
+    def main(self) -> ScoreRow:
         """Return the row that was asked for."""
         return self.rows[0]
 
@@ -93,7 +93,7 @@ class Report(BaseModel):
         }
 
 
-def over_bundles(found: Sequence[Sequence[NamedScores]]) -> tuple[Row, ...]:
+def over_bundles(found: Sequence[Sequence[NamedScores]]) -> tuple[ScoreRow, ...]:
     """Return the rows of several bundles side by side.
 
     Raises:
@@ -104,7 +104,9 @@ def over_bundles(found: Sequence[Sequence[NamedScores]]) -> tuple[Row, ...]:
     if any(other != names[0] for other in names) or len(labels) > 1:
         message = "the bundles differ in more than their seed (labels or branches): evaluate them one by one"
         raise EvaluationError(message)
-    return tuple(Row(name=rows[0].name, scores=tuple(row.scores for row in rows)) for rows in zip(*found, strict=True))
+    return tuple(
+        ScoreRow(name=rows[0].name, scores=tuple(row.scores for row in rows)) for rows in zip(*found, strict=True)
+    )
 
 
 def averaged(scores: Sequence[Scores]) -> Scores:

@@ -15,7 +15,7 @@ from models.media.sound import Samples, read_voice
 from models.networks.speech_encoder import VoiceExtractor
 from trainer.data.conversation import Skipped
 from trainer.data.speech import LabelledClips, SpeechClip
-from trainer.evaluation.branches import Judged, lacking, lacks
+from trainer.evaluation.branches import BranchScores, lacking, lacks
 from trainer.evaluation.notes import skipped_notes
 from trainer.evaluation.relabel import relabelled
 from trainer.evaluation.report import NamedScores, Report, RowName
@@ -114,7 +114,7 @@ def _answer(bundle: Bundle, images: Tensor, statistics: list[Tensor]) -> tuple[T
     return told
 
 
-def audio_rows(bundle: Bundle, clips: LabelledClips) -> Judged:
+def audio_rows(bundle: Bundle, clips: LabelledClips) -> BranchScores:
     """Return the audio branch's scores on the clips that can be read, and those after what their speakers said.
 
     Raises:
@@ -134,7 +134,7 @@ def audio_rows(bundle: Bundle, clips: LabelledClips) -> Judged:
         *skipped_notes((*clips.skipped, *heard.skipped), len(clips) + len(clips.skipped), "clips"),
         *_history_notes(rows),
     )
-    return Judged(tuple(rows), notes)
+    return BranchScores(tuple(rows), notes)
 
 
 def _after(bundle: Bundle, statistics: Floats, truth: Ints, people: Ints) -> list[NamedScores]:

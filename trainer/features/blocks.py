@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 from tqdm import tqdm
 
 from trainer.data.conversation import Utterance
-from trainer.features.cache import CODE_VERSION, Block, load_block, media_identity, save_block
+from trainer.features.cache import CODE_VERSION, FeatureBlock, load_block, media_identity, save_block
 from trainer.features.media import Limits, Media, MediaFault, Part, decode
 from trainer.features.parallel import in_parallel
 from trainer.fit.cache import Arrays, digest
@@ -48,7 +48,7 @@ class _Work:
 
     utterances: Sequence[Utterance]
     paths: dict[Reader, Path]
-    found: dict[Reader, Block]
+    found: dict[Reader, FeatureBlock]
 
     @property
     def missing(self) -> list[Reader]:
@@ -65,7 +65,7 @@ def read_media(
     folder: Path,
     limits: Limits,
     workers: int = 0,
-) -> list[Block]:
+) -> list[FeatureBlock]:
     """Return for each reader what it made of all utterances; what is on disk is not made again.
 
     Raises:
@@ -101,10 +101,12 @@ def _read(work: _Work, decoded: Iterator[Media], bar: "tqdm[NoReturn]") -> None:
                 faults[reader].append(media.faults[reader.part])
         bar.update()
     for reader in missing:
-        block = Block(values[reader], faults[reader])
+        block = FeatureBlock(values[reader], faults[reader])
         save_block(block, work.paths[reader])
         work.found[reader] = block
 
 
-def _joined(blocks: Sequence[Block]) -> Block:
-    return Block([value for block in blocks for value in block.values], [f for block in blocks for f in block.faults])
+def _joined(blocks: Sequence[FeatureBlock]) -> FeatureBlock:
+    return FeatureBlock(
+        [value for block in blocks for value in block.values], [f for block in blocks for f in block.faults]
+    )

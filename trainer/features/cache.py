@@ -18,7 +18,7 @@ _FAULTS: Final = "faults"
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class FeatureBlock:
     """What was made of some utterances, None of those that have nothing to make it from, and what was wrong."""
 
     values: Sequence[Arrays | None]
@@ -30,7 +30,7 @@ def row(embedding: Floats, logits: Floats) -> Arrays:
     return {"embedding": embedding, "logits": logits}
 
 
-def save_block(block: Block, path: Path) -> None:
+def save_block(block: FeatureBlock, path: Path) -> None:
     """Write a block whole or not at all.
 
     Raises:
@@ -39,13 +39,13 @@ def save_block(block: Block, path: Path) -> None:
     save_rows(block.values, path, {_FAULTS: json.dumps([asdict(fault) for fault in block.faults])})
 
 
-def load_block(path: Path) -> Block | None:
+def load_block(path: Path) -> FeatureBlock | None:
     """Return a block written by :func:`save_block`, None if it is not there or damaged: then it is made again."""
     found = load_rows(path)
     if found is None:
         return None
     values, metadata = found
-    return Block(values, [MediaFault(**fault) for fault in json.loads(metadata[_FAULTS])])
+    return FeatureBlock(values, [MediaFault(**fault) for fault in json.loads(metadata[_FAULTS])])
 
 
 def media_identity(utterance: Utterance, part: Part) -> list[object]:

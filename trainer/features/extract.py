@@ -19,7 +19,7 @@ from models.runtime.preparation import MAX_SAMPLES
 from trainer.data.conversation import Conversations
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Features, Modality
 from trainer.features.blocks import Reader, read_media
-from trainer.features.cache import CODE_VERSION, Block, load_block, row, save_block
+from trainer.features.cache import CODE_VERSION, FeatureBlock, load_block, row, save_block
 from trainer.features.extractors import AudioInput, Extractors
 from trainer.features.media import Limits, Media, MediaFault, tally
 from trainer.features.visual import face_row, run_network, scene_row
@@ -112,7 +112,7 @@ def extract_features(
     """
     extractors = networks if isinstance(networks, Extractors) else Extractors.of(networks)
     folder = split_folder(cache, conversations)
-    blocks: dict[Modality, Block] = {}
+    blocks: dict[Modality, FeatureBlock] = {}
     if "text" in modalities and extractors.text is not None:
         blocks["text"] = _read_text(conversations, extractors, folder)
     readers = _readers(extractors, settings, modalities)
@@ -158,7 +158,7 @@ def _scene_reader(network: nn.Module) -> Reader:
     return Reader("scene", "images", network_digest(network), lambda media: scene_row(media.frames, network))
 
 
-def _read_text(conversations: Conversations, extractors: Extractors, folder: Path) -> Block:
+def _read_text(conversations: Conversations, extractors: Extractors, folder: Path) -> FeatureBlock:
     """Return the text features; an utterance without words has none, as live."""
     network, tokenizer = extractors.text, extractors.tokenizer
     assert network is not None  # noqa: S101 - the caller asked
@@ -172,7 +172,7 @@ def _read_text(conversations: Conversations, extractors: Extractors, folder: Pat
         found = _text_block([rows[place] for place in places], extractors, weights, folder)
         for place, value in zip(places, found, strict=True):
             values[place] = value
-    return Block(values)
+    return FeatureBlock(values)
 
 
 def _text_block(
@@ -188,12 +188,12 @@ def _text_block(
     if known is not None:
         return known.values
     read = text_outputs(network, tokenizer, rows, extractors.max_tokens, progress="text")
-    block = Block([row(*pair) for pair in zip(read.embeddings, read.logits, strict=True)])
+    block = FeatureBlock([row(*pair) for pair in zip(read.embeddings, read.logits, strict=True)])
     save_block(block, path)
     return block.values
 
 
-def _assembled(conversations: Conversations, blocks: Mapping[Modality, Block]) -> Extraction:
+def _assembled(conversations: Conversations, blocks: Mapping[Modality, FeatureBlock]) -> Extraction:
     labels = np.array([utterance.label for utterance in conversations.utterances], np.int64)
     return Extraction(
         _dialogs(conversations, blocks),
@@ -211,7 +211,7 @@ def _branch(values: Sequence[Arrays | None]) -> BranchRows | None:
     return BranchRows(np.array(list(present), np.int64), output)
 
 
-def _dialogs(conversations: Conversations, blocks: Mapping[Modality, Block]) -> list[DialogFeatures]:
+def _dialogs(conversations: Conversations, blocks: Mapping[Modality, FeatureBlock]) -> list[DialogFeatures]:
     nothing: list[Arrays | None] = [None] * len(conversations.utterances)
     values = {name: iter(blocks[name].values if name in blocks else nothing) for name in MODALITIES}
 

@@ -13,12 +13,12 @@ from serving.sessions.client_protocol import (
     ClientProtocol,
     Configure,
     Finish,
-    Frame,
     Reject,
     State,
     parse_media,
     parse_message,
 )
+from stream.jpeg import JpegFrame
 from stream.media import AudioChunk
 from stream.settings import Settings
 from wire.control import MAX_TEXT, SessionUpdate
@@ -81,8 +81,8 @@ def test_any_bytes_are_media_or_a_protocol_error(data: bytes) -> None:
         case AudioChunk():
             assert media.samples.dtype == np.float32
             assert np.abs(media.samples).max() <= 1
-        case Frame():
-            assert media.data.startswith(b"\xff\xd8\xff")
+        case JpegFrame():
+            assert media.jpeg.startswith(b"\xff\xd8\xff")
         case code:
             assert code.startswith("media.")
 
@@ -177,7 +177,7 @@ class TestClientProtocol:
             states.append(protocol.state)
         actions += protocol.receive('{"type": "session.close"}')
         protocol.closed()
-        assert [type(action) for action in actions] == [Configure, AudioChunk, Frame, Finish]
+        assert [type(action) for action in actions] == [Configure, AudioChunk, JpegFrame, Finish]
         assert states == [State.CREATED, State.CONFIGURED, State.STREAMING, State.STREAMING]
         assert protocol.state is State.CLOSED
 
@@ -255,7 +255,7 @@ class TestClientProtocol:
         protocol = ClientProtocol(Settings())
         actions = [action for message in messages for action in protocol.receive(message)]
         kinds = [type(action) for action in actions]
-        media = [index for index, kind in enumerate(kinds) if kind in {AudioChunk, Frame}]
+        media = [index for index, kind in enumerate(kinds) if kind in {AudioChunk, JpegFrame}]
         configured = [index for index, kind in enumerate(kinds) if kind is Configure]
         finished = [index for index, kind in enumerate(kinds) if kind is Finish]
         if media:

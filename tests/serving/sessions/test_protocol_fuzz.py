@@ -16,11 +16,11 @@ from serving.sessions.client_protocol import (
     ClientProtocol,
     Configure,
     Finish,
-    Frame,
     Reject,
     State,
     parse_message,
 )
+from stream.jpeg import JpegFrame
 from stream.media import AudioChunk
 from stream.settings import Settings
 from wire.control import CONTROL_TYPES, parse_auth
@@ -155,7 +155,7 @@ class Conversation(RuleBasedStateMachine):
     @rule(time_ms=st.integers(0, 0xFFFF_FFFF))
     def frame(self, time_ms: int) -> None:
         actions = self.send(HEADER.pack(MediaKind.JPEG, 1, 0, time_ms) + b"\xff\xd8\xff")
-        assert self.is_over or isinstance(actions[-1], Frame)
+        assert self.is_over or isinstance(actions[-1], JpegFrame)
 
     @rule(name=st.text(min_size=1, max_size=64).filter(lambda text: text.isprintable()))
     def update(self, name: str) -> None:
@@ -194,7 +194,7 @@ class Conversation(RuleBasedStateMachine):
         finishes = [action for action in self.actions if isinstance(action, Finish)]
         assert len(finishes) <= 1
         assert self.is_over == bool(finishes)
-        media = [index for index, action in enumerate(self.actions) if isinstance(action, AudioChunk | Frame)]
+        media = [index for index, action in enumerate(self.actions) if isinstance(action, AudioChunk | JpegFrame)]
         configured = [index for index, action in enumerate(self.actions) if isinstance(action, Configure)]
         if media:
             assert configured

@@ -14,12 +14,12 @@ from stream.overlay.drawing import draw, fitted, text_size
 from stream.overlay.fonts import BUNDLED, font_for
 from stream.overlay.look import ELEMENTS, Look, parse_show
 from stream.overlay.signs import draw_sign, tone
-from stream.overlay.view import Row, ShownFace, View
+from stream.overlay.view import ShownFace, ShownUtterance, View
 from stream.overlay.wrapping import cut_end, cut_start, last_lines, wrap
 
 ALL = Look(frozenset(ELEMENTS))
 BARS = tuple((label, 1 / len(LABELS)) for label in LABELS)
-ROW = Row("Ana", "I got the job!", "joy")
+ROW = ShownUtterance("Ana", "I got the job!", "joy")
 LONG = "word " * 300
 
 
@@ -96,7 +96,7 @@ def test_missing_faces_leave_the_words() -> None:
 )
 def test_words_are_where_they_were_asked_for(position: str, rows: slice, columns: slice) -> None:
     look = Look(frozenset(("emotion", "transcript")), position=position)  # type: ignore[arg-type] # one of Position
-    marks = changed(grey(), draw(grey(), View((Row("Ana", "Hi.", "joy"),)), look))
+    marks = changed(grey(), draw(grey(), View((ShownUtterance("Ana", "Hi.", "joy"),)), look))
     inside = marks[rows, columns].sum()
     assert 0 < inside == marks.sum()
 
@@ -122,7 +122,7 @@ def test_each_emotion_has_a_sign_of_its_own_apart_from_its_colour() -> None:
 
 def test_provisional_differs_from_final_and_from_unknown() -> None:
     drawn = [
-        render_card((Row("", "so", label, provisional),), (), frozenset(("emotion", "transcript")), 20, 600)
+        render_card((ShownUtterance("", "so", label, provisional),), (), frozenset(("emotion", "transcript")), 20, 600)
         for label, provisional in (("joy", True), ("joy", False), (None, False))
     ]
     assert all(card is not None for card in drawn)
@@ -134,7 +134,7 @@ def test_provisional_differs_from_final_and_from_unknown() -> None:
 )
 @pytest.mark.parametrize("width", [64, 320, 1280])
 def test_long_names_and_texts_are_cut_to_the_width(words: str, width: int) -> None:
-    rows = Row(words, words, "surprise", provisional=True), Row(words, words)
+    rows = ShownUtterance(words, words, "surprise", provisional=True), ShownUtterance(words, words)
     card = render_card(rows, BARS, ALL.show, 20, width)
     assert card is not None
     assert card.shape[1] <= width
@@ -149,7 +149,11 @@ PLACES = st.floats(-1e4, 1e4)
 def test_whatever_is_known_the_frame_keeps_its_size(
     width: int, height: int, box: tuple[float, float, float, float], words: str, size: int
 ) -> None:
-    view = View((Row(words, words, "fear", provisional=True), Row(words, words)), BARS, (ShownFace(box, "joy"),))
+    view = View(
+        (ShownUtterance(words, words, "fear", provisional=True), ShownUtterance(words, words)),
+        BARS,
+        (ShownFace(box, "joy"),),
+    )
     drawn = draw(grey(width, height), view, Look(frozenset(ELEMENTS), size))
     assert drawn.shape == (height, width, 3)
 

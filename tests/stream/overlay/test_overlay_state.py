@@ -3,7 +3,7 @@
 import pytest
 
 from stream.overlay.state import OverlayState
-from stream.overlay.view import Row, ShownFace, View
+from stream.overlay.view import ShownFace, ShownUtterance, View
 from wire import events
 from wire.events import NOT_SURE, Latency
 
@@ -48,7 +48,7 @@ def state() -> OverlayState:
 def test_what_is_uncertain_is_shown_as_not_sure(state: OverlayState) -> None:
     state.apply(emotion(1).model_copy(update={"uncertain": True}), 0)
     view = state.view(0)
-    assert view.rows == (Row("Ana", "words of 1", NOT_SURE),)
+    assert view.rows == (ShownUtterance("Ana", "words of 1", NOT_SURE),)
     assert view.bars == (("neutral", 0.2), ("joy", 0.8))
 
 
@@ -58,21 +58,21 @@ def test_nothing_is_known_at_first(state: OverlayState) -> None:
 
 def test_utterance_goes_from_speech_to_words_to_a_provisional_and_a_final_emotion(state: OverlayState) -> None:
     state.apply(started(1), 1000)
-    assert state.view(1000).rows == (Row("Ana", ""),)
+    assert state.view(1000).rows == (ShownUtterance("Ana", ""),)
     state.apply(partial(1, "words"), 1500)
-    assert state.view(1500).rows == (Row("Ana", "words"),)
+    assert state.view(1500).rows == (ShownUtterance("Ana", "words"),)
     state.apply(emotion(1, final=False), 1800)
-    assert state.view(1800).rows == (Row("Ana", "words of 1", "joy", provisional=True),)
+    assert state.view(1800).rows == (ShownUtterance("Ana", "words of 1", "joy", provisional=True),)
     state.apply(emotion(1, "fear", 1), 2000)
     view = state.view(2000)
-    assert view.rows == (Row("Ana", "words of 1", "fear"),)
+    assert view.rows == (ShownUtterance("Ana", "words of 1", "fear"),)
     assert view.bars == (("neutral", 0.2), ("fear", 0.8))
 
 
 def test_resumed_speech_takes_the_emotion_back(state: OverlayState) -> None:
     state.apply(emotion(1, final=False), 0)
     state.apply(events.UtteranceResumed(utterance=1), 10)
-    assert state.view(10).rows == (Row("Ana", "words of 1"),)
+    assert state.view(10).rows == (ShownUtterance("Ana", "words of 1"),)
 
 
 def test_what_was_no_speech_goes(state: OverlayState) -> None:
@@ -119,7 +119,7 @@ def test_late_emotion_belongs_to_its_own_utterance(state: OverlayState) -> None:
     state.apply(started(2), 2000)
     state.apply(partial(2, "second"), 2500)
     state.apply(emotion(1), 2600)
-    assert state.view(2600).rows == (Row("Ana", "words of 1", "joy"), Row("Ana", "second"))
+    assert state.view(2600).rows == (ShownUtterance("Ana", "words of 1", "joy"), ShownUtterance("Ana", "second"))
 
 
 def test_only_the_newest_is_shown_before_it_has_words(state: OverlayState) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stream.recording.format import AnalysisSettings, SessionEntry, SoundStep
-from stream.recording.matroska import Block, Track
+from stream.recording.matroska import Block, TrackNumber
 from stream.recording.reader import Recording
 from stream.recording.record import Facts, Record, Recorder
 from stream.settings import Settings
@@ -39,7 +39,7 @@ def note(record: Record, session: str, number: int) -> None:
     time_ms = SOUND_MS * number
     with record.order:
         step = SoundStep(session=session, time_ms=time_ms, samples=1600)
-        record.add(session, Block(Track.SOUND, time_ms, _sound(number)), step)
+        record.add(session, Block(TrackNumber.SOUND, time_ms, _sound(number)), step)
         started = events.SpeechStarted(
             session=session, seq=number + 1, utterance=number, speaker="Ann", start_ms=round(time_ms)
         )

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stream.recording.matroska import Block, MatroskaWriter, Track
+from stream.recording.matroska import Block, MatroskaWriter, TrackNumber
 
-Piece = tuple[Track, int, bytes]
+Piece = tuple[TrackNumber, int, bytes]
 
 
 @cache
@@ -23,7 +23,7 @@ def jpeg(width: int, height: int) -> bytes:
 
 def read(data: bytes) -> list[Piece]:
     with av.open(io.BytesIO(data)) as file:
-        tracks = {"audio": Track.SOUND, "video": Track.FRAMES}
+        tracks = {"audio": TrackNumber.SOUND, "video": TrackNumber.FRAMES}
         return [(tracks[item.stream.type], item.pts, bytes(item)) for item in file.demux() if item.size]
 
 
@@ -49,18 +49,23 @@ def talk(seconds: int, first_frame_s: int = 0) -> list[list[Block]]:
             block
             for piece in range(10)
             for block in (
-                Block(Track.SOUND, 1000 * second + 100 * piece + 0.4, bytes([second, piece]) * 1600),
-                Block(Track.FRAMES, 1000 * second + 100 * piece + 33.3, jpeg(64 + 16 * (second > 5), 48)),
+                Block(TrackNumber.SOUND, 1000 * second + 100 * piece + 0.4, bytes([second, piece]) * 1600),
+                Block(TrackNumber.FRAMES, 1000 * second + 100 * piece + 33.3, jpeg(64 + 16 * (second > 5), 48)),
             )
-            if block.track is Track.SOUND or (second >= first_frame_s and piece % 2)
+            if block.track is TrackNumber.SOUND or (second >= first_frame_s and piece % 2)
         ]
         for second in range(seconds)
     ]
 
 
 blocks = st.builds(
-    Block, st.just(Track.SOUND), st.floats(0, 1e7), st.binary(min_size=2, max_size=64).map(lambda b: b[: len(b) & ~1])
-) | st.builds(Block, st.just(Track.FRAMES), st.floats(0, 1e7), st.builds(jpeg, st.integers(1, 40), st.integers(1, 40)))
+    Block,
+    st.just(TrackNumber.SOUND),
+    st.floats(0, 1e7),
+    st.binary(min_size=2, max_size=64).map(lambda b: b[: len(b) & ~1]),
+) | st.builds(
+    Block, st.just(TrackNumber.FRAMES), st.floats(0, 1e7), st.builds(jpeg, st.integers(1, 40), st.integers(1, 40))
+)
 
 
 @given(st.lists(st.lists(blocks, min_size=1, max_size=6), min_size=1, max_size=4))
@@ -109,7 +114,7 @@ def test_frames_may_change_their_size() -> None:
 
 
 def test_frames_alone_are_a_file_too() -> None:
-    blocks = [Block(Track.FRAMES, 200 * number, jpeg(64, 48)) for number in range(9)]
+    blocks = [Block(TrackNumber.FRAMES, 200 * number, jpeg(64, 48)) for number in range(9)]
     with av.open(io.BytesIO(whole([blocks], (64, 48)))) as file:
         assert [found.type for found in file.streams] == ["video"]
         assert len(list(file.decode())) == 9

@@ -13,7 +13,7 @@ from noted_sounds import FACTS, entry, note, noted
 from waiting import wait_until
 
 from stream.recording.format import EVENTS, PollStep, RecordingError, SoundStep
-from stream.recording.matroska import Block, Track
+from stream.recording.matroska import Block, TrackNumber
 from stream.recording.reader import Recording
 from stream.recording.record import (
     LEAST_BYTES,
@@ -44,7 +44,7 @@ def record(tmp_path: Path, told: list[events.Event]) -> Record:
 
 def sound(record: Record, size: int = 2, number: int = 0) -> None:
     step = SoundStep(session="a", time_ms=100.0 * number, samples=size // 2)
-    record.add("a", Block(Track.SOUND, 100.0 * number, bytes(size)), step)
+    record.add("a", Block(TrackNumber.SOUND, 100.0 * number, bytes(size)), step)
 
 
 def codes(told: list[events.Event]) -> list[str]:
@@ -261,10 +261,12 @@ def test_the_files_of_sessions_that_have_ended_are_closed_while_the_room_goes_on
     for number in range(20):
         name = f"s{number}"
         record.session(entry(name), lambda _: None)
-        record.add(name, Block(Track.SOUND, 0.0, bytes(3_200)), SoundStep(session=name, time_ms=0.0, samples=1_600))
+        record.add(
+            name, Block(TrackNumber.SOUND, 0.0, bytes(3_200)), SoundStep(session=name, time_ms=0.0, samples=1_600)
+        )
         record.published(Published.of(events.SessionClosed(session=name, reason="client", totals=events.Totals())))
         record.flush(PLENTY)
-        record.add(name, Block(Track.SOUND, 100.0, bytes(32)), SoundStep(session=name, time_ms=100.0, samples=16))
+        record.add(name, Block(TrackNumber.SOUND, 100.0, bytes(32)), SoundStep(session=name, time_ms=100.0, samples=16))
     assert record._files is not None
     assert record._files._media == {}
     (folder,) = tmp_path.iterdir()

@@ -34,7 +34,7 @@ from stream.media import SAMPLES_PER_MS, AudioChunk, Image, Samples, VideoFrame
 from stream.pipeline import run_session
 from stream.recording.compare import is_computed
 from stream.recording.format import AnalysisSettings, RecordingError, SessionEntry
-from stream.recording.matroska import Track
+from stream.recording.matroska import TrackNumber
 from stream.recording.reader import Recording, read_media
 from stream.recording.record import Facts, Recorder
 from stream.recording.replay import _computed, load_runtime, replay_command, replayed
@@ -371,7 +371,7 @@ def test_a_client_s_frames_are_recorded_as_they_came(tmp_path: Path, bundle: Bun
         totals = run_session(source, session, threading.Event()).totals
         channel.publish(events.SessionClosed(reason="client", totals=totals))
     (recording,) = tmp_path.iterdir()
-    assert list(read_media(recording / f"{channel.id}.mkv")) == [(Track.FRAMES, frame) for frame in sent]
+    assert list(read_media(recording / f"{channel.id}.mkv")) == [(TrackNumber.FRAMES, frame) for frame in sent]
     assert replay_command(recording, None, check=True) == 0
 
 

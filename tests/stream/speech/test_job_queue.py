@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.runtime.watchdog import HungError
-from stream.speech.job_queue import AsrJob, ClosedError, JobQueue
+from stream.speech.job_queue import AsrJob, JobQueue, QueueClosedError
 
 
 def job(name: float, *, partial: bool = False, language: str | None = "en", session: str = "") -> AsrJob:
@@ -122,7 +122,7 @@ def test_closing_cancels_what_waits_and_frees_both_sides() -> None:
     refused = threading.Event()
 
     def late() -> None:
-        with pytest.raises(ClosedError):
+        with pytest.raises(QueueClosedError):
             queue.put(job(1))
         refused.set()
 

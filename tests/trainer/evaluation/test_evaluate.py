@@ -18,7 +18,7 @@ from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.conversations import branch_rows, fused_row, read_conversations
-from trainer.evaluation.evaluate import Recogniser, Request, evaluate
+from trainer.evaluation.evaluate import EvaluationRequest, Recogniser, evaluate
 from trainer.evaluation.views import VIEWS
 
 runner = CliRunner()
@@ -276,7 +276,9 @@ def test_clips_give_every_row_and_recognised_words(bundle_folder: Path, tmp_path
 
     root = tiny_meld(tmp_path / "meld")
     heard = Recogniser("always the same", lambda _: "never again")
-    found = evaluate(Request((bundle_folder,), "meld", root, "test", tmp_path / "cache", grid=True, recogniser=heard))
+    found = evaluate(
+        EvaluationRequest((bundle_folder,), "meld", root, "test", tmp_path / "cache", grid=True, recogniser=heard)
+    )
     words = {row.name.words for row in found.rows}
     given = [
         row.name.modalities for row in found.rows if row.name.network == "fusion" and row.name.words != "recognised"

@@ -5,7 +5,7 @@ import pytest
 from tiny_corpora import tiny_csv
 
 from trainer.data.registry import load_conversations
-from trainer.features.cache import Block, load_block, save_block
+from trainer.features.cache import FeatureBlock, load_block, save_block
 from trainer.features.conversation_media import conversation_scenes, conversation_sounds
 from trainer.features.extract import FeatureSettings
 from trainer.features.media import MediaFault
@@ -14,7 +14,7 @@ from trainer.features.media import MediaFault
 def test_arrays_of_any_lengths_come_back_from_the_disk(tmp_path: Path) -> None:
     fault = MediaFault("b", "cut off", "unreadable")
     kept = [{"sound": np.arange(3, dtype=np.int16)}, None, {"sound": np.arange(5, dtype=np.int16)}]
-    save_block(Block(kept, [fault]), tmp_path / "block")
+    save_block(FeatureBlock(kept, [fault]), tmp_path / "block")
     found = load_block(tmp_path / "block")
     assert found is not None
     read = [None if value is None else value["sound"].tolist() for value in found.values]
@@ -23,7 +23,7 @@ def test_arrays_of_any_lengths_come_back_from_the_disk(tmp_path: Path) -> None:
 
 
 def test_a_block_in_which_nothing_has_media(tmp_path: Path) -> None:
-    save_block(Block([None, None]), tmp_path / "block")
+    save_block(FeatureBlock([None, None]), tmp_path / "block")
     found = load_block(tmp_path / "block")
     assert found is not None
     assert list(found.values) == [None, None]

@@ -18,7 +18,7 @@ from waiting import wait_until
 from models.files.whole_file import FileError
 from trainer.data.conversation import Conversations
 from trainer.features import blocks
-from trainer.features.cache import Block, load_block, row, save_block
+from trainer.features.cache import FeatureBlock, load_block, row, save_block
 from trainer.features.extract import Extraction, FeatureSettings, extract_features
 from trainer.features.media import MediaFault
 from trainer.fit.cache import network_digest
@@ -149,21 +149,21 @@ def little_space(size: int) -> Iterator[None]:
 def test_a_full_disk_is_told_with_what_to_do_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     found = row(np.ones(300, np.float32), np.ones(7, np.float32))
     with little_space(100), pytest.raises(FileError, match=r"rows.*can't be written.*free some space"):
-        save_block(Block([found]), tmp_path / "rows.safetensors")
+        save_block(FeatureBlock([found]), tmp_path / "rows.safetensors")
     assert not list(tmp_path.iterdir())
 
 
 def test_rows_come_back_with_their_gaps_and_faults(tmp_path: Path) -> None:
     kept = row(np.arange(3, dtype=np.float32), np.ones(2, np.float32))
     fault = MediaFault("u1", "gone.mp4 can't be read", "unreadable")
-    save_block(Block([None, kept, None], [fault]), tmp_path / "rows.safetensors")
+    save_block(FeatureBlock([None, kept, None], [fault]), tmp_path / "rows.safetensors")
     block = load_block(tmp_path / "rows.safetensors")
     assert block is not None
     assert block.faults == [fault]
     assert [value is None for value in block.values] == [True, False, True]
     assert block.values[1] is not None
     assert np.array_equal(block.values[1]["embedding"], kept["embedding"])
-    save_block(Block([None, None]), tmp_path / "none.safetensors")
+    save_block(FeatureBlock([None, None]), tmp_path / "none.safetensors")
     nothing = load_block(tmp_path / "none.safetensors")
     assert nothing is not None
     assert nothing.values == [None, None]
