@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
 TERMINATED: Final = 143  # and by SIGTERM
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 STARTER_RUNS: Final = Path("runs/starter")
 
 err = Console(stderr=True)

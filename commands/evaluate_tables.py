@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 from rich.console import Console
 
-from commands.common import ROOT, Verbose, err, told
+from commands.common import Verbose, err, told
 from commands.outputs import (
     CSV_ENCODING,
     STDOUT,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from trainer.evaluation.table_data import TableData
     from trainer.evaluation.tables import TableLine
 
-CONFIGS: Final = ROOT / "configs"
 RUNS: Final = Path("runs/tables")
 
 
@@ -73,12 +72,12 @@ def evaluate_tables(
         m2fnet evaluate tables --dataset meld --root MELD --rows 2:text --split dev --set fusion.fit.epochs=10
     """
     with told(verbose=verbose):
-        from trainer.config import load_train_config  # noqa: PLC0415 - see the module's docstring
+        from trainer.config import load_train_config, shipped_config  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.ablations import chosen_rows  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.tables import TablePlan, run_tables  # noqa: PLC0415 - see the module's docstring
 
         chosen = chosen_rows(numbers(tables, "--tables"), listed(rows))
-        settings = load_train_config(config or CONFIGS / f"{dataset}.yaml", set_ or [])
+        settings = load_train_config(config or shipped_config(dataset), set_ or [])
         plan = TablePlan(settings.fusion, tuple(numbers(seeds, "--seeds") or [0]), runs / dataset / "results")
         folder = root or settings.dataset.root or corpus_folder(None, dataset)
         read = [folder, Path(split), config]

@@ -7,6 +7,7 @@ those of a section's section. ``configs/`` has the paper's trainings and the liv
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -28,7 +29,6 @@ from trainer.stages.scene import SceneSettings
 from trainer.stages.text import TextSettings
 
 DATA_VARIABLE: Final = "M2FNET_DATA"
-STARTER: Final = Path(__file__).parent.parent / "configs" / "starter.yaml"
 LEARNED: Final = ("text", "audio", "visual", "scene", "fusion")
 """The sections of what is trained; each has a section ``fit``."""
 
@@ -178,6 +178,11 @@ def load_train_config(file: Path | None = None, overrides: Sequence[str] = ()) -
     return load_config(TrainConfig, file, overrides, TrainConfig().model_dump(mode="json"))
 
 
+def shipped_config(name: str) -> Path:
+    """Return the file of a configuration that comes with the program, such as ``meld``."""
+    return Path(str(files("configs") / f"{name}.yaml"))
+
+
 def starter_config(data: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Return the starter's configuration on the corpora of one folder, changed by ``section.key=value`` words.
 
@@ -185,7 +190,7 @@ def starter_config(data: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         ConfigError: a key or value isn't allowed.
     """
     roots = [f"dataset.root={data / 'meld'}", f"speech.root={data}", f"faces.root={data}"]
-    return load_train_config(STARTER, [*roots, *overrides])
+    return load_train_config(shipped_config("starter"), [*roots, *overrides])
 
 
 def save_train_config(config: TrainConfig, path: Path) -> None:
