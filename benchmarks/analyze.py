@@ -7,7 +7,6 @@ The profile is of wall time in each part, as the thread that does it sees it: pa
 may exceed the whole. The floor is the part that takes longest: were all else free, it would still take that long.
 """
 
-import argparse
 import functools
 import inspect
 import sys
@@ -24,7 +23,7 @@ from unittest import mock
 from live_server import ROOT
 from rich.console import Console
 from rich.table import Table
-from written import add_write, write_json
+from written import script_parser, write_json
 
 from commands.measured import machine
 from models.networks.faces import FaceDetector
@@ -142,12 +141,11 @@ def speeds(runs: Sequence[Done]) -> Table:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("files", nargs="*", type=Path, default=[ROOT / "demo" / "clip.mp4"])
     parser.add_argument("--engine", default="auto", help="what computes the networks, as runtime.engine (auto)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
-    add_write(parser, __file__)
     options = parser.parse_args()
     settings = load_settings(None, [f"runtime.engine={options.engine}", *options.set])
     begun = time.perf_counter()

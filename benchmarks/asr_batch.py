@@ -9,7 +9,6 @@ run and the best of the runs counts, so that other work on the machine weighs on
 been run.
 """
 
-import argparse
 import random
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import jiwer
 from asr_clips import Said, clips, clips_named, plain
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import script_parser
 
 from stream.settings import TranscriberSettings
 from stream.speech.whisper import Sound, Whisper
@@ -70,7 +69,7 @@ def speed_table(results: dict[int, list[BatchResult]], sounds: int) -> Table:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--media", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--batch", type=int, nargs="*", default=[2, 4, 8])
@@ -78,7 +77,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="as transcriber.threads")
     parser.add_argument("--every", type=int, default=8, help="of the corpora, one clip of so many (CREMA-D: 4 times)")
     parser.add_argument("--runs", type=int, default=3)
-    add_write(parser, __file__)
     options = parser.parse_args()
     heard = clips(options.media, options.data, every=options.every)
     said = pieces(heard)

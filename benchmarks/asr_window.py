@@ -12,7 +12,6 @@ error rates in per cent, the clips without a word, the share of sounds heard twi
 of the whole window's; each the mean of ``--runs``, because the second try of the second hearing draws lots.
 """
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import ctranslate2
 from asr_clips import Said, clips, clips_named, word_error_rates
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import script_parser
 
 from stream.media import Samples
 from stream.settings import TranscriberSettings
@@ -110,14 +109,13 @@ def rates_table(results: dict[str, WindowResult]) -> Table:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--media", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--silence", type=int, nargs="*", default=[5_000, 8_000, DEFAULT.trailing_silence_ms, 18_000])
     parser.add_argument("--retry", type=float, nargs="*", default=[DEFAULT.retry_log_probability])
     parser.add_argument("--every", type=int, default=2, help="of the corpora, one clip of so many (CREMA-D: 4 times)")
     parser.add_argument("--runs", type=int, default=3)
-    add_write(parser, __file__)
     options = parser.parse_args()
     said = clips(options.media, options.data, every=options.every)
     asked = policies(options.silence, options.retry)

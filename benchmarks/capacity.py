@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from live import LiveReport, measure_clip, positive
+from live import LiveReport, measure_clip, positive, server_parser, settings_of
 from live_client import compose, record
-from live_server import ROOT, ServerError
+from live_server import ServerError
 from rich.console import Console
 from rich.table import Table
-from written import add_write, write_json
+from written import write_json
 
 from commands.measured import machine
 from m2fnet_client import ClientError
@@ -121,17 +121,10 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 def arguments() -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=ROOT / "demo" / "clip.mp4", help="a media file (the demo clip)")
+    parser = server_parser(__doc__, __file__)
     parser.add_argument("--most", type=positive, default=16, metavar="N", help="end there at the latest (16)")
     parser.add_argument("--frames", type=float, default=FRAMES_PER_SECOND, metavar="FPS", help="each offers (15)")
-    parser.add_argument("--engine", default="auto", help="what computes the networks, as runtime.engine (auto)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting of the server"
-    )
     parser.add_argument("--png", type=Path, metavar="OUT", help="draw the curve there")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
-    add_write(parser, __file__)
     return parser.parse_args()
 
 
@@ -139,8 +132,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     try:
-        settings = [f"runtime.engine={options.engine}", *options.set]
-        points = list(climb(options.clip, options.most, options.frames, settings))
+        points = list(climb(options.clip, options.most, options.frames, settings_of(options)))
     except (ClientError, ServerError, OSError) as error:
         sys.exit(f"capacity.py: {error}")
     heading = f"{options.clip.name}, {options.frames:g} frames/s offered, bound {BOUND_MS:.0f} ms at p95"

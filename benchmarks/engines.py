@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import script_parser
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.media.spectrogram import SAMPLE_RATE
@@ -147,13 +147,12 @@ def table(title: str, headings: Sequence[str]) -> Table:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--case", action="append", help=f"none: {', '.join(CASES)}")
     parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
     parser.add_argument("--threads", type=int, default=0, help="0: let the engine choose")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each network and batch")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
-    add_write(parser, __file__)
     options = parser.parse_args()
     if options.alone:
         start_alone(options.alone, options.bundle, options.threads)

@@ -8,7 +8,6 @@ found by a search of that frame and no followed box overlaps it by ``LOST``, and
 in the first frame of a piece. Times are of the processor.
 """
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import script_parser
 
 from models.face_settings import FaceSettings
 from models.media.geometry import Box
@@ -150,11 +149,10 @@ def row(name: str, every: int, score: Score) -> list[str]:
 
 def main() -> None:
     """Compare and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("clips", nargs="+", type=Path, help="media files")
     parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5], help="search in one of so many (2 3 5)")
     parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
-    add_write(parser, __file__)
     options = parser.parse_args()
     faces = FaceSettings()
     detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)

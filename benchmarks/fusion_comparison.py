@@ -28,7 +28,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 from tqdm import tqdm
-from written import add_write
+from written import script_parser
 
 from baselines import BASELINES, majority_predictions
 from models.bundle import Bundle, find_bundle, load_bundle
@@ -256,7 +256,7 @@ def every_run(comparison: Comparison, settings: FusionSettings, seeds: int, only
 
 def options() -> argparse.Namespace:
     """Return what the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", help="a folder, starter or small; none: starter")
     parser.add_argument("--runs", type=Path, default=Path("runs/fusion-comparison"))
@@ -269,7 +269,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--dialog-dropout", type=float, default=0.15)
     parser.add_argument("--utterance-dropout", type=float, default=0.05)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    add_write(parser, __file__)
     return parser.parse_args()
 
 

@@ -25,7 +25,7 @@ from live_client import Messages, Played, ReceivedEvent, compose, play_all, reco
 from live_server import ROOT, Load, Meter, Server, ServerError, serving
 from rich.console import Console
 from rich.table import Table
-from written import add_write, write_json
+from written import script_parser, write_json
 
 from commands.measured import machine
 from m2fnet_client import ClientError
@@ -253,18 +253,28 @@ def show(report: LiveReport) -> None:
     console.print("; ".join(machine().values()))
 
 
-def arguments() -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def server_parser(about: str | None, script: str) -> argparse.ArgumentParser:
+    """Return a parser with what clients play, and how the server is set."""
+    parser = script_parser(about, script)
     parser.add_argument("--clip", type=Path, default=ROOT / "demo" / "clip.mp4", help="a media file (the demo clip)")
-    parser.add_argument("--participants", type=positive, default=1, metavar="N", help="clients at once (1)")
-    parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="play it so often in one session (1)")
     parser.add_argument("--engine", default="auto", help="what computes the networks, as runtime.engine (auto)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting of the server"
     )
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too, with each utterance's")
-    add_write(parser, __file__)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
+    return parser
+
+
+def settings_of(options: argparse.Namespace) -> list[str]:
+    """Return the settings of the server that were given."""
+    return [f"runtime.engine={options.engine}", *options.set]
+
+
+def arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = server_parser(__doc__, __file__)
+    parser.add_argument("--participants", type=positive, default=1, metavar="N", help="clients at once (1)")
+    parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="play it so often in one session (1)")
     return parser.parse_args()
 
 
@@ -282,9 +292,7 @@ def main() -> None:
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped, too
     try:
-        measured = measure(
-            options.clip, options.participants, options.repeat, [f"runtime.engine={options.engine}", *options.set]
-        )
+        measured = measure(options.clip, options.participants, options.repeat, settings_of(options))
     except (ClientError, ServerError, OSError) as error:
         sys.exit(f"live.py: {error}")
     show(measured)

@@ -8,7 +8,6 @@ embeddings everywhere; in the row ``all`` it is given those of the engine itself
 with ``m2fnet export`` before. Scores are weighted F1 in per cent.
 """
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from written import add_write
+from written import script_parser
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
@@ -137,13 +136,12 @@ def rows(questions: Questions, expected: Answers, actual: Answers, case: str) ->
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
     parser.add_argument("--case", action="append", help=f"none: {', '.join(CASES)}")
     parser.add_argument("--clips", type=int, default=1000, help="of speech and of faces")
     parser.add_argument("--runs", type=Path, default=Path("runs/starter"), help="where decoded sound is kept")
-    add_write(parser, __file__)
     options = parser.parse_args()
     bundle = load_bundle(find_bundle(options.bundle))
     questions = Questions(bundle, Corpora(starter_config(options.data), options.runs / "cache"), options.clips)

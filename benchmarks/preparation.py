@@ -5,7 +5,6 @@
 Frames are the clip's, as JPEG of 640 x 360; sound is three seconds of noise. Milliseconds, the median of many.
 """
 
-import argparse
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import torch
 from PIL import Image as Pillow
 from rich.console import Console
 from rich.table import Table
-from written import add_write
+from written import script_parser
 
 from models.bundle import audio_front
 from models.media.containers import open_media
@@ -73,10 +72,9 @@ def median_ms(step: Callable[[], object], repeat: int) -> float:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--repeat", type=int, default=200)
-    add_write(parser, __file__)
     options = parser.parse_args()
     torch.set_num_threads(1)
     table = Table("step", "ms", box=None)

@@ -9,7 +9,6 @@ rounds of the first and of the last fifth after it. The exit code is 1 where mem
 there are more threads or files than then.
 """
 
-import argparse
 import gc
 import sys
 import threading
@@ -24,7 +23,7 @@ from live import positive
 from live_server import ROOT
 from rich.console import Console
 from tqdm import tqdm
-from written import add_write, write_json
+from written import script_parser, write_json
 
 from commands.measured import machine
 from m2fnet_client.file_media import media_of
@@ -152,13 +151,12 @@ def told(looks: Sequence[Footprint], growth: Growth) -> str:
 
 def main() -> None:
     """Measure, print, and say by the exit code whether anything grew."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--clip", type=Path, default=ROOT / "demo" / "clip.mp4", help="a media file (the demo clip)")
     parser.add_argument("--hours", type=float, default=2.0, help="of media (2)")
     parser.add_argument("--sessions", type=positive, default=1, help="one after the other (1)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change a setting")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
-    add_write(parser, __file__)
     options = parser.parse_args()
     settings = load_settings(None, options.set)
     models = LiveModels.load(settings)

@@ -7,7 +7,6 @@ folder of its own under ``--runs``, so that a benchmark interrupted goes on wher
 figures behind it are left there as ``results.md`` and ``results.json``.
 """
 
-import argparse
 import json
 import logging
 import time
@@ -18,7 +17,7 @@ from statistics import mean, stdev
 from typing import Final
 
 import torch
-from written import add_write
+from written import script_parser
 
 from models.files.whole_file import write_whole
 from models.networks.text import ContextFormat
@@ -92,7 +91,7 @@ def _spread(runs: list[Run], metric: str) -> str:
 
 def main() -> None:
     """Train what is missing and print the table after every run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/text-context"))
     parser.add_argument("--encoder", help="folder or hub id; none: the packaged MiniLM")
@@ -101,7 +100,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-names", action="store_true", help="leave out the speakers' names, as the paper does")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    add_write(parser, __file__)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)

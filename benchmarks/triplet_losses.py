@@ -9,7 +9,6 @@ probe and by the distances of pairs. The row "none" has the covariance and varia
 differ from it by is the triplet loss's doing.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from written import add_write
+from written import script_parser
 
 from models.bundle import load_bundle
 from models.files.whole_file import write_whole
@@ -114,6 +113,9 @@ class ExtractorData(ABC):
     network: str
     """Its name in a bundle."""
 
+    def __init__(self, data: Corpora, options: Options) -> None:
+        self.data, self.options = data, options
+
     @abstractmethod
     def stage(self, form: str) -> VisualStage | AudioStage:
         """Return a stage of one form."""
@@ -127,9 +129,6 @@ class FaceData(ExtractorData):
     """FER2013."""
 
     name, network = "visual", "face"
-
-    def __init__(self, data: Corpora, options: Options) -> None:
-        self.data, self.options = data, options
 
     def stage(self, form: str) -> VisualStage:
         """Return a visual stage on small faces."""
@@ -150,9 +149,6 @@ class VoiceData(ExtractorData):
     """The speech corpora, dev being held-out speakers."""
 
     name = network = "audio"
-
-    def __init__(self, data: Corpora, options: Options) -> None:
-        self.data, self.options = data, options
 
     def stage(self, form: str) -> AudioStage:
         """Return an audio stage."""
@@ -299,7 +295,7 @@ def _own(judged: EmbeddingScores, form: str) -> str:
 
 def main() -> None:
     """Run each form on each modality; print the tables and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True, help="folder of fer2013 and the speech corpora")
     parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=list(MODALITIES))
     parser.add_argument("--batches", type=int, default=64, help="steps of each training")
@@ -312,7 +308,6 @@ def main() -> None:
     parser.add_argument("--start-from", type=Path, help="a bundle or a checkpoint; random weights without it")
     parser.add_argument("--cache", type=Path, default=Path("runs/starter/cache"), help="where decoded sound is kept")
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    add_write(parser, __file__)
     given = vars(parser.parse_args())
     data = Corpora(starter_config(given.pop("data")), given.pop("cache"))
     names, out, block = given.pop("modalities"), given.pop("json"), given.pop("write")

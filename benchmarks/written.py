@@ -1,4 +1,4 @@
-"""Where benchmarks write their figures: a block of a document, and a JSON file."""
+"""What the command lines of benchmarks have in common, and where they write their figures: documents, JSON files."""
 
 import argparse
 import json
@@ -9,8 +9,9 @@ from commands.measured import BlockError, FigureBlock, machine
 from models.files.whole_file import write_whole
 
 
-def add_write(parser: argparse.ArgumentParser, script: str) -> None:
-    """Add ``--write``, whose value is the block of this script in a document, None where it is not given."""
+def script_parser(about: str | None, script: str) -> argparse.ArgumentParser:
+    """Return a parser with ``--write``, whose value is the block of this script in a document, None if not given."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def block(place: str) -> FigureBlock:
         try:
@@ -20,6 +21,7 @@ def add_write(parser: argparse.ArgumentParser, script: str) -> None:
 
     text = "put the figures into this script's block there, too"
     parser.add_argument("--write", type=block, metavar="DOCUMENT[#PART]", help=text)
+    return parser
 
 
 def write_json(path: Path, figures: dict[str, Any]) -> None:

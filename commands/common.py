@@ -83,6 +83,15 @@ Set = Annotated[
 Camera = Annotated[
     str | None, typer.Option("--camera", metavar="INDEX|PATH", help="A camera of this machine, such as 0.")
 ]
+Microphone = Annotated[
+    str | None,
+    typer.Option(
+        "--microphone", metavar="NAME|INDEX", help="A microphone of this machine; 'default' for the usual one."
+    ),
+]
+BundleName = Annotated[
+    str, typer.Option("--bundle", metavar="FOLDER|NAME", help="A bundle's folder, or one of starter and small.")
+]
 AudioTrack = Annotated[
     int | None,
     typer.Option("--audio-track", metavar="N", help="Take this sound track, from 1; else the first with sound."),

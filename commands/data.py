@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.common import Verbose, told
-from commands.outputs import Root, corpus_folder, require_reports, write_text
+from commands.outputs import JsonOut, Root, corpus_folder, require_reports, write_text
 from trainer.data.names import CLIPS, FACES, Dataset
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def train_data(
         ),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Name every utterance left out, however many they are.")] = False,
-    as_json: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write JSON; - prints it.")] = None,
+    as_json: JsonOut = None,
     verbose: Verbose = False,
 ) -> None:
     """Print what a corpus holds: its splits beside the paper's Table 1, its labels, what is left out and why.
@@ -127,8 +127,8 @@ def _cells(split: "SplitReport", dataset: str) -> dict[str, str]:
         "utterances" if what == "dialogs" else what: split.examples,
         "dialogs": split.dialogs,
         "speakers": split.speakers,
-        "sound": split.heard,
-        "images": split.seen,
+        "sound": split.audio,
+        "images": split.visual,
     }
     return {heading: f"{number:,}" for heading, number in numbers.items() if number is not None}
 

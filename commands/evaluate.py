@@ -9,6 +9,7 @@ from rich.console import Console
 
 from commands.common import (
     STARTER_RUNS,
+    BundleName,
     Config,
     Data,
     Runs,
@@ -186,7 +187,7 @@ evaluate.command("tables")(evaluate_tables)
 @evaluate.command("starter")
 def evaluate_starter(
     data: Data,
-    bundle: Annotated[str, typer.Option(help="A bundle's folder, or starter or small.")] = "starter",
+    bundle: BundleName = STARTER,
     runs: Runs = STARTER_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     write: Write = None,

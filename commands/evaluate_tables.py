@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 from rich.console import Console
 
-from commands.common import Verbose, err, told
+from commands.common import BundleName, Set, Verbose, err, told
 from commands.outputs import (
     CSV_ENCODING,
     STDOUT,
@@ -39,9 +39,7 @@ def evaluate_tables(
         list[str] | None,
         typer.Option("--rows", metavar="LIST", help="Single rows, such as 2:text+audio,4:3."),
     ] = None,
-    bundle: Annotated[
-        str, typer.Option(metavar="FOLDER|NAME", help="The bundle whose branches the features come from.")
-    ] = "starter",
+    bundle: BundleName = "starter",
     split: Annotated[str, typer.Option(help="What is scored; checkpoints are chosen on dev.")] = "test",
     seeds: Annotated[
         list[str] | None, typer.Option("--seeds", metavar="LIST", help="Each row is trained once with each.")
@@ -50,10 +48,7 @@ def evaluate_tables(
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Settings; configs/DATASET.yaml if unset.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting, such as fusion.fit.epochs=5."),
-    ] = None,
+    set_: Set = None,
     markdown: MarkdownOut = None,
     csv: CsvOut = None,
     as_json: JsonOut = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import Progress
 
-from commands.common import STARTER_RUNS, Runs, Verbose, err, told
+from commands.common import STARTER_RUNS, BundleName, Runs, Verbose, err, told
 from models.files.file_names import shown
 from models.files.output_checks import require_outside
 from models.files.whole_file import require_folder
@@ -23,9 +23,7 @@ def export(
         Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"],
         typer.Option(help="What the networks are built for; onnx is what the engine onnxruntime reads."),
     ],
-    bundle: Annotated[
-        str, typer.Option(metavar="FOLDER|NAME", help="A bundle's folder, or one of starter and small.")
-    ] = "starter",
+    bundle: BundleName = "starter",
     precision: Annotated[
         PrecisionName, typer.Option(help="Of the computation; auto is float16 in TensorRT and float32 elsewhere.")
     ] = "auto",

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from commands.common import AudioChannel, AudioTrack, Camera, Config, Set, Verbose, err, sound_settings, told
+from commands.common import (
+    AudioChannel,
+    AudioTrack,
+    Camera,
+    Config,
+    Microphone,
+    Set,
+    Verbose,
+    err,
+    sound_settings,
+    told,
+)
 from commands.outputs import STDOUT
 from models.files.output_checks import require_apart
 from stream.config import load_settings
@@ -25,10 +36,7 @@ DEFAULT: Final = Look()
 
 def overlay(
     camera: Camera = None,
-    microphone: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|INDEX", help="The microphone that goes with it; 'default' for the usual one."),
-    ] = None,
+    microphone: Microphone = None,
     source: Annotated[
         str | None, typer.Option(metavar="FILE|URL", help="Instead of a camera: a media file, or an address.")
     ] = None,

@@ -8,17 +8,25 @@ from typing import Annotated
 
 import typer
 
-from commands.common import AudioChannel, AudioTrack, Camera, Config, Set, Verbose, err, sound_settings, told
+from commands.common import (
+    AudioChannel,
+    AudioTrack,
+    Camera,
+    Config,
+    Microphone,
+    Set,
+    Verbose,
+    err,
+    sound_settings,
+    told,
+)
 from models.files.output_checks import require_outside
 from stream.config import load_settings
 
 
 def serve(
     camera: Camera = None,
-    microphone: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|INDEX", help="A microphone of this machine; 'default' for the usual one."),
-    ] = None,
+    microphone: Microphone = None,
     source: Annotated[
         list[str] | None,
         typer.Option(

@@ -6,17 +6,15 @@ from baselines.inputs import ConcatenatedInput
 from models.networks.fusion import DialogBatch, FusionConfig
 
 
-class TextLinear(nn.Module):
-    """A linear layer on the text embedding.
+class _FeedForward(nn.Module):
+    """A classifier of what each utterance has.
 
     Shape:
         inputs as :class:`~models.networks.fusion.DialogBatch` names them; output ``(batch, utterances, classes)``.
     """
 
-    def __init__(self, config: FusionConfig) -> None:
-        super().__init__()
-        self.input = ConcatenatedInput(config, ["text"])
-        self.classifier = nn.Linear(self.input.dim, config.classes)
+    input: ConcatenatedInput
+    classifier: nn.Module
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return the logits of every utterance."""
@@ -24,12 +22,17 @@ class TextLinear(nn.Module):
         return logits
 
 
-class ConcatenationMlp(nn.Module):
-    """A perceptron of one hidden layer on the concatenation of all embeddings: M2FNet's last two layers alone.
+class TextLinear(_FeedForward):
+    """A linear layer on the text embedding."""
 
-    Shape:
-        inputs as :class:`~models.networks.fusion.DialogBatch` names them; output ``(batch, utterances, classes)``.
-    """
+    def __init__(self, config: FusionConfig) -> None:
+        super().__init__()
+        self.input = ConcatenatedInput(config, ["text"])
+        self.classifier = nn.Linear(self.input.dim, config.classes)
+
+
+class ConcatenationMlp(_FeedForward):
+    """A perceptron of one hidden layer on the concatenation of all embeddings: M2FNet's last two layers alone."""
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__()
@@ -41,8 +44,3 @@ class ConcatenationMlp(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(config.text_dim, config.classes),
         )
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the logits of every utterance."""
-        logits: Tensor = self.classifier(self.input(DialogBatch(*inputs)))
-        return logits

@@ -184,10 +184,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 def _gauges(name: str, text: str, labels: Labels, values: Values) -> Metric:
-    family = GaugeMetricFamily(f"m2fnet_{name}", text, labels=labels)
-    for label, value in values:
-        family.add_metric(label, value)
-    return family
+    return _filled(GaugeMetricFamily(f"m2fnet_{name}", text, labels=labels), values)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:
@@ -195,7 +192,10 @@ def _counter(name: str, text: str, value: float) -> Metric:
 
 
 def _counters(name: str, text: str, labels: Labels, values: Values) -> Metric:
-    family = CounterMetricFamily(f"m2fnet_{name}", text, labels=labels)
+    return _filled(CounterMetricFamily(f"m2fnet_{name}", text, labels=labels), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> Metric:
     for label, value in values:
         family.add_metric(label, value)
     return family

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 
 from models.files.output_checks import require_texts
@@ -122,17 +123,8 @@ def _of(event: Event, entry: SessionEntry) -> Event:
 
 def _merged(recorded: Iterable[Event], computed: Iterable[Event], room: str) -> Iterator[Event]:
     """Yield what was computed anew, and between it, where it was, what was not; numbered from 1."""
-    seq = 0
     anew = iter(computed)
-    for event in recorded:
-        if is_computed(event):
-            again = next(anew, None)
-            if again is None:
-                continue
-        else:
-            again = event
-        seq += 1
-        yield again.model_copy(update={"room": room, "seq": seq})
-    for again in anew:
-        seq += 1
-        yield again.model_copy(update={"room": room, "seq": seq})
+    again = (next(anew, None) if is_computed(event) else event for event in recorded)
+    told = chain((event for event in again if event is not None), anew)
+    for seq, event in enumerate(told, 1):
+        yield event.model_copy(update={"room": room, "seq": seq})

@@ -50,8 +50,8 @@ class SplitReport:
         labels: how many of each, in the order of the label set; none left out.
         dialogs: None where there are none.
         speakers: None where they are not known.
-        heard: utterances with a file for the sound; None where that is no question.
-        seen: utterances with a file for the images; likewise.
+        audio: utterances with a file for the sound; None where that is no question.
+        visual: utterances with a file for the images; likewise.
         skipped: what is left out, and why.
         noted: what stays, without its clip or with odd times, and why.
     """
@@ -61,8 +61,8 @@ class SplitReport:
     labels: dict[str, int]
     dialogs: int | None = None
     speakers: int | None = None
-    heard: int | None = None
-    seen: int | None = None
+    audio: int | None = None
+    visual: int | None = None
     skipped: tuple[Skipped, ...] = ()
     noted: tuple[Skipped, ...] = ()
 
@@ -146,8 +146,8 @@ def _of_conversations(found: Conversations) -> SplitReport:
         _count(found.labels, [utterance.label for utterance in utterances]),
         dialogs=len(found.dialogs),
         speakers=len({utterance.turn.speaker for utterance in utterances}),
-        heard=sum(1 for clip in clips if clip.sound or clip.video),
-        seen=sum(1 for clip in clips if clip.video),
+        audio=sum(1 for clip in clips if clip.sound or clip.video),
+        visual=sum(1 for clip in clips if clip.video),
         skipped=found.skipped,
         noted=found.noted,
     )

@@ -61,7 +61,7 @@ def test_the_report_is_json_too(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     assert [split["split"] for split in found["splits"]] == ["train", "dev", "test"]
     assert found["splits"][0]["labels"] == {"bad": 2, "good": 2, "plain": 2}
-    assert found["splits"][0]["seen"] == 6
+    assert found["splits"][0]["visual"] == 6
 
 
 def test_faces_and_many_labels_are_counted(tmp_path: Path) -> None:
