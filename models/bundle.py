@@ -37,6 +37,7 @@ from models.networks.speech_encoder import VoiceExtractor, WhisperMel
 from models.networks.text import MAX_TOKENS, ContextFormat, TextEncoder
 from models.networks.weights import Precision, WeightError, load_sharded, pack, save_sharded
 from models.user_error import UserError
+from wire.events import MODALITIES, Modality
 from wire.strict import Strict, problems_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ NetworkName = Literal["text", "audio", "face", "scene", "fusion"]
 AudioKind = Literal["log-mel", "whisper"]
 NETWORKS: Final[tuple[NetworkName, ...]] = get_args(NetworkName)
 NEEDED: Final[tuple[NetworkName, ...]] = ("text", "fusion")
-MODALITIES: Final[tuple[NetworkName, ...]] = ("text", "audio", "face", "scene")
 Temperature = Annotated[float, Field(gt=0)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 
@@ -164,7 +164,7 @@ class BundleConfig(Strict):
         return self
 
     @property
-    def modalities(self) -> tuple[NetworkName, ...]:
+    def modalities(self) -> tuple[Modality, ...]:
         """Return the branches that the bundle has."""
         return tuple(name for name in MODALITIES if name in self.networks)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Modality = Literal["text", "audio", "face", "scene"]
+MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
 Probabilities = dict[str, float]
 UtteranceKey = tuple[str, int]  # its session and its number there
 

@@ -6,15 +6,20 @@ paper: order reaches the network only through the causal mask. A modality that a
 lacks (the scene, say) is absent by its mask.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.networks.evidence import HEADS, Evidence
+from wire.events import MODALITIES, Modality
+
+Features = Sequence[npt.NDArray[np.float32] | None]
 
 _FEED_FORWARD: Final = 2  # times the stream's width; more overfits on MELD's thousand dialogs
 
@@ -65,6 +70,22 @@ class FusionConfig:
     def visual_dim(self) -> int:
         """Return D_V: the width of face and scene together."""
         return self.face_dim + self.scene_dim
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The embeddings ``(dim,)`` of consecutive utterances, None where a modality is absent; four of equal length."""
+
+    text: Features
+    audio: Features
+    face: Features
+    scene: Features
+
+    def present(self) -> list[list[Modality]]:
+        """Return the modalities that each utterance has."""
+        return [
+            [name for name in MODALITIES if getattr(self, name)[index] is not None] for index in range(len(self.text))
+        ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,18 +2,17 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.bundle import MODALITIES, Bundle, audio_front
+from models.bundle import Bundle, audio_front
 from models.media.face_image import FACE_SIZE, face_input
 from models.media.scene_image import scene_input, shrink_scene
 from models.media.spectrogram import SAMPLE_RATE
-from models.networks.fusion import FusionConfig
+from models.networks.fusion import FusionConfig, Window
 from models.networks.text import Turn, tokenize, with_context
 from models.runtime.engine import Array
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
@@ -22,22 +21,6 @@ MAX_SAMPLES: Final = 15 * SAMPLE_RATE
 WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """The embeddings ``(dim,)`` of consecutive utterances, None where a modality is absent; four equally long lists."""
-
-    text: list[Floats | None]
-    audio: list[Floats | None]
-    face: list[Floats | None]
-    scene: list[Floats | None]
-
-    def present(self) -> list[list[str]]:
-        """Return the modalities that each utterance has."""
-        return [
-            [name for name in MODALITIES if getattr(self, name)[index] is not None] for index in range(len(self.text))
-        ]
 
 
 class Preparation:

@@ -15,13 +15,14 @@ from torch import Tensor
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
 from models.networks.faces import DETECTION, DetectionName, DetectionNetworks
+from models.networks.fusion import Window
 from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import Turn
 from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.figures import BatchFigures
 from models.runtime.names import EngineName, PrecisionName
-from models.runtime.preparation import Preparation, Window, fusion_inputs, require_faces, require_sound
+from models.runtime.preparation import Preparation, fusion_inputs, require_faces, require_sound
 from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine

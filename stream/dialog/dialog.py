@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.networks.fusion import Window
 from models.networks.text import Turn
-from models.runtime.preparation import Window
 from wire.events import UtteranceKey
 
 Floats = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.runtime.runtime import Branch, Runtime
 from stream.dialog.dialog import Dialog, DialogUtterance, Reach, Reading
 from stream.dialog.shared_dialog import SharedDialog
-from wire.events import Modality, Probabilities, UtteranceKey, likeliest
+from wire.events import MODALITIES, Modality, Probabilities, UtteranceKey, likeliest
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,13 +58,7 @@ class Kept:
 
 def present(utterance: DialogUtterance) -> list[Modality]:
     """Return the modalities an utterance has."""
-    found: list[tuple[Modality, Floats | None]] = [
-        ("text", utterance.text),
-        ("audio", utterance.audio),
-        ("face", utterance.face),
-        ("scene", utterance.scene),
-    ]
-    return [name for name, features in found if features is not None]
+    return [name for name in MODALITIES if getattr(utterance, name) is not None]
 
 
 class Recognizer:

@@ -13,6 +13,7 @@ from waiting import PATIENCE_S
 
 from models.bundle import Bundle
 from models.labels import LABELS
+from models.networks.fusion import Window
 from models.networks.text import Turn
 from models.runtime.engine import (
     INPUT_NAMES,
@@ -27,7 +28,7 @@ from models.runtime.engine import (
 from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.network_inputs import run_once
 from models.runtime.onnx_engine import OnnxRuntimeEngine
-from models.runtime.runtime import Runtime, Window
+from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 
 

@@ -2,36 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.networks.fusion import DialogBatch, FusionConfig
+from models.networks.fusion import DialogBatch, Features, FusionConfig, Window
 from trainer.fit.metrics import Ints
-from trainer.fit.outputs import Floats
+from wire import events
 
-Modality = Literal["text", "audio", "face", "scene"]
-MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
+Modality = events.Modality
+MODALITIES: Final = events.MODALITIES
 STREAMS: Final[tuple[tuple[Modality, ...], ...]] = (("text",), ("audio",), ("face", "scene"))
 """The paper's three modalities: what is said, heard and seen."""
 SKIP: Final = -100  # cross_entropy's mark for rows that don't count
 
-Features = Sequence[Floats | None]
-
 
 @dataclass(frozen=True)
-class DialogFeatures:
-    """One dialog: four equally long sequences of embeddings ``(dim,)``, and the labels ``(utterances,)``.
+class DialogFeatures(Window):
+    """One dialog with the labels ``(utterances,)``.
 
     ``speakers`` names who says each utterance; none: unknown, as if one person spoke.
     """
 
-    text: Features
-    audio: Features
-    face: Features
-    scene: Features
     labels: Sequence[int]
     speakers: Sequence[str] = ()
 
@@ -40,12 +34,6 @@ class DialogFeatures:
         nothing: Features = [None] * len(self.labels)
         dropped = {name: nothing for name in MODALITIES if name not in modalities}
         return replace(self, **dropped)  # type: ignore[arg-type] # the names are those of the fields
-
-    def present(self) -> list[list[Modality]]:
-        """Return the modalities that each utterance has."""
-        return [
-            [name for name in MODALITIES if getattr(self, name)[index] is not None] for index in range(len(self.labels))
-        ]
 
     def first(self, utterances: int) -> "DialogFeatures":
         """Return the dialog as it was after so many utterances."""

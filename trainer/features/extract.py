@@ -14,10 +14,11 @@ from models.bundle import Bundle
 from models.face_settings import FaceSettings
 from models.networks.extractor import EmotionExtractor
 from models.networks.faces import FRAMES_PER_UTTERANCE, FaceDetector
+from models.networks.fusion import Features
 from models.networks.text import tokenize
 from models.runtime.preparation import MAX_SAMPLES
 from trainer.data.conversation import Conversations
-from trainer.dialogs.features import MODALITIES, DialogFeatures, Features, Modality
+from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.features.blocks import Reader, read_media
 from trainer.features.cache import CODE_VERSION, FeatureBlock, load_block, row, save_block
 from trainer.features.extractors import AudioInput, Extractors

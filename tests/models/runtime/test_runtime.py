@@ -12,10 +12,11 @@ from models.labels import LABELS
 from models.media.face_image import face_input
 from models.media.spectrogram import LogMelImage
 from models.networks.calibration import probabilities
+from models.networks.fusion import Window
 from models.networks.text import TextPair, Turn, as_tensors, tokenize
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
-from models.runtime.preparation import MAX_SAMPLES, Window, fusion_inputs
+from models.runtime.preparation import MAX_SAMPLES, fusion_inputs
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.torch_engine import TorchEngine
 

@@ -14,12 +14,12 @@ import torch
 from waiting import PATIENCE_S, wait_until
 
 from models.bundle import Bundle, load_bundle
+from models.networks.fusion import Window
 from models.runtime.engine import Array, EngineError, Outputs, ServedName
 from models.runtime.fallback import Candidate, Fallback
 from models.runtime.names import EngineName
 from models.runtime.onnx_engine import OnnxRuntimeEngine
 from models.runtime.openvino_engine import OpenVinoEngine
-from models.runtime.preparation import Window
 from models.runtime.readiness import NotReadyError, building_while, require_time
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.select import choose_live_engine

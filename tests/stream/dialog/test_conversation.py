@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle import Thresholds
+from models.networks.fusion import Window
 from models.networks.text import Turn
-from models.runtime.preparation import Window
 from models.runtime.runtime import Branch
 from stream.dialog.dialog import DialogUtterance, Floats
 from stream.dialog.recognizer import Recognition, Recognizer

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from trainer.dialogs.features import DialogFeatures, Features, Modality
+from models.networks.fusion import Features
+from trainer.dialogs.features import DialogFeatures, Modality
 from trainer.evaluation import render_tables, tables
 from trainer.evaluation.ablations import all_rows, chosen_rows
 from trainer.evaluation.paper import MAIN, paper_scores
