@@ -154,8 +154,7 @@ def main() -> None:
     parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5], help="search in one of so many (2 3 5)")
     parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
     options = parser.parse_args()
-    faces = FaceSettings()
-    detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)
+    detector = FaceDetector(FaceSettings())
     clips = {path.name: searched(frames(path, options.fps), detector) for path in options.clips}
     clips["cut together"] = spliced(list(clips.values()), detector)
     table = Table(box=None)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.face_settings import FaceSettings
 from models.networks.faces import FaceDetector
 from models.runtime.engine import ServedName
 from models.runtime.fallback import Fallback
@@ -79,9 +80,9 @@ class LiveModels:
         """Return what analyzes a session's frames on the runtime's engine; live, none waits longer than it may."""
         deadline_ms = settings.deadline_ms if live else None
         vision, networks = self.vision, self.runtime.detection(session=session, deadline_ms=deadline_ms)
-        limits = vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces
+        faces = FaceSettings(vision.min_face, vision.detection_width, vision.min_confidence, vision.max_faces)
         return FaceAnalyzer(
-            FaceDetector(*limits, networks=networks),
+            FaceDetector(faces, networks=networks),
             self.runtime,
             detect_every=settings.detect_every,
             session=session,

@@ -1,7 +1,6 @@
 """Reading the weights of a CTranslate2 model: the offline speech model's encoder serves the voice branch too."""
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -52,10 +51,3 @@ def _number(file: BinaryIO, code: str) -> int:
 
 def _text(file: BinaryIO) -> str:
     return file.read(_number(file, "H")).rstrip(b"\0").decode()
-
-
-def with_prefix(weights: dict[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:
-    """Yield the variables below ``prefix``, named without it."""
-    for name, tensor in weights.items():
-        if name.startswith(prefix):
-            yield name.removeprefix(prefix), tensor

@@ -17,6 +17,7 @@ import torch
 from facenet_pytorch import MTCNN
 from torch import Tensor, nn
 
+from models.face_settings import FaceSettings
 from models.media.geometry import Box
 
 Image = npt.NDArray[np.uint8]
@@ -51,25 +52,15 @@ class FaceDetector:
     """MTCNN with facenet-pytorch's weights; safe to call from several threads.
 
     Args:
-        min_face: the smallest face, in pixels of the image that is searched.
-        width: images are shrunk to it before.
-        min_confidence: surer than this is a face.
-        max_faces: of one image, the largest first.
+        faces: which ones are looked for.
         device: where the images are prepared, and the networks run unless ``networks`` does it.
         networks: compute the three networks elsewhere; without them one call at a time runs.
     """
 
-    def __init__(
-        self,
-        min_face: int,
-        width: int,
-        min_confidence: float,
-        max_faces: int,
-        device: str = "cpu",
-        networks: DetectionNetworks | None = None,
-    ) -> None:
-        self._network = MTCNN(min_face_size=min_face, thresholds=list(_STAGE_THRESHOLDS), keep_all=True, device=device)
-        self._width, self._min_confidence, self._max_faces = width, min_confidence, max_faces
+    def __init__(self, faces: FaceSettings, device: str = "cpu", networks: DetectionNetworks | None = None) -> None:
+        thresholds = list(_STAGE_THRESHOLDS)
+        self._network = MTCNN(min_face_size=faces.min_face, thresholds=thresholds, keep_all=True, device=device)
+        self._faces = faces
         self._turn: AbstractContextManager[object] = nullcontext() if networks else threading.Lock()
         for name, run in (networks or {}).items():
             self._network.register_module(name, _Elsewhere(run))
@@ -89,7 +80,7 @@ class FaceDetector:
         if len({image.shape for image in images}) != 1:
             return [self.detect(image) for image in images]
         width = images[0].shape[1]
-        scale = min(1.0, self._width / width)
+        scale = min(1.0, self._faces.width / width)
         small = images if scale == 1.0 else [_resized(image, scale) for image in images]
         with self._turn, torch.inference_mode():
             boxes, confidences = self._network.detect(np.stack(small))
@@ -101,9 +92,9 @@ class FaceDetector:
         found = [
             Detection(Box(*(float(edge) / scale for edge in box)), float(confidence))
             for box, confidence in zip(boxes, confidences, strict=True)
-            if confidence >= self._min_confidence
+            if confidence >= self._faces.min_confidence
         ]
-        return sorted(found, key=lambda face: -face.box.area)[: self._max_faces]
+        return sorted(found, key=lambda face: -face.box.area)[: self._faces.max_faces]
 
 
 class _Elsewhere(nn.Module):

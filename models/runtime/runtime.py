@@ -81,11 +81,6 @@ class Runtime:
         self._worker = Worker(engine, max_batch, window_ms=batch_window_ms, limit_s=self._limit_s)
 
     @property
-    def engine_name(self) -> str:
-        """Return the engine in use and the kind of its device, such as ``openvino-cpu``; it changes if one fails."""
-        return self._engine.name
-
-    @property
     def engine_state(self) -> EngineState:
         """Return the engine in use and the one that is being built to take its place."""
         return self._engine.state if isinstance(self._engine, SwitchingEngine) else EngineState(self._engine.name)

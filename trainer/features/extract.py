@@ -150,7 +150,7 @@ def _audio_reader(network: nn.Module, audio_input: AudioInput) -> Reader:
 
 
 def _face_reader(network: EmotionExtractor, faces: FaceSettings) -> Reader:
-    detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces, str(device_of(network)))
+    detector = FaceDetector(faces, str(device_of(network)))
     depends_on = [network_digest(network), network_digest(detector.network), asdict(faces)]
     return Reader("face", "images", depends_on, lambda media: face_row(media.frames, detector, network))
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 def detector(networks: DetectionNetworks | None = None) -> FaceDetector:
     limits = FaceSettings()
-    return FaceDetector(limits.min_face, limits.width, limits.min_confidence, limits.max_faces, networks=networks)
+    return FaceDetector(limits, networks=networks)
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def test_nothing_that_waits_is_lost(bundle: Bundle, reload: Callable[[], Bundle]
     with Runtime(bundle, FallbackEngine([dying(2), TORCH], bundle, reload), max_batch=1) as runtime:
         waiting = [runtime.audio(SOUND) for _ in range(6)]
         heard = [future.result(PATIENCE_S) for future in waiting]
-        assert runtime.engine_name == "torch-cpu"
+        assert runtime.engine_state.name == "torch-cpu"
     for branch in heard:
         np.testing.assert_array_equal(branch.embedding, heard[0].embedding)
 

@@ -35,7 +35,7 @@ def test_it_is_loaded_warmed_up_and_run_in_one_thread_that_ends_with_it(bundle: 
     engine = OwnThread(lambda: Watched(bundle, threads))
     engine.warm_up()
     with Runtime(bundle, engine) as runtime:
-        assert runtime.engine_name == "torch-cpu"
+        assert runtime.engine_state.name == "torch-cpu"
         assert runtime.audio(np.zeros(8_000, np.float32)).result(60.0) is not None
     np.testing.assert_array_equal(engine.run("face", FACES)["logits"], TorchEngine(bundle).run("face", FACES)["logits"])
     assert engine.describe().engine == "torch"

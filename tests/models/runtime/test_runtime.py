@@ -186,7 +186,7 @@ def test_many_callers_at_once_get_the_same_answers_as_one(runtime: Runtime, bund
 def test_a_runtime_is_loaded_from_a_folder_and_ends(bundle_folder: Path) -> None:
     runtime = Runtime.load(bundle_folder, engine="torch", max_batch=2)
     assert (runtime.labels, runtime.bundle_name) == (LABELS, "tiny")
-    assert runtime.engine_name == ("torch-cuda" if torch.cuda.is_available() else "torch-cpu")
+    assert runtime.engine_state.name == ("torch-cuda" if torch.cuda.is_available() else "torch-cpu")
     assert runtime.audio(np.zeros(8_000, np.float32)).result(PATIENCE_S).probabilities.shape == (7,)
     runtime.close()
     with pytest.raises(RuntimeError, match="closed"):

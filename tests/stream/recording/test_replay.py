@@ -168,7 +168,7 @@ class Call:
             speaker=speaker,
             alone=record.alone,
             person=speaker if self.room else "",
-            engine=self.runtime.engine_name,
+            engine=self.runtime.engine_state.name,
             client=client,
             settings=AnalysisSettings.of(self.settings),
         )

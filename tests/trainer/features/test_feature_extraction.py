@@ -83,7 +83,7 @@ def test_the_voice_is_heard_as_live(meld: Conversations, extraction: Extraction,
 def test_the_faces_are_seen_as_live(meld: Conversations, extraction: Extraction, runtime: Runtime) -> None:
     frames = decode(meld.utterances[0], Limits(frames=2), ["images"]).frames
     faces = QUICK.faces
-    detector = FaceDetector(faces.min_face, faces.width, faces.min_confidence, faces.max_faces)
+    detector = FaceDetector(faces)
     live = FaceAnalyzer(detector, runtime)
     for index, frame in enumerate(frames):
         live.keep(live.analyze(VideoFrame(100.0 * index, frame)))
