@@ -34,6 +34,7 @@ from stream.live_models import LiveModels
 from stream.sources.decode import Decoder
 from stream.speech.transcriber import Transcriber
 from stream.speech.vad import SpeechDetector
+from trainer.evaluation.text_tables import terminal_table
 
 PARTS: Final[dict[str, tuple[type, str]]] = {
     "decoding": (Decoder, "media"),
@@ -129,14 +130,12 @@ def run(name: str, paths: Sequence[Path], models: LiveModels) -> Done:
 
 def speeds(runs: Sequence[Done]) -> Table:
     """Return the table of the speeds, and each part's share of the whole."""
-    table = Table(box=None)
-    for name in ("", "files", "media", "took", "hours an hour", "utterances", *PARTS):
-        table.add_column(name, justify="right")
+    rows = []
     for done in runs:
         shares = (f"{done.parts.get(part, 0.0) / done.took_s:.0%}" for part in PARTS)
         figures = (f"{done.media_s:.0f} s", f"{done.took_s:.1f} s", f"{done.speed:.2f}", str(done.utterances))
-        table.add_row(done.name, str(done.files), *figures, *shares)
-    return table
+        rows.append([done.name, str(done.files), *figures, *shares])
+    return terminal_table(["", "files", "media", "took", "hours an hour", "utterances", *PARTS], rows)
 
 
 def main() -> None:

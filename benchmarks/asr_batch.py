@@ -23,6 +23,7 @@ from written import script_parser
 
 from stream.settings import TranscriberSettings
 from stream.speech.whisper import Sound, Whisper
+from trainer.evaluation.text_tables import terminal_table
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,12 @@ def speed_table(results: dict[int, list[BatchResult]], sounds: int) -> Table:
     """Return the table."""
     best = {size: min(runs, key=lambda run: run.wall) for size, runs in results.items()}
     alone = best[1]
-    table = Table(box=None)
-    for heading in ("together", "sounds/s", "speed", "processor", "twice", "WER"):
-        table.add_column(heading, justify="right")
+    rows = []
     for size, heard in best.items():
         speed, share = alone.wall / heard.wall, heard.processor / alone.processor
         rates = (f"{100 * heard.twice:.1f}%", f"{100 * heard.error_rate:.1f}%")
-        table.add_row(str(size), f"{sounds / heard.wall:.2f}", f"{speed:.2f}", f"{share:.2f}", *rates)
-    return table
+        rows.append((str(size), f"{sounds / heard.wall:.2f}", f"{speed:.2f}", f"{share:.2f}", *rates))
+    return terminal_table(("together", "sounds/s", "speed", "processor", "twice", "WER"), rows)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from written import script_parser
 from stream.media import Samples
 from stream.settings import TranscriberSettings
 from stream.speech.whisper import Sound, Whisper
+from trainer.evaluation.text_tables import terminal_table
 
 DEFAULT = TranscriberSettings(device="cpu")
 
@@ -96,15 +97,14 @@ def policies(silences: Sequence[int], retries: Sequence[float]) -> dict[str, Tra
 def rates_table(results: dict[str, WindowResult]) -> Table:
     """Return the table."""
     whole = next(iter(results.values()))
-    table = Table(box=None)
-    table.add_column("silence")
-    for heading in (*(f"{corpus} WER" for corpus in whole.error_rates), "empty", "twice", "time"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name, heard in results.items():
         rates = (f"{100 * rate:.1f}" for rate in heard.error_rates.values())
         share = f"{heard.seconds / whole.seconds:.2f}"
-        table.add_row(name, *rates, str(heard.empty), f"{100 * heard.twice:.1f}%", share)
-    return table
+        rows.append([name, *rates, str(heard.empty), f"{100 * heard.twice:.1f}%", share])
+    return terminal_table(
+        ["silence", *(f"{corpus} WER" for corpus in whole.error_rates), "empty", "twice", "time"], rows
+    )
 
 
 def main() -> None:

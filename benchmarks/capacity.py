@@ -26,6 +26,7 @@ from written import write_json
 
 from commands.measured import machine
 from m2fnet_client import ClientError
+from trainer.evaluation.text_tables import terminal_table
 
 BOUND_MS: Final = 1_500.0
 FRAMES_PER_SECOND: Final = 15.0
@@ -82,11 +83,9 @@ def climb(path: Path, most: int, frames_per_second: float, settings: Sequence[st
 
 def load_table(points: Sequence[Point]) -> Table:
     """Return the table of all numbers of participants."""
-    table = Table(box=None)
-    for name in ("participants", "p50", "p95", "dropped", "faces/s each", "server", "clients", "memory"):
-        table.add_column(name, justify="right")
-    for point in points:
-        table.add_row(
+    headings = ("participants", "p50", "p95", "dropped", "faces/s each", "server", "clients", "memory")
+    rows = [
+        (
             str(point.participants),
             f"{point.p50_ms:.0f} ms",
             f"{point.p95_ms:.0f} ms",
@@ -96,7 +95,9 @@ def load_table(points: Sequence[Point]) -> Table:
             f"{point.client_share:.0%}",
             f"{point.memory_mib:.0f} MiB",
         )
-    return table
+        for point in points
+    ]
+    return terminal_table(headings, rows)
 
 
 def told(points: Sequence[Point]) -> str:

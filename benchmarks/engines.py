@@ -22,7 +22,6 @@ from typing import Final, cast
 import numpy as np
 import psutil
 from rich.console import Console
-from rich.table import Table
 from written import script_parser
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
@@ -31,6 +30,7 @@ from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.network_inputs import examples
 from models.runtime.select import choose_engine
+from trainer.evaluation.text_tables import terminal_table
 
 CASES: Final = ("torch:float32", "torch:bfloat16", "openvino:float32", "openvino:int8", "onnxruntime:float32")
 BATCHES: Final = (1, 8, 32)
@@ -137,14 +137,6 @@ def _figures(command: Sequence[str], environment: dict[str, str]) -> list[str]:
     return found.stdout.splitlines()[-1].split()
 
 
-def table(title: str, headings: Sequence[str]) -> Table:
-    """Return an empty table whose first column is left-aligned."""
-    made = Table(box=None, title=title, title_justify="left")
-    for index, heading in enumerate(headings):
-        made.add_column(heading, justify="right" if index else "left", no_wrap=True)
-    return made
-
-
 def main() -> None:
     """Print the tables."""
     parser = script_parser(__doc__, __file__)
@@ -158,17 +150,18 @@ def main() -> None:
         start_alone(options.alone, options.bundle, options.threads)
         return
     console, cases = Console(width=200, highlight=False), options.case or list(CASES)
-    begun = table("start", ("engine", "s, nothing kept", "s, kept", "MiB then", "MiB at most"))
-    for case in cases:
-        begun.add_row(case, *starts(case, options))
+    headings = ("engine", "s, nothing kept", "s, kept", "MiB then", "MiB at most")
+    begun = terminal_table(headings, [(case, *starts(case, options)) for case in cases], title="start")
     console.print(begun)
     bundle = load_bundle(find_bundle(options.bundle))
     engines = [started(case, bundle, options.threads) for case in cases]
-    taken = table("p50 / p95 ms, rows a second, speed against the first", ("network", "batch", *cases))
+    timed = []
     for question in questions(bundle):
         for rows in BATCHES:
             times = take_turns(engines, question.network, question.batch(rows), options.seconds)
-            taken.add_row(question.title, str(rows), *cells(times, rows))
+            timed.append((question.title, str(rows), *cells(times, rows)))
+    title = "p50 / p95 ms, rows a second, speed against the first"
+    taken = terminal_table(("network", "batch", *cases), timed, title=title)
     console.print(taken)
     if options.write:
         options.write.write_figures([taken, begun], data="random inputs", seed="0")

@@ -18,7 +18,6 @@ from typing import Final
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from written import script_parser
 
 from models.face_settings import FaceSettings
@@ -28,6 +27,7 @@ from stream.media import Image, VideoFrame
 from stream.sources.file import FileSource
 from stream.vision.face_finder import FaceFinder
 from stream.vision.frame_rate import FrameRate
+from trainer.evaluation.text_tables import terminal_table
 
 LOST: Final = 0.3
 PIECE: Final = 7
@@ -157,12 +157,9 @@ def main() -> None:
     detector = FaceDetector(FaceSettings())
     clips = {path.name: searched(frames(path, options.fps), detector) for path in options.clips}
     clips["cut together"] = spliced(list(clips.values()), detector)
-    table = Table(box=None)
-    for name in ("clip", "every", "followed", "mean IoU", "p10", "faces", "lost", "at cuts", "extra", "cost", "full"):
-        table.add_column(name, justify="left" if name == "clip" else "right")
-    for every in options.every:
-        for name, clip in clips.items():
-            table.add_row(*row(name, every, compare(clip, every)))
+    rows = [row(name, every, compare(clip, every)) for every in options.every for name, clip in clips.items()]
+    headings = ("clip", "every", "followed", "mean IoU", "p10", "faces", "lost", "at cuts", "extra", "cost", "full")
+    table = terminal_table(headings, rows)
     Console(highlight=False).print(table)
     if options.write:
         options.write.write_figures([table], data=", ".join(path.name for path in options.clips))

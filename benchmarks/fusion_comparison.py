@@ -46,8 +46,9 @@ from trainer.dialogs.features import DialogFeatures, truth
 from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
 from trainer.dialogs.pairing import PairingSettings, pair_dialog
 from trainer.evaluation.modalities import shown, subsets
-from trainer.evaluation.render import markdown_table, percent
+from trainer.evaluation.render import percent
 from trainer.evaluation.scores import Scores, score
+from trainer.evaluation.text_tables import markdown_table
 from trainer.fit.cache import cached
 from trainer.fit.loop import FitSettings, fit
 from trainer.fit.metrics import Ints

@@ -29,6 +29,7 @@ from written import script_parser, write_json
 
 from commands.measured import machine
 from m2fnet_client import ClientError
+from trainer.evaluation.text_tables import terminal_table
 from wire.events import (
     Emotion,
     Error,
@@ -236,13 +237,11 @@ def latency_heading(report: LiveReport) -> str:
 
 def latency_table(report: LiveReport) -> Table:
     """Return the table of the first emotions."""
-    table = Table("", box=None)
-    for name in ("p50", "p95", "longest"):
-        table.add_column(name, justify="right")
+    rows = []
     for name, values in latency_rows(report.emotions):
         shown = np.percentile(values, [50, 95, 100]).tolist() if values else []
-        table.add_row(name, *(f"{value:.0f} ms" for value in shown))
-    return table
+        rows.append([name, *(f"{value:.0f} ms" for value in shown)])
+    return terminal_table(("", "p50", "p95", "longest"), rows)
 
 
 def show(report: LiveReport) -> None:

@@ -16,7 +16,6 @@ from typing import Final, cast
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from written import script_parser
 
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
@@ -26,6 +25,7 @@ from models.runtime.names import EngineName, PrecisionName
 from models.runtime.select import choose_engine
 from trainer.config import starter_config
 from trainer.corpora import Corpora
+from trainer.evaluation.text_tables import terminal_table
 from trainer.fit.metrics import Ints, weighted_f1
 from trainer.fit.outputs import Floats
 from trainer.starter.requests import (
@@ -146,13 +146,12 @@ def main() -> None:
     bundle = load_bundle(find_bundle(options.bundle))
     questions = Questions(bundle, Corpora(starter_config(options.data), options.runs / "cache"), options.clips)
     expected = questions.ask(started(REFERENCE, bundle), REFERENCE, None)
-    table = Table(box=None)
-    for heading in ("network", "engine", "inputs", "max diff", "mean diff", "same label", "score", "change"):
-        table.add_column(heading, justify="left" if heading in {"network", "engine"} else "right")
+    found = []
     for case in options.case or CASES:
         actual = questions.ask(started(case, bundle), case, expected.embeddings)
-        for row in sorted(rows(questions, expected, actual, case), key=lambda each: each[0] == "all"):
-            table.add_row(*row)
+        found += sorted(rows(questions, expected, actual, case), key=lambda each: each[0] == "all")
+    headings = ("network", "engine", "inputs", "max diff", "mean diff", "same label", "score", "change")
+    table = terminal_table(headings, found, left=["engine"])
     Console(width=120, highlight=False).print(table)
     if options.write:
         data = f"MELD dev, {options.clips} clips of held-out speakers, {options.clips} FER2013 dev faces"

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from PIL import Image as Pillow
 from rich.console import Console
-from rich.table import Table
 from written import script_parser
 
 from models.bundle import audio_front
@@ -26,6 +25,7 @@ from models.media.scene_image import scene_input, shrink_scene
 from models.media.spectrogram import SAMPLE_RATE
 from stream.jpeg import decode_jpeg
 from stream.vision.face_finder import small_grey
+from trainer.evaluation.text_tables import terminal_table
 
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
 FACE = Box(220, 80, 420, 300)
@@ -77,10 +77,9 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=200)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    table = Table("step", "ms", box=None)
     with torch.inference_mode():
-        for title, step in steps(first_frame(options.clip)):
-            table.add_row(title, f"{median_ms(step, options.repeat):.2f}")
+        timed = [(title, median_ms(step, options.repeat)) for title, step in steps(first_frame(options.clip))]
+    table = terminal_table(("step", "ms"), [(title, f"{spent_ms:.2f}") for title, spent_ms in timed])
     Console(highlight=False).print(table)
     if options.write:
         options.write.write_figures([table], data=options.clip.name)

@@ -22,7 +22,8 @@ from written import script_parser
 from models.files.whole_file import write_whole
 from models.networks.text import ContextFormat
 from trainer.data.meld import load_meld
-from trainer.evaluation.render import markdown_table, percent
+from trainer.evaluation.render import percent
+from trainer.evaluation.text_tables import markdown_table
 from trainer.fit.loop import FitSettings, fit
 from trainer.fit.metrics import Metrics
 from trainer.stages.text import TextSettings, TextStage

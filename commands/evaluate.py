@@ -35,6 +35,7 @@ from commands.outputs import (
 )
 from stream.config import load_settings
 from trainer.data.names import Dataset
+from trainer.evaluation.text_tables import markdown_table
 
 if TYPE_CHECKING:
     from trainer.evaluation.report import Report
@@ -173,7 +174,7 @@ def summary(report: "Report") -> str:
     """Return the table of all rows in Markdown."""
     from trainer.evaluation import render  # noqa: PLC0415 - see the module's docstring
 
-    return render.markdown_table(*render.summary_rows(report))
+    return markdown_table(*render.summary_rows(report))
 
 
 def report_json(report: "Report") -> str:

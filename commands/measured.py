@@ -22,6 +22,7 @@ from rich.table import Table
 
 from models.files.whole_file import write_whole
 from models.user_error import UserError
+from trainer.evaluation.text_tables import markdown_table
 
 _END: Final = "<!-- end -->"
 
@@ -101,8 +102,6 @@ class FigureBlock:
 
 def as_markdown(table: Table) -> str:
     """Return what a terminal is shown as a Markdown table."""
-    from trainer.evaluation.render import markdown_table  # noqa: PLC0415 - takes a second, which no help must wait for
-
     cells = [[str(cell).strip() for cell in column.cells] for column in table.columns]
     rows = markdown_table([str(column.header) for column in table.columns], list(zip(*cells, strict=True)))
     return f"{table.title}:\n\n{rows}" if table.title else rows

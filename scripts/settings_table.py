@@ -5,7 +5,7 @@ from pathlib import Path
 
 from commands.measured import with_block
 from stream.config import describe_settings
-from trainer.evaluation.render import markdown_table
+from trainer.evaluation.text_tables import markdown_table
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 

@@ -9,7 +9,8 @@ import yaml
 from models.bundle import BundleConfig
 from trainer.config import TrainConfig
 from trainer.dialogs.features import Modality
-from trainer.evaluation.render import markdown_table, percent, summary_rows
+from trainer.evaluation.render import percent, summary_rows
+from trainer.evaluation.text_tables import markdown_table
 from trainer.fit.metrics import Metrics
 from trainer.starter.report import StarterReport
 

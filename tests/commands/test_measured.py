@@ -94,7 +94,7 @@ def test_documents_have_blocks() -> None:
 def test_the_command_of_each_block_exists_and_writes_it(name: str) -> None:
     command = name.partition("#")[0]
     if command.startswith("benchmarks/"):
-        assert "add_write(parser, __file__)" in (ROOT / command).read_text(encoding="utf-8")
+        assert "_parser(__doc__, __file__)" in (ROOT / command).read_text(encoding="utf-8")
     elif command.startswith("m2fnet "):
         result = CliRunner().invoke(cli.app, [*command.split()[1:], "--help"], env={"COLUMNS": "200"})
         assert "--write" in result.stdout

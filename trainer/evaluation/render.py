@@ -1,15 +1,13 @@
 """A report as tables: on the terminal, as Markdown and as CSV. Scores are shown in per cent, as the paper does."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from trainer.evaluation.report import FIGURES, SURENESS, Report, ScoreRow
+from trainer.evaluation.text_tables import csv_text, markdown_table, terminal_table
 
 _HEADINGS: Final[dict[str, str]] = {
     "weighted_f1": "weighted F1",
@@ -90,21 +88,11 @@ def title(report: Report) -> str:
 
 def terminal(report: Report) -> RenderableType:
     """Return the report for a terminal."""
-    summary = _table(*summary_rows(report, short=True))
+    summary = terminal_table(*summary_rows(report, short=True), left=_NAME)
     parts: list[RenderableType] = [Text(title(report), "bold"), summary, Text()]
-    parts += [_table(*class_rows(report)), Text(), _table(*confusion_rows(report))]
+    parts += [terminal_table(*class_rows(report)), Text(), terminal_table(*confusion_rows(report))]
     parts += [Text(), Text(_LEGEND, "dim"), *(Text(f"note: {note}") for note in report.notes)]
     return Group(*parts)
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        left = heading in _NAME or heading == headings[0]
-        table.add_column(heading, justify="left" if left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
 
 
 def markdown(report: Report) -> str:
@@ -121,21 +109,15 @@ def _main_name(report: Report) -> str:
     return ", ".join(part for part in report.main.name.model_dump().values() if part)
 
 
-def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
 def as_csv(report: Report) -> str:
     """Return all rows as CSV, scores as shares of 1; the deviation is empty for one bundle."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     columns = [column for figure in FIGURES for column in (figure, f"{figure}_deviation")]
-    writer.writerow([*("network", "modalities", "view", "words"), *columns, "ece_before", *SURENESS, "n"])
-    for row in report.rows:
-        mean, deviation = row.mean, row.deviation
-        numbers = [number for figure in FIGURES for number in (getattr(mean, figure), deviation.get(figure, ""))]
-        sureness = ["" if (value := getattr(mean, figure)) is None else value for figure in SURENESS]
-        writer.writerow([*row.name.model_dump().values(), *numbers, mean.ece_before, *sureness, mean.n])
-    return file.getvalue()
+    headings = [*("network", "modalities", "view", "words"), *columns, "ece_before", *SURENESS, "n"]
+    return csv_text([headings, *map(_csv_row, report.rows)])
+
+
+def _csv_row(row: ScoreRow) -> list[object]:
+    mean, deviation = row.mean, row.deviation
+    numbers = [number for figure in FIGURES for number in (getattr(mean, figure), deviation.get(figure, ""))]
+    sureness = [getattr(mean, figure) for figure in SURENESS]
+    return [*row.name.model_dump().values(), *numbers, mean.ece_before, *sureness, mean.n]

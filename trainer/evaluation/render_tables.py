@@ -1,19 +1,17 @@
 """The paper's tables beside ours: on the terminal, as Markdown, as CSV and as JSON."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from trainer.evaluation.ablations import TABLES
 from trainer.evaluation.paper import SOURCE
-from trainer.evaluation.render import markdown_table, percent
+from trainer.evaluation.render import percent
 from trainer.evaluation.tables import TableLine
+from trainer.evaluation.text_tables import csv_text, markdown_table, terminal_table
 
 HEADINGS: Final = ("row", "paper F1", "ours F1", "difference", "paper accuracy", "ours accuracy", "difference", "")
 _SHORT: Final = ("row", "paper", "F1", "diff", "paper", "acc", "diff", "")  # lines of 80 columns hold them
@@ -54,12 +52,7 @@ def terminal(lines: Sequence[TableLine], title: str) -> RenderableType:
     """Return the tables for a terminal."""
     parts: list[RenderableType] = [Text(title, "bold")]
     for number, found in by_table(lines).items():
-        table = Table(box=None, pad_edge=False, title=heading(number), title_justify="left")
-        for place, name in enumerate(_SHORT):
-            table.add_column(name, justify="left" if place in {0, len(HEADINGS) - 1} else "right", overflow="fold")
-        for line in found:
-            table.add_row(*map(Text, cells(line)))
-        parts += [Text(), table]
+        parts += [Text(), terminal_table(_SHORT, map(cells, found), left=_SHORT[-1:], title=heading(number))]
     return Group(*parts, Text(), Text(f"paper: {SOURCE}", "dim"))
 
 
@@ -73,15 +66,14 @@ def markdown(lines: Sequence[TableLine], title: str) -> str:
 
 def as_csv(lines: Sequence[TableLine]) -> str:
     """Return all lines as CSV: the paper's figures in per cent as it prints them, ours as shares of 1."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     columns = [f"{what}_{name}" for name in _COMPARED for what in ("paper", "ours", "deviation")]
-    writer.writerow(["table", "row", *columns, "seeds", "not_run"])
-    for line in lines:
-        numbers = [value for name in _COMPARED for value in _numbers(line, name)]
-        written = ["" if value is None else value for value in numbers]
-        writer.writerow([line.table, line.name, *written, len(line.scores), line.why])
-    return file.getvalue()
+    headings = ["table", "row", *columns, "seeds", "not_run"]
+    return csv_text([headings, *map(_csv_row, lines)])
+
+
+def _csv_row(line: TableLine) -> list[object]:
+    numbers = [value for name in _COMPARED for value in _numbers(line, name)]
+    return [line.table, line.name, *numbers, len(line.scores), line.why]
 
 
 def _numbers(line: TableLine, name: str) -> tuple[float | None, ...]:
