@@ -2,8 +2,9 @@
 
 from pydantic import BaseModel, Field
 
+from models.runtime.fallback import Fallback
 from serving.telemetry.event_tally import STAGES
-from serving.telemetry.figures import Figures, SessionFigures
+from serving.telemetry.figures import Figures, RoomFigures, SessionFigures
 
 
 class Limited(BaseModel):
@@ -26,14 +27,6 @@ class SessionStatus(BaseModel):
     dropped: int = Field(description="pieces of sound and frames that were lost")
 
 
-class RoomStatus(BaseModel):
-    """One room; without participants it is only remembered."""
-
-    name: str
-    participants: int
-    recording: bool
-
-
 class StageStatus(BaseModel):
     """What a stage took in the last utterances, from the end of speech to the first emotion."""
 
@@ -48,13 +41,6 @@ class DropStatus(BaseModel):
     what: str
     reason: str
     count: int
-
-
-class FallbackStatus(BaseModel):
-    """An engine that was given up."""
-
-    engine: str
-    reason: str
 
 
 class NetworkStatus(BaseModel):
@@ -74,7 +60,7 @@ class EngineStatus(BaseModel):
     building: str | None
     bundle: str
     waiting: int
-    fallbacks: list[FallbackStatus]
+    fallbacks: list[Fallback]
     networks: list[NetworkStatus]
 
 
@@ -108,7 +94,7 @@ class ServerStatus(BaseModel):
     watchers: Limited
     rooms: Limited
     open_sessions: list[SessionStatus]
-    open_rooms: list[RoomStatus]
+    open_rooms: list[RoomFigures]
     utterances: int
     emotions: int = Field(description="told so far, revisions included")
     uncertain: int = Field(description="emotions of these that were not sure")
@@ -131,9 +117,7 @@ def server_status(now: Figures) -> ServerStatus:
         watchers=Limited(now=now.watchers, limit=now.limits.max_watchers),
         rooms=Limited(now=len(now.rooms), limit=now.limits.max_rooms),
         open_sessions=[_session(one) for one in now.sessions],
-        open_rooms=[
-            RoomStatus(name=room.name, participants=room.participants, recording=room.recording) for room in now.rooms
-        ],
+        open_rooms=list(now.rooms),
         utterances=now.totals.utterances,
         emotions=sum(now.events.emotions.values()),
         uncertain=sum(now.events.uncertain.values()),
@@ -186,7 +170,7 @@ def _engine(now: Figures) -> EngineStatus:
         building=models.engine.building,
         bundle=models.bundle,
         waiting=sum(models.waiting.values()),
-        fallbacks=[FallbackStatus(engine=given_up.engine, reason=given_up.reason) for given_up in models.fallbacks],
+        fallbacks=list(models.fallbacks),
         networks=[
             NetworkStatus(
                 network=network,
