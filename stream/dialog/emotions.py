@@ -142,7 +142,7 @@ class Emotions:
             return []
 
     def _tell(self, pending: PendingUtterance, recognition: Recognition, revision: int) -> None:
-        pending.told += 1
+        pending.told = True
         latency = pending.latency(recognition, live=self._live)
         self._send(recognition, revision, final=pending.final, latency=latency)
 

@@ -23,9 +23,9 @@ class PendingUtterance:
         endpoint_ms: what its end was waited for.
         final: it has ended; else it may go on, and its result be taken back.
         heard: its transcript, once it is there: since ``heard_at``.
-        voice: what its voice says, against its speaker's baseline, once that was asked for.
-        told: how often its emotion was told.
-    """
+            voice: what its voice says, against its speaker's baseline, once that was asked for.
+        told: whether its emotion was.
+        """
 
     segment: Segment
     transcript: Future[Transcript]
@@ -38,7 +38,7 @@ class PendingUtterance:
     heard_at: float = 0.0
     voice: Voice | None = None
     recognition: Recognition | None = None
-    told: int = 0
+    told: bool = False
 
     def latency(self, recognition: Recognition, *, live: bool) -> Latency:
         """Return where the time went until now; of a file there is no time since its end."""
