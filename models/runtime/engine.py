@@ -1,8 +1,9 @@
 """What an inference engine is: the networks of a bundle, and those that find faces, behind one call."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from models.user_error import UserError
 Array = npt.NDArray[np.generic]
 Outputs = dict[str, npt.NDArray[np.float32]]
 ServedName = NetworkName | Literal["voice"] | DetectionName
+Loaded = TypeVar("Loaded")
 
 INPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("input_ids", "attention_mask", "utterance_mask"),
@@ -123,6 +125,19 @@ def precision_for(engine: str, wanted: PrecisionName, possible: Sequence[Precisi
         message = f"{engine} does not compute in {wanted} here: set runtime.precision to {others}"
         raise EngineError(message)
     return wanted
+
+
+def load_networks(
+    bundle: Bundle, load: Callable[[ServedName, nn.Module], Loaded]
+) -> tuple[dict[ServedName, Loaded], dict[ServedName, float]]:
+    """Return what an engine makes of each network it serves, and how many seconds that took."""
+    loaded: dict[ServedName, Loaded] = {}
+    seconds: dict[ServedName, float] = {}
+    for name, network in served_networks(bundle).items():
+        start = time.perf_counter()
+        loaded[name] = load(name, network)
+        seconds[name] = time.perf_counter() - start
+    return loaded, seconds
 
 
 def served_networks(bundle: Bundle) -> dict[ServedName, nn.Module]:

@@ -1,6 +1,5 @@
 """The networks in ONNX Runtime, on the CPU or, with its GPU package, an NVIDIA GPU (which has not been tried)."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -15,9 +14,9 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
+    load_networks,
     output_names,
     precision_for,
-    served_networks,
 )
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import run_once
@@ -51,12 +50,7 @@ class OnnxRuntimeEngine:
         self._precision = precision_for("onnxruntime", precision, _ON_CUDA if self._on_gpu else _ON_CPU)
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
-        self._sessions: dict[ServedName, onnxruntime.InferenceSession] = {}
-        self._seconds: dict[ServedName, float] = {}
-        for name, network in served_networks(bundle).items():
-            start = time.perf_counter()
-            self._sessions[name] = self._session(name, network)
-            self._seconds[name] = time.perf_counter() - start
+        self._sessions, self._seconds = load_networks(bundle, self._session)
 
     def _session(self, name: ServedName, network: nn.Module) -> onnxruntime.InferenceSession:
         model = onnx_model(name, network, self._config, self._precision, self._folder)

@@ -1,7 +1,6 @@
 """The networks in OpenVINO: the fastest way on a CPU (benchmarks/engines.py)."""
 
 import logging
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +21,9 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
+    load_networks,
     output_names,
     precision_for,
-    served_networks,
 )
 from models.runtime.model_cache import ModelFormat, cached, keep, kept
 from models.runtime.names import Precision, PrecisionName
@@ -66,12 +65,7 @@ class OpenVinoEngine:
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        self._requests: dict[ServedName, ov.InferRequest] = {}
-        self._seconds: dict[ServedName, float] = {}
-        for name, network in served_networks(bundle).items():
-            start = time.perf_counter()
-            self._requests[name] = self._compile(name, network)
-            self._seconds[name] = time.perf_counter() - start
+        self._requests, self._seconds = load_networks(bundle, self._compile)
 
     def _compile(self, name: ServedName, network: nn.Module) -> ov.InferRequest:
         precision = "float32" if name in DETECTION else self._precision  # bfloat16 makes other scores of them here

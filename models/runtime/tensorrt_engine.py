@@ -5,7 +5,6 @@ Executing has never run: no machine with a GPU was at hand. What is tested is ev
 at the start, and an engine that fails, then or later, gives way to the next one (:mod:`models.runtime.fallback`).
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
+    load_networks,
     output_names,
     precision_for,
-    served_networks,
 )
 from models.runtime.names import PrecisionName, TensorRtName
 from models.runtime.network_inputs import run_once
@@ -61,12 +60,7 @@ class TensorRtEngine:
         self._logger = make_logger(self._trt)  # must outlive what is made with it
         self._runtime = self._trt.Runtime(self._logger)
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own
-        self._contexts: dict[ServedName, Any] = {}
-        self._seconds: dict[ServedName, float] = {}
-        for name, network in served_networks(bundle).items():
-            start = time.perf_counter()
-            self._contexts[name] = self._context(name, network)
-            self._seconds[name] = time.perf_counter() - start
+        self._contexts, self._seconds = load_networks(bundle, self._context)
 
     def _context(self, name: ServedName, network: nn.Module) -> Any:  # noqa: ANN401 - the library has no types
         plan = tensorrt_plan(self._library, name, network, self._config, self._precision, self._folder)

@@ -1,6 +1,5 @@
 """The networks as they are, in torch, on the CPU or an NVIDIA GPU."""
 
-import time
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Final, cast
@@ -19,9 +18,9 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
+    load_networks,
     output_names,
     precision_for,
-    served_networks,
 )
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import run_once
@@ -66,14 +65,9 @@ class TorchEngine:
         self._precision = precision_for("torch", precision, _ON_CPU if device == "cpu" else tuple(_TYPES))
         if threads:
             torch.set_num_threads(threads)
-        self._networks: dict[ServedName, nn.Module] = {}
-        self._seconds: dict[ServedName, float] = {}
-        for name, network in served_networks(bundle).items():
-            start = time.perf_counter()
-            self._networks[name] = self._placed(network)
-            self._seconds[name] = time.perf_counter() - start
+        self._networks, self._seconds = load_networks(bundle, self._placed)
 
-    def _placed(self, network: nn.Module) -> nn.Module:
+    def _placed(self, _: ServedName, network: nn.Module) -> nn.Module:
         if self._device.type != "cpu" or self._precision != "float32":
             network = deepcopy(network).to(self._device, _TYPES[self._precision])
         if not self._compiled:

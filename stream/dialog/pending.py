@@ -23,9 +23,9 @@ class PendingUtterance:
         endpoint_ms: what its end was waited for.
         final: it has ended; else it may go on, and its result be taken back.
         heard: its transcript, once it is there: since ``heard_at``.
-            voice: what its voice says, against its speaker's baseline, once that was asked for.
+        voice: what its voice says, against its speaker's baseline, once that was asked for.
         told: whether its emotion was.
-        """
+    """
 
     segment: Segment
     transcript: Future[Transcript]
