@@ -11,8 +11,9 @@ from av.format import Flags
 from models.media.containers import stamp_ms, video_stream
 from models.media.display import Display
 from stream.media import Media, SourceStatus, VideoFrame
+from stream.sources.base import SourceError
 from stream.sources.pace import FrameLimiter
-from stream.sources.sound_decoder import SoundDecoder, tracks_of
+from stream.sources.sound_decoder import NoTrackError, SoundDecoder, tracks_of
 from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 from stream.sources.tally import StrayTimes, Tally
 from stream.sources.timeline import BROADCAST, RECORDING, Timeline
@@ -60,18 +61,33 @@ class VideoDecoder:
                 yield VideoFrame(time_ms, self._display.rgb(frame))
 
 
+def _streams(
+    container: InputContainer, sound: SoundChoice, code: str, name: str
+) -> tuple[list[av.AudioStream], av.VideoStream | None]:
+    try:
+        heard, frames = tracks_of(container, sound), video_stream(container)
+    except NoTrackError as error:
+        what = f"{code}.no_track"
+        raise SourceError(what, f"{name} {error}") from error
+    if not heard and frames is None:
+        what = f"{code}.no_streams"
+        raise SourceError(what, f"{name} holds neither sound nor frames that can be decoded")
+    return heard, frames
+
+
 class Decoder:
     """The best stream of sound and the best of frames of ``container``, decoded in the order they are stored.
 
     Args:
         max_fps: frames a second at most.
         code: begins the status codes.
+        name: what people call the source.
         sound: which sound is taken.
         start_ms: the media time of the container's first media.
         now_ms: the clock by which it arrives, where it is live.
 
     Raises:
-        NoTrackError: it does not have the track that is to be taken.
+        SourceError: there is nothing to decode, or not the track that is to be taken.
     """
 
     def __init__(
@@ -80,12 +96,13 @@ class Decoder:
         *,
         max_fps: float,
         code: str,
+        name: str,
         sound: SoundChoice = ANY_SOUND,
         start_ms: float = 0.0,
         now_ms: Callable[[], float] | None = None,
     ) -> None:
         self._container = container
-        heard, frames = tracks_of(container, sound), video_stream(container)
+        heard, frames = _streams(container, sound, code, name)
         origin_ms = self._origin_ms = _origin_ms([*heard[:1], *([] if frames is None else [frames])])
         jumps = now_ms is not None or Flags.ts_discont in Flags(container.format.flags)
         timeline = Timeline(origin_ms, start_ms, trust=BROADCAST if jumps else RECORDING, now_ms=now_ms)
@@ -94,11 +111,6 @@ class Decoder:
         self._start_ms = start_ms
         self._timeline, self._strays = timeline, StrayTimes(timeline, code)
         self._damaged = Tally(f"{code}.damaged", "skipped {count} damaged part(s) so far; the rest is decoded")
-
-    @property
-    def has_streams(self) -> bool:
-        """Return whether there is anything to decode."""
-        return bool(self._decoders())
 
     @property
     def expected_ms(self) -> float:

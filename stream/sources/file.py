@@ -14,7 +14,6 @@ from stream.sources.base import Source
 from stream.sources.decode import Decoder
 from stream.sources.interleave import interleave
 from stream.sources.pace import paced
-from stream.sources.sound_decoder import NoTrackError
 from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 
 DEFAULT_MAX_FPS: Final = 10.0
@@ -46,9 +45,7 @@ class FileSource(Source):
     def _media(self) -> Generator[Media]:
         self.check()
         with self._open() as container:
-            decoder = self._decoder(container)
-            if not decoder.has_streams:
-                self._fail("no_streams", f"{self.name} holds neither sound nor frames that can be decoded")
+            decoder = Decoder(container, max_fps=self._max_fps, code=self.kind, name=self.name, sound=self._sound)
             yield self._opened(f"{self.name}: {describe(decoder)}", has_sound=decoder.audio is not None)
             media = interleave(self._read(decoder))
             yield from paced(media, self._stopping) if self._realtime else media
@@ -85,12 +82,6 @@ class FileSource(Source):
         except av.FFmpegError as error:
             message = f"{self.name} is not a media file, or is cut off before its index ({error.strerror})"
             self._fail("not_media", message)
-
-    def _decoder(self, container: InputContainer) -> Decoder:
-        try:
-            return Decoder(container, max_fps=self._max_fps, code=self.kind, sound=self._sound)
-        except NoTrackError as error:
-            self._fail("no_track", f"{self.name} {error}")
 
     def _read(self, decoder: Decoder) -> Generator[Media]:
         try:

@@ -1,6 +1,6 @@
 """A stream at a network address: RTSP cameras, HTTP files and streams, RTMP, SRT, UDP."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import ClassVar, Final, NoReturn
 
@@ -17,7 +17,6 @@ from stream.sources.interleave import interleave
 from stream.sources.media_queue import Bounds
 from stream.sources.pace import paced
 from stream.sources.redact import redact_url
-from stream.sources.sound_decoder import NoTrackError
 from stream.sources.sound_tracks import ANY_SOUND, SoundChoice
 from wire.backoff import Backoff, Retry
 
@@ -125,26 +124,19 @@ class NetworkSource(Source):
     def _received(self, container: InputContainer) -> Generator[Media]:
         recorded = self._scheme in RECORDED and container.duration is not None
         start_ms = 0.0 if recorded else max(self._position_ms, self._clock.stamp())
-        decoder = self._decoder(container, start_ms, None if recorded else self._clock.stamp)
-        if not decoder.has_streams:
-            self._fail("no_streams", f"{self.name} holds neither sound nor frames that can be decoded")
+        decoder = Decoder(
+            container,
+            max_fps=self._max_fps,
+            code=self.kind,
+            name=self.name,
+            sound=self._sound,
+            start_ms=start_ms,
+            now_ms=None if recorded else self._clock.stamp,
+        )
         yield self._opened(f"{self.name}: {describe(decoder)}", has_sound=decoder.audio is not None)
         for item in self._recording(decoder) if recorded else decoder.media():
             self._note(item)
             yield item
-
-    def _decoder(self, container: InputContainer, start_ms: float, now_ms: Callable[[], float] | None) -> Decoder:
-        try:
-            return Decoder(
-                container,
-                max_fps=self._max_fps,
-                code=self.kind,
-                sound=self._sound,
-                start_ms=start_ms,
-                now_ms=now_ms,
-            )
-        except NoTrackError as error:
-            self._fail("no_track", f"{self.name} {error}")
 
     def _recording(self, decoder: Decoder) -> Generator[Media]:
         """Yield what comes after where the last connection broke off."""
