@@ -21,16 +21,13 @@ class EngineWarnings:
         and every engine that was given up to all, since it explains what is slow.
         """
         given_up = fallbacks[self._fallbacks :]
-        told = [_warning("engine.replaced", fallback.told(state.name)) for fallback in given_up]
+        told = [events.Warning(code="engine.replaced", message=fallback.told(state.name)) for fallback in given_up]
         awaited = self._state.building
         if awaited not in {None, state.building} and awaited not in {fallback.engine for fallback in fallbacks}:
-            told.append(_warning("engine.ready", f"{state.name} is ready and computes from now on"))
+            message = f"{state.name} is ready and computes from now on"
+            told.append(events.Warning(code="engine.ready", message=message))
         if state.building not in {None, awaited}:
             message = f"{state.building} is being built; {state.name} computes until it is ready, more slowly"
-            told.append(_warning("engine.building", message))
+            told.append(events.Warning(code="engine.building", message=message))
         self._fallbacks, self._state = len(fallbacks), state
         return told
-
-
-def _warning(code: str, message: str) -> events.Warning:
-    return events.Warning(code=code, message=message)

@@ -1,45 +1,38 @@
 """A source whose frames are seen the moment they come, whatever the session that reads it is busy with."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from models.threads import watched_thread
-from stream.media import DropCounts, Media, SourceStatus
+from stream.media import DropCounts, Media
 from stream.pipeline import Readable
-from stream.sources.media_queue import MediaQueue
+from stream.sources.base import QueuedSource
 
 _STOP_SECONDS: Final = 2.0
 
 
-class RelayedSource:
+class RelayedSource(QueuedSource):
     """Takes a source's media in a thread of its own, shows each item to ``tap`` there, and keeps it for the reader.
 
     A reader that falls behind loses the oldest, which is counted, as with a live source.
     """
 
-    def __init__(self, source: Readable, tap: Callable[[Media], None]) -> None:
-        self._source, self._tap = source, tap
-        self._queue = MediaQueue(live=True)
-        self._thread = watched_thread("relay", self._work, self._broke)
+    kind: ClassVar[str] = "relay"
 
-    @property
-    def name(self) -> str:
-        """Return the source's name."""
-        return self._source.name
+    def __init__(self, source: Readable, tap: Callable[[Media], None]) -> None:
+        super().__init__(source.name, live=True)
+        self._source, self._tap = source, tap
+        self._thread = watched_thread("relay", self._work, self._broke)
 
     @property
     def dropped(self) -> DropCounts:
         """Return what the source threw away, and what nobody read in time here."""
-        return self._source.dropped + self._queue.dropped
+        return self._source.dropped + super().dropped
 
     def start(self) -> None:
         """Start the source."""
         self._source.start()
         self._thread.start()
-
-    def read(self, timeout: float | None = None) -> Media | None:
-        """Return the next item, None at time-out."""
-        return self._queue.get(timeout)
 
     def stop(self) -> None:
         """Stop the source; what was taken can still be read."""
@@ -53,4 +46,4 @@ class RelayedSource:
 
     def _broke(self, _: BaseException) -> None:
         message = f"{self.name} can't be shown any more; --verbose shows where"
-        self._queue.put(SourceStatus("failed", "relay.error", message))
+        self._queue.put(self._status("failed", "error", message))
