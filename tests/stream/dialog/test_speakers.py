@@ -4,7 +4,7 @@ import pytest
 from models.speaker_baseline import BaselineReference
 from stream.dialog.speakers import SpeakerBaselines
 
-REFERENCE = BaselineReference(np.zeros((2, 3), np.float32), weight=3.0)
+REFERENCE = BaselineReference(np.zeros((2, 3), np.float32), np.full(3, 3.0, np.float32))
 SURE = np.array([1.0, 0.0], np.float32)
 
 
