@@ -9,4 +9,4 @@ file, address = (*sys.argv[1:], "127.0.0.1:8765")[:2]
 with connect_sync(address, name="A file") as session:
     for event in session.play(file):
         if isinstance(event, Emotion) and event.final:
-            print(f"{event.start_ms / 1000:6.1f} s  {event.label:8}  {event.text}", flush=True)
+            print(f"{event.start_ms / 1000:6.1f} s  {event.shown:8}  {event.text}", flush=True)

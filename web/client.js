@@ -5,7 +5,7 @@
  *
  *   const address = socketAddress(location.origin, "/v1/stream", { room: "standup", name: "Ada" });
  *   const client = new LiveClient(address, { settings: { consent: true } });
- *   client.addEventListener("emotion", ({ detail }) => console.log(detail.speaker, detail.text, detail.label));
+ *   client.addEventListener("emotion", ({ detail }) => console.log(detail.speaker, detail.text, detail.label, detail.uncertain));
  *   client.addEventListener("state", ({ detail }) => console.log(detail.state, detail.reason));
  *   client.connect();
  *   client.sendAudio(timeMs, int16Samples);   // 16 kHz mono, media time of the first sample
