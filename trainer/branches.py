@@ -33,9 +33,10 @@ class Branch:
     @property
     def head(self) -> OwnHead:
         """Return the last layer, with the temperature."""
-        network = self.network.voice if isinstance(self.network, VoiceExtractor) else self.network
-        assert isinstance(network.head, nn.Linear)  # noqa: S101 - as all of them are built
-        return OwnHead(network.head, self.temperature)
+        if isinstance(self.network, VoiceExtractor):
+            return OwnHead(self.network.voice.last(), self.temperature)
+        assert isinstance(self.network.head, nn.Linear)  # noqa: S101 - as all of them are built
+        return OwnHead(self.network.head, self.temperature)
 
 
 def calibrated_branches(outputs: DevOutputs, train: Extraction, dev: Extraction) -> dict[Modality, Branch]:

@@ -154,7 +154,8 @@ class VoiceHead(nn.Module):
         detached_head: see :class:`models.networks.extractor.EmotionExtractor`.
         baseline: how many standardised statistics a speaker's baseline is kept of; 0: the branch has not learned what
             that is, and hears everybody as a stranger. Of one that has, the embedding ends in the scores of
-            :meth:`Baseline.usual`, one for each class, to which its linear layers add what is not that simple.
+            :meth:`Baseline.usual`, one for each class, and their negatives, so that rectifying it loses none; to the
+            scores its linear layers add what is not that simple.
 
     Shape:
         input standardised statistics ``(batch, baseline)`` as :meth:`standardised` returns them, the speaker's offset
@@ -176,7 +177,7 @@ class VoiceHead(nn.Module):
         self.detached_head = detached_head
         self.norm = FixedNorm(statistics)
         self.dropout = nn.Dropout(dropout)
-        width = dim - classes if baseline else dim
+        width = dim - 2 * classes if baseline else dim
         self.projector = nn.Linear(baseline or statistics, width)
         self.head = nn.Linear(width, classes)
         self.baseline = Baseline(statistics, baseline, classes) if baseline else None
@@ -197,14 +198,29 @@ class VoiceHead(nn.Module):
             own = statistics if offset is None else statistics - offset
             spread = self.baseline.spread(known)
             told = own / spread
-            embedding = torch.cat([self.projector(self.dropout(told)), self.baseline.usual(told, spread)], dim=-1)
+            usual = self.baseline.usual(told, spread)
+            embedding = torch.cat([self.projector(self.dropout(told)), usual, -usual], dim=-1)
         return embedding, self.classify(embedding.detach() if self.detached_head else embedding)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the logits of embeddings ``(batch, dim)``."""
-        width = self.head.in_features
-        logits: Tensor = self.head(self.dropout(torch.relu(embedding[..., :width])))
-        return logits if self.baseline is None else self.baseline.share * logits + embedding[..., width:]
+        logits: Tensor = self.head(self.dropout(torch.relu(embedding[..., : self.head.in_features])))
+        return logits if self.baseline is None else self.baseline.share * logits + self.usual(embedding)
+
+    def usual(self, embedding: Tensor) -> Tensor:
+        """Return the scores ``(batch, classes)`` in an embedding of a branch that has learned baselines."""
+        return embedding[..., self.head.in_features : self.head.in_features + self.head.out_features]
+
+    def last(self) -> nn.Linear:
+        """Return the layer from rectified embeddings to logits: a copy, nothing is trained by it."""
+        if self.baseline is None:
+            return self.head
+        weight, classes = self.head.weight.detach(), self.head.out_features
+        own, kept = self.baseline.share * weight, torch.eye(classes, device=weight.device)
+        joined = nn.Linear(self.head.in_features + 2 * classes, classes, device=weight.device).requires_grad_(False)
+        joined.weight.copy_(torch.cat([own, kept, -kept], dim=1))
+        joined.bias.copy_(self.baseline.share * self.head.bias.detach())
+        return joined
 
 
 class Baseline(nn.Module):

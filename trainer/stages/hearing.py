@@ -119,8 +119,7 @@ def _window(samples: Samples, generator: np.random.Generator) -> Samples:
 
 
 def moments(heard: Tensor, weights: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-    """Return the mean and variance ``(width,)`` of statistics ``(clips, views, width)``, each clip with a weight."""
-    share = torch.from_numpy(weights / weights.sum() / heard.shape[1]).float()
-    views = [heard[:, view].float() for view in range(heard.shape[1])]
-    mean = torch.stack([share @ view for view in views]).sum(dim=0)
-    return mean, torch.stack([share @ (view - mean).square() for view in views]).sum(dim=0)
+    """Return the mean and variance ``(width,)`` of statistics ``(clips, width)``, each clip with a weight."""
+    share = torch.from_numpy(weights / weights.sum()).float()
+    mean = share @ heard.float()
+    return mean, share @ (heard.float() - mean).square()

@@ -47,26 +47,27 @@ class WhisperStage(AudioStage):
         self.kinds = settings.histories
         backbone = AudioBackbone(self._head, WHISPER_INPUT, lambda heard, *_: heard)
         super().__init__(train.sounds, dev.sounds, settings, backbone)
-        self.heard, self.heard_dev = train.statistics, dev.statistics
         self.histories = Histories(train.sounds.sessions, train.sounds.labels, train.sounds.classes)
-        self._learn_what_is_usual()
+        self._learn_what_is_usual(train.statistics[:, 0])
+        self.heard = torch.stack(
+            [each(view, self.voice.standardised) for view in train.statistics.unbind(dim=1)], dim=1
+        )
+        self.heard_dev = each(dev.statistics[:, 0], self.voice.standardised)
+        embeddings = torch.from_numpy(self._outputs(self.voice, self.heard[:, 0]).embeddings)
+        self.said: Floats = probabilities(self.voice.usual(embeddings).numpy())
 
     def _head(self, classes: int, detached_head: bool, dropout: float) -> nn.Module:
         kept = self.kinds.kept
         return VoiceHead(self.encoder.dim, classes, dropout=dropout, detached_head=detached_head, baseline=kept)
 
-    def _learn_what_is_usual(self) -> None:
-        """Give the head what it needs to know of all speakers together, which is not trained."""
-        self.voice.norm.load_moments(*moments(self.heard, self.weights))
+    def _learn_what_is_usual(self, plain: Tensor) -> None:
+        """Give the head what it needs to know of all speakers together, from clips as they are."""
         known, sounds = self.voice.baseline, self.train
         assert known is not None  # noqa: S101 - made above
-        plain = self._each(self.heard[:, 0], self.voice.norm)
-        voices = Voices(plain, sounds.targets, self.weights, sounds.speaker_ids, sounds.corpora)
+        self.voice.norm.load_moments(*moments(plain, self.weights))
+        voices = Voices(each(plain, self.voice.norm), sounds.targets, self.weights, sounds.speaker_ids, sounds.corpora)
         found = speaker_model(voices, self.kinds.kept, self.settings.fit.seed)
         known.load(found.rotation, found.deviations, found.weights, self.kinds.share)
-        self.voice.eval()
-        usual = self._each(self.heard[:, 0], lambda part: self._usual(self.voice.standardised(part)))
-        self.said: Floats = probabilities(usual.numpy())
 
     @property
     def voice(self) -> VoiceHead:
@@ -80,25 +81,13 @@ class WhisperStage(AudioStage):
         return VoiceExtractor(self.encoder, self.voice).to(device_of(self.voice))
 
     @torch.inference_mode()
-    def _each(self, heard: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return what becomes of an encoder's statistics ``(clips, width)``, some clips at a time."""
-        device = device_of(self.voice)
-        return torch.cat([change(part.float().to(device)).cpu() for part in torch.split(heard, _EVAL_BATCH)])
-
-    def _usual(self, statistics: Tensor) -> Tensor:
-        """Return what can be said of a stranger's voice before anything is trained, ``(clips, classes)``."""
-        embedding, _ = self.voice(statistics)
-        usual: Tensor = embedding[:, -len(self.train.classes) :]
-        return usual
-
-    @torch.inference_mode()
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
         """Return one view of each clip: its statistics, its speaker's offset and the count, joined."""
         del epoch
         view = int(generator.integers(self.heard.shape[1]))
         before = [self.histories.before(row, *self.kinds.draw(generator), generator) for row in rows.tolist()]
         needed, places = np.unique(np.concatenate([rows, *before]), return_inverse=True)
-        statistics = self._each(self.heard[needed, view], self.voice.standardised).numpy()
+        statistics = self.heard[needed, view].numpy()
         ends = np.cumsum([len(rows), *map(len, before)])[:-1]
         own, *others = np.split(places, ends)
         assert self.voice.baseline is not None  # noqa: S101 - made above
@@ -109,27 +98,38 @@ class WhisperStage(AudioStage):
         """Return the embedding and what the linear layers alone say: the rest of the logits is not trained."""
         kept = self.kinds.kept
         embedding, logits = self.model(*torch.split(images, [kept, kept, 1], dim=1))
-        return embedding, (logits - embedding[:, -logits.shape[1] :]) / self.kinds.share
+        return embedding, (logits - self.voice.usual(embedding)) / self.kinds.share
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
-        """Return what a head says of training clips as they are."""
-        return head_outputs(cast("VoiceHead", model), self.heard[rows, 0])
+        """Return what a head says of training clips as they are, each as its speaker's first."""
+        return self._outputs(model, self.heard[rows, 0])
 
     def dev_output(self, model: nn.Module) -> BranchOutput:
-        """Return what a head says of the dev clips."""
-        return head_outputs(cast("VoiceHead", model), self.heard_dev[:, 0])
+        """Return what a head says of the dev clips, likewise."""
+        return self._outputs(model, self.heard_dev)
+
+    @torch.inference_mode()
+    def _outputs(self, model: nn.Module, standardised: Tensor) -> BranchOutput:
+        model.eval()
+        device = device_of(model)
+        return BranchOutput.gather([model(part.to(device)) for part in torch.split(standardised, _EVAL_BATCH)])
 
     def evaluate(self, model: nn.Module) -> Metrics:
         """Return the dev metrics without a history and with one, and ``score``."""
         found = super().evaluate(model)
-        statistics = self._each(self.heard_dev[:, 0], self.voice.standardised).numpy()
         histories = Histories(self.dev.speaker_ids, self.dev.labels, self.dev.classes)
         for name, kind in _JUDGED.items():
             drawn = histories.before_each(_JUDGED_AFTER, kind, seed=0)
-            logits = logits_after(cast("VoiceHead", model), statistics, drawn)
+            logits = logits_after(cast("VoiceHead", model), self.heard_dev.numpy(), drawn)
             found[f"{_MEAN}_{name}"] = corpus_metrics(logits, self.dev)[_MEAN]
         figures = [found[_MEAN], *(found[f"{_MEAN}_{name}"] for name in _JUDGED)]
         return {**found, "score": float(np.mean(figures))}
+
+
+@torch.inference_mode()
+def each(heard: Tensor, change: nn.Module | Callable[[Tensor], Tensor]) -> Tensor:
+    """Return what becomes of an encoder's statistics ``(clips, width)``, some clips at a time, float32."""
+    return torch.cat([change(part.float()) for part in torch.split(heard, _EVAL_BATCH)])
 
 
 @torch.inference_mode()

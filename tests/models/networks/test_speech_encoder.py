@@ -78,7 +78,7 @@ def test_a_model_file_cut_short_or_of_another_version_is_told(tmp_path: Path) ->
 
 def voice_head() -> VoiceHead:
     torch.manual_seed(0)
-    head = VoiceHead(20, 7, dim=15, baseline=12).eval().requires_grad_(False)
+    head = VoiceHead(20, 7, dim=20, baseline=12).eval().requires_grad_(False)
     assert head.baseline is not None
     head.baseline.load(torch.randn(12, 20), torch.randn(7, 12), torch.rand(12) * 5 + 0.5)
     return head
@@ -106,3 +106,11 @@ def test_what_is_standardised_does_not_depend_on_its_batch() -> None:
         found = norm(rows)
         assert found.mean(dim=0).detach() == pytest.approx(torch.zeros(4), abs=1e-5)
         assert norm(rows[:1])[0].detach() == pytest.approx(found[0].detach(), abs=1e-6)
+
+
+def test_the_last_layer_gives_the_logits_of_rectified_embeddings() -> None:
+    torch.manual_seed(0)
+    for head in (voice_head(), VoiceHead(12, 7, dim=20).eval().requires_grad_(False)):
+        embedding, logits = head(torch.randn(5, 12))
+        torch.testing.assert_close(head.last()(torch.relu(embedding)), logits)
+        torch.testing.assert_close(head.classify(embedding), logits)

@@ -19,7 +19,7 @@ def generator() -> np.random.Generator:
 @pytest.fixture
 def head() -> VoiceHead:
     torch.manual_seed(0)
-    made = VoiceHead(DIM, len(LABELS), dim=12, baseline=DIM).eval().requires_grad_(False)
+    made = VoiceHead(DIM, len(LABELS), dim=20, baseline=DIM).eval().requires_grad_(False)
     assert made.baseline is not None
     made.baseline.load(torch.eye(DIM), torch.randn(len(LABELS), DIM), torch.rand(DIM) * 5 + 0.5)
     return made
