@@ -125,8 +125,10 @@ class DialogSettings(Section):
     """The rolling dialog."""
 
     window: int = Field(16, ge=1, le=64, description="utterances the fusion sees")
-    speaker_baseline: bool = Field(
-        default=True, description="tell a voice against how the same speaker sounded before in the conversation"
+    speaker_baseline: Literal["live", "always", "never"] = Field(
+        "live",
+        description="tell a voice against how its speaker sounded before in the conversation; live: not in analyzed "
+        "files, whose speakers nobody tells apart",
     )
     confidence_threshold: float | None = Field(
         None, ge=0, le=1, description="a less probable emotion is told as uncertain; none: the bundle's own; 0: none is"

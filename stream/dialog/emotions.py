@@ -50,7 +50,8 @@ class Emotions:
         self.utterances = self.rejected = 0
         self._context, self._seen, self._absences, self._emit = context, seen, absences, emit
         self._speaker, self._live = speaker, live
-        self._voices = Voices(runtime, context, session=session, enabled=settings.speaker_baseline)
+        known = settings.speaker_baseline == "always" or (live and settings.speaker_baseline == "live")
+        self._voices = Voices(runtime, context, session=session, enabled=known)
         threshold = settings.confidence_threshold
         self._recognizer = Recognizer(
             runtime, context.dialog, session=session, threshold=threshold, unread=self._not_read

@@ -1,6 +1,8 @@
 """A voice is told against what its speaker said before, whatever engine computes."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,9 +16,17 @@ from models.networks.speech_encoder import VoiceExtractor
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.torch_engine import TorchEngine
 from models.speaker_baseline import SpeakerBaseline
+from stream.dialog.absence import Absences
+from stream.dialog.emotions import Emotions
+from stream.dialog.pending import PendingUtterance
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.dialog.voices import Voices
+from stream.settings import DialogSettings
+from stream.speech.segmenter import Segment
+from stream.speech.transcript import Transcript
+from stream.vision.video_analyzer import Seen
+from wire import events
 
 
 def sound(seed: int) -> np.ndarray:
@@ -95,6 +105,38 @@ def test_it_can_be_switched_off(runtime: Runtime) -> None:
     own = voices(runtime, enabled=False)
     own.learn(own.told(said(runtime, 0), "Ann"), "Ann")
     assert own.told(said(runtime, 1), "Ann").baseline == 0
+
+
+Baseline = Literal["live", "always", "never"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "live", "told"),
+    [("live", True, [0, 1]), ("live", False, [0, 0]), ("always", False, [0, 1]), ("never", True, [0, 0])],
+)
+def test_a_session_tells_on_how_many_utterances_a_baseline_rests(
+    runtime: Runtime, setting: Baseline, live: bool, told: list[int]
+) -> None:
+    emitted: list[events.Event] = []
+    emotions = Emotions(
+        runtime,
+        SessionContext(SharedDialog(4)),
+        lambda *_: Seen(None, None),
+        Absences(emitted.append),
+        emitted.append,
+        DialogSettings(speaker_baseline=setting),
+        session="",
+        speaker="Ann",
+        live=live,
+    )
+    for number in range(2):
+        segment = Segment(number, 1000.0 * number, 1000.0 * number + 900, sound(number))
+        heard: Future[Transcript] = Future()
+        heard.set_result(Transcript("so happy", (), "en"))
+        pending = PendingUtterance(segment, heard, runtime.audio(segment.samples), 0.0, 0.0, 0.0, final=True)
+        emotions.recognize(pending)
+        emotions.keep(pending)
+    assert [event.baseline_utterances for event in emitted if isinstance(event, events.Emotion)] == told
 
 
 @pytest.mark.parametrize("whisper", [True, False])
