@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from models.files.whole_file import FileError, require_folder, told_of, write_whole
 from models.media.face_image import INPUT_SIZE, MIN_SIZE
 from models.media.spectrogram import LogMelImage
-from models.networks.extractor import EMBEDDING_DIM, EmotionExtractor
+from models.networks.extractor import EMBEDDING_DIM, Backbone, EmotionExtractor
 from models.networks.fusion import FusionConfig, M2FNet
 from models.networks.speech_encoder import VoiceExtractor, WhisperMel
 from models.networks.text import MAX_TOKENS, ContextFormat, TextEncoder
@@ -83,9 +83,10 @@ class ExtractorPart(Strict):
 
 
 class FacePart(ExtractorPart):
-    """The face branch, and the pixels a side of the faces it was trained on."""
+    """The face branch, its backbone, and the pixels a side of the faces it was trained on."""
 
     size: Annotated[int, Field(ge=MIN_SIZE)] = INPUT_SIZE
+    backbone: Backbone = "resnet18"
 
 
 class AudioPart(ExtractorPart):
@@ -251,7 +252,7 @@ def load_bundle(path: Path) -> Bundle:
         TextEncoder(encoder, classes),
         tokenizer,
         _audio_network(config) if "audio" in config.networks else None,
-        EmotionExtractor(classes, config.face.dim, size=config.face.size) if "face" in config.networks else None,
+        _face_network(config) if "face" in config.networks else None,
         M2FNet(config.fusion),
         EmotionExtractor(classes, config.scene.dim) if "scene" in config.networks else None,
     )
@@ -273,6 +274,11 @@ def _text_encoder(source: Path, folder: Path) -> "tuple[PreTrainedTokenizerBase,
         message = f"the text encoder in {source} can't be built ({error}): {_repair(folder)}"
         raise BundleError(message) from error
     return tokenizer, encoder
+
+
+def _face_network(config: BundleConfig) -> EmotionExtractor:
+    face = config.face
+    return EmotionExtractor(len(config.labels), face.dim, size=face.size, backbone=face.backbone)
 
 
 def _audio_network(config: BundleConfig) -> EmotionExtractor | VoiceExtractor:

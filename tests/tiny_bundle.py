@@ -114,9 +114,16 @@ def with_whisper(bundle: Bundle, *, baseline: bool = False) -> Bundle:
 
 
 def with_other_branches(bundle: Bundle, *, baseline: bool = False) -> Bundle:
-    """Return a bundle whose voice branch is Whisper's encoder, and which has a scene branch."""
+    """Return a bundle whose voice branch is Whisper's encoder and whose face branch a MobileNet, and a scene one."""
     heard = with_whisper(bundle, baseline=baseline)
     config, classes, dim = heard.config, len(heard.config.labels), heard.config.audio.dim
-    networks = (*config.networks, "scene")
-    changed = config.model_copy(update={"scene": ExtractorPart(dim=dim), "networks": networks})
-    return replace(heard, config=changed, scene=EmotionExtractor(classes, dim).eval())
+    changed = config.model_copy(
+        update={
+            "face": FacePart(dim=dim, size=48, backbone="mobilenet_v1_faces"),
+            "scene": ExtractorPart(dim=dim),
+            "networks": (*config.networks, "scene"),
+        }
+    )
+    face = EmotionExtractor(classes, dim, size=48, backbone="mobilenet_v1_faces").eval().requires_grad_(False)
+    _spread_statistics(face)
+    return replace(heard, config=changed, face=face, scene=EmotionExtractor(classes, dim).eval())

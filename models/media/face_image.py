@@ -14,7 +14,7 @@ from models.media.geometry import Box
 FACE_SIZE: Final = 48  # FER2013's size: what the extractor was trained on
 INPUT_SIZE: Final = 96  # the default; ResNet18 divides by 32, so at 48 its last map would be 2 x 2
 MIN_SIZE: Final = 32
-_MARGIN: Final = 0.05
+_MARGIN: Final = -0.03  # on each side: MTCNN's boxes are a little taller than the faces that were learned from
 _EPS: Final = 1e-3
 
 Image = npt.NDArray[np.uint8]
@@ -64,7 +64,8 @@ def face_input(faces: Tensor, size: int = INPUT_SIZE) -> Tensor:
     mean = pixels.mean(dim=(1, 2), keepdim=True)
     deviation = pixels.std(dim=(1, 2), keepdim=True)
     standard = ((pixels - mean) / (deviation + _EPS)).unsqueeze(1)
-    enlarged = functional.interpolate(standard, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear", align_corners=False)
+    side = max(size, INPUT_SIZE)
+    enlarged = functional.interpolate(standard, size=(side, side), mode="bilinear", align_corners=False)
     return resized(enlarged, size).expand(-1, 3, -1, -1)
 
 

@@ -1,11 +1,15 @@
-"""The paper's feature extractor (section 3.2): ResNet18 and a linear projector to 300 dimensions."""
+"""The paper's feature extractor (section 3.2): ResNet18, or another backbone, and a linear projector to 300."""
 
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.media.face_image import INPUT_SIZE
+from models.networks.mobilenet import WIDTH, MobileNetV1
+
+Backbone = Literal["resnet18", "mobilenet_v1_faces"]
+"""The paper's, or MobileNet pretrained on faces."""
 
 EMBEDDING_DIM: Final = 300
 
@@ -17,14 +21,9 @@ class Extractor(nn.Module):
         input ``(batch, 3, height, width)`` in any size of at least 32 x 32; output ``(batch, dim)``.
     """
 
-    def __init__(self, dim: int = EMBEDDING_DIM, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int = EMBEDDING_DIM, dropout: float = 0.0, backbone: Backbone = "resnet18") -> None:
         super().__init__()
-        from torchvision.models import resnet18  # noqa: PLC0415 - takes seconds, which a bundle's configuration needs not
-
-        backbone = resnet18(weights=None)
-        width = backbone.fc.in_features
-        backbone.fc = nn.Identity()
-        self.backbone = backbone
+        self.backbone, width = (MobileNetV1(), WIDTH) if backbone == "mobilenet_v1_faces" else _resnet18()
         self.dropout = nn.Dropout(dropout)
         self.projector = nn.Linear(width, dim)
 
@@ -32,6 +31,16 @@ class Extractor(nn.Module):
         """Return un-normalised embeddings Z (the variance and covariance losses need their scale)."""
         embedding: Tensor = self.projector(self.dropout(self.backbone(images)))
         return embedding
+
+
+def _resnet18() -> tuple[nn.Module, int]:
+    """Return the network without its classifier, and the width of what it returns."""
+    from torchvision.models import resnet18  # noqa: PLC0415 - takes seconds, which a bundle's configuration needs not
+
+    backbone = resnet18(weights=None)
+    width = backbone.fc.in_features
+    backbone.fc = nn.Identity()
+    return backbone, width
 
 
 class EmotionExtractor(nn.Module):
@@ -46,6 +55,7 @@ class EmotionExtractor(nn.Module):
         dropout: before the projector.
         size: pixels a side of the faces it is trained on; those of any other size are taken, but seen less well.
         detached_head: the head learns from the embedding but teaches it nothing, which is left to other losses.
+        backbone: of the extractor.
 
     Shape:
         input ``(batch, 3, height, width)``; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
@@ -59,11 +69,12 @@ class EmotionExtractor(nn.Module):
         *,
         size: int = INPUT_SIZE,
         detached_head: bool = False,
+        backbone: Backbone = "resnet18",
     ) -> None:
         super().__init__()
-        self.extractor = Extractor(dim, dropout)
+        self.extractor = Extractor(dim, dropout, backbone)
         self.head = nn.Linear(dim, classes)
-        self.size, self.detached_head = size, detached_head
+        self.size, self.detached_head, self.backbone = size, detached_head, backbone
 
     def extra_repr(self) -> str:
         """Return the size: caches are named by what a network says it is."""

@@ -179,17 +179,18 @@ def embedding_loss(
 
 
 def masked_cross_entropy(
-    logits: Tensor, labels: Tensor, mask: Tensor, smoothing: float = 0.0, weights: Tensor | None = None
+    logits: Tensor, targets: Tensor, mask: Tensor, smoothing: float = 0.0, weights: Tensor | None = None
 ) -> Tensor:
     """Return cross-entropy over the labels that ``mask`` leaves, the smoothing spread over those alone.
 
     Shape:
         ``logits``, ``mask``: ``(batch, classes)``, the mask 0 for a label that may be, far below for one that may
-        not; ``labels``, ``weights``: ``(batch,)``, 1 by default; the loss is a scalar, the mean over the batch.
+        not; ``targets``: ``(batch, classes)``, each row's sum 1; ``weights``: ``(batch,)``, 1 by default; the loss is a
+        scalar, the mean over the batch.
     """
     log_p = functional.log_softmax(logits + mask, dim=1)
     allowed = (mask == 0).to(logits.dtype)
     spread = -(log_p * allowed).sum(dim=1) / allowed.sum(dim=1)
-    own = -log_p.gather(1, labels[:, None]).squeeze(1)
+    own = -(log_p * targets).sum(dim=1)
     losses = (1 - smoothing) * own + smoothing * spread
     return (losses if weights is None else weights * losses).mean()

@@ -29,6 +29,7 @@ from models.bundle import (
 )
 from models.files.whole_file import FileError
 from models.labels import LABELS
+from models.networks.mobilenet import MobileNetV1
 from models.networks.speech_encoder import VoiceExtractor
 
 Change = Callable[[dict[str, torch.Tensor]], object]
@@ -305,6 +306,26 @@ def test_a_bundle_may_lack_voice_face_and_scene(tmp_path: Path) -> None:
     loaded = load_bundle(tmp_path / "words")
     assert (loaded.audio, loaded.face, loaded.scene) == (None, None, None)
     assert set(loaded.networks()) == {"text", "fusion"}
+
+
+def test_a_bundle_tells_the_backbone_of_its_faces(tmp_path: Path) -> None:
+    bundle = with_other_branches(tiny_bundle())
+    assert save_bundle(tmp_path / "other", bundle, "").face.backbone == "mobilenet_v1_faces"
+    loaded = load_bundle(tmp_path / "other").face
+    assert loaded is not None
+    assert isinstance(loaded.extractor.backbone, MobileNetV1)
+    assert (loaded.backbone, loaded.size) == ("mobilenet_v1_faces", 48)
+
+
+def test_a_bundle_that_tells_no_backbone_has_the_paper_s(copy: Path) -> None:
+    raw = json.loads((copy / "config.json").read_text())
+    del raw["face"]["backbone"]
+    rewrite(copy / "config.json", json.dumps(raw).encode())
+    assert load_bundle(copy).config.face.backbone == "resnet18"
+    raw["face"]["backbone"] = "vgg"
+    rewrite(copy / "config.json", json.dumps(raw).encode())
+    with pytest.raises(BundleError, match=r"face\.backbone"):
+        load_bundle(copy)
 
 
 def test_one_folder_may_hold_two_bundles(copy: Path) -> None:

@@ -15,15 +15,15 @@ def image(height: int = 120, width: int = 160) -> np.ndarray:
     return np.repeat(np.broadcast_to(ramp, (height, width))[..., None], 3, axis=2).copy()
 
 
-def test_a_face_is_cut_square_around_its_centre_with_a_margin() -> None:
+def test_a_face_is_cut_square_around_its_centre_a_little_closer_than_its_box() -> None:
     crop = crop_face(image(), Box(60, 20, 100, 60))
     assert crop.shape == (48, 48)
     assert crop.dtype == np.uint8
     centre = image()[0, 79:81, 0].mean()
     assert crop.mean() == pytest.approx(centre, abs=2)
-    # A margin of 5 % on each side: from 58 to 102 of 160.
-    assert crop[:, 0].mean() == pytest.approx(image()[0, 58, 0], abs=3)
-    assert crop[:, -1].mean() == pytest.approx(image()[0, 101, 0], abs=3)
+    # 3 % less on each side: from 61 to 99 of 160.
+    assert crop[:, 0].mean() == pytest.approx(image()[0, 61, 0], abs=1.5)
+    assert crop[:, -1].mean() == pytest.approx(image()[0, 98, 0], abs=1.5)
 
 
 def test_a_tall_box_is_not_squeezed() -> None:
@@ -73,6 +73,16 @@ def test_a_smaller_input_is_the_usual_one_shrunk() -> None:
     small = face_input(faces, 64)
     assert small.shape == (2, 3, 64, 64)
     torch.testing.assert_close(small, resized(face_input(faces), 64))
+
+
+def test_a_larger_input_is_enlarged_at_once() -> None:
+    faces = torch.randint(0, 256, (2, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    large = face_input(faces, 112)
+    assert large.shape == (2, 3, 112, 112)
+    pixels = faces.float()
+    deviation, mean = torch.std_mean(pixels, dim=(1, 2), keepdim=True)
+    expected = torch.nn.functional.interpolate(((pixels - mean) / (deviation + 1e-3))[:, None], 112, mode="bilinear")
+    torch.testing.assert_close(large[:, :1], expected)
 
 
 def test_exposure_and_contrast_do_not_reach_the_network() -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from models.networks.extractor import EMBEDDING_DIM, EmotionExtractor, Extractor
+from models.networks.mobilenet import MobileNetV1
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,14 @@ def test_images_of_a_batch_do_not_see_each_other(network: EmotionExtractor) -> N
     images = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(network(images)[0][1:2], network(images[1:2])[0], atol=1e-5, rtol=0)
+
+
+def test_the_backbone_may_be_a_mobilenet() -> None:
+    network = EmotionExtractor(classes=7, dim=5, backbone="mobilenet_v1_faces").eval()
+    assert isinstance(network.extractor.backbone, MobileNetV1)
+    with torch.no_grad():
+        embedding, logits = network(torch.zeros(2, 3, 48, 48))
+    assert (embedding.shape, logits.shape) == ((2, 5), (2, 7))
 
 
 def test_embeddings_are_not_normalised() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import openvino as ov
 import pytest
 from test_engines import Inputs, cases, difference
+from tiny_bundle import with_other_branches
 
 from models.bundle import Bundle
 from models.networks.faces import DETECTION
-from models.runtime.engine import EngineError, ServedName, served_networks
+from models.runtime.engine import OUTPUT_NAMES, EngineError, ServedName, served_networks
 from models.runtime.export import Exporter
 from models.runtime.openvino_engine import OpenVinoEngine, int8_model, openvino_model
 from models.runtime.openvino_int8 import quantised
@@ -50,6 +51,19 @@ def test_quantised_networks_are_found_and_say_nearly_the_same(
     assert all(apart[name] < 1e-3 for name in DETECTION), "faces are found in float32"
     assert all(apart[name] < 0.1 for name in bundle.networks()), apart
     assert any(apart[name] > 1e-4 for name in bundle.networks()), "nothing was quantised"
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_quantised_mobilenet_says_nearly_the_same(bundle: Bundle) -> None:
+    other = with_other_branches(bundle)
+    faces = [inputs for name, inputs in cases(other.config) if name == "face"]
+    core, network = ov.Core(), served_networks(other)["face"]
+    model = openvino_model("face", network, other.config, core)
+    compiled = core.compile_model(quantised("face", model, faces), "CPU")
+    reference = TorchEngine(other)
+    for inputs in faces:
+        said = dict(zip(OUTPUT_NAMES["face"], compiled([inputs["images"]]).values(), strict=True))
+        assert 1e-5 < difference("face", inputs, reference.run("face", inputs), said) < 0.1
 
 
 @pytest.mark.usefixtures("cache")
