@@ -168,7 +168,7 @@ StageSeed = Annotated[int | None, typer.Option("--seed", help="Seed of everythin
 _PURPOSES: Final[dict[StageName, str]] = {
     "text": "Train the text encoder on the conversations' transcripts.",
     "audio": "Train the audio extractor on the conversations' sound, or on the corpora that speech.datasets names.",
-    "visual": "Train the visual extractor on faces: expressions, as FER2013's, or identities (faces.dataset).",
+    "visual": "Train the visual extractor on faces: expressions, as FER2013's, or identities (faces.datasets).",
     "scene": "Train the scene extractor on whole images of the conversations.",
     "features": "Turn every utterance into features by the trained extractors; what is on disk is not made again.",
     "fusion": "Train the fusion on the features; what it needs is trained first where it is not yet.",

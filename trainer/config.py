@@ -82,13 +82,14 @@ class FacesSection(Section):
     """What the visual extractor learns from.
 
     Attributes:
-        dataset: FER2013's expressions, or one folder for each expression or identity (as CASIA-WebFace).
-        root: its folder, or the one that holds it under its name; none: the one M2FNET_DATA names.
+        datasets: FER2013's expressions, press photographs, or one folder for each expression or identity (as
+            CASIA-WebFace); several are learned together.
+        root: the folder that holds each under its name, of one also its own; none: the one M2FNET_DATA names.
         train: a split, or the path of a file or folder.
         dev: likewise.
     """
 
-    dataset: FaceCorpus = "fer2013"
+    datasets: Annotated[tuple[FaceCorpus, ...], BeforeValidator(_split), Field(min_length=1)] = ("fer2013",)
     root: Path | None = None
     train: str = "train"
     dev: str = "dev"

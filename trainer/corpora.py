@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from trainer.config import TrainConfig
 from trainer.data.conversation import Conversations, DatasetError
-from trainer.data.faces import FaceSet
+from trainer.data.faces import FaceSet, joined
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.data.speech import SpeechClip
 from trainer.dialogs.features import MODALITIES, Modality
@@ -105,14 +105,16 @@ class Corpora:
     @cached_property
     def faces_train(self) -> FaceSet:
         """Return the faces that are learned from."""
-        section = self.config.faces
-        return load_faces(section.dataset, section.folder(), section.train)
+        return self._faces(self.config.faces.train)
 
     @cached_property
     def faces_dev(self) -> FaceSet:
         """Return the faces that the visual extractor is chosen on."""
+        return self._faces(self.config.faces.dev)
+
+    def _faces(self, split: str) -> FaceSet:
         section = self.config.faces
-        return load_faces(section.dataset, section.folder(), section.dev)
+        return joined({name: load_faces(name, section.folder(), split) for name in section.datasets})
 
     @cached_property
     def scenes_train(self) -> Scenes:

@@ -25,8 +25,8 @@ from models.bundle import (
     save_bundle,
     write_card,
 )
-from models.media.face_image import INPUT_SIZE
 from models.networks.calibration import fit_temperature, fit_threshold, probabilities
+from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
 from models.networks.speech_encoder import VoiceExtractor
 from trainer.card import model_card
@@ -84,7 +84,7 @@ class Assembly:
             audio=AudioPart(
                 dim=fusion.config.audio_dim, kind=given.audio.backbone, baseline=_baseline(networks.get("audio"))
             ),
-            face=FacePart(dim=fusion.config.face_dim, size=networks["face"].size if "face" in networks else INPUT_SIZE),
+            face=_face_part(fusion.config.face_dim, networks.get("face")),
             scene=ExtractorPart(dim=fusion.config.scene_dim),
             fusion=fusion.config,
             temperatures=temperatures,
@@ -95,6 +95,10 @@ class Assembly:
         assert isinstance(fusion.network, M2FNet)  # noqa: S101 - the stage's own kind, where no other is asked for
         branches: dict[str, Any] = {name: networks.get(name) for name in MODALITIES}
         return Bundle(config, tokenizer=tokenizer, fusion=fusion.network.cpu(), **branches)
+
+
+def _face_part(dim: int, face: EmotionExtractor | None) -> FacePart:
+    return FacePart(dim=dim) if face is None else FacePart(dim=dim, size=face.size, backbone=face.backbone)
 
 
 def _baseline(audio: nn.Module | None) -> int:

@@ -22,6 +22,7 @@ from trainer.branches import Branch, calibrated_branches
 from trainer.config import TrainConfig, save_train_config
 from trainer.corpora import Corpora
 from trainer.data.conversation import Conversations
+from trainer.data.faces import FaceSet
 from trainer.dev_outputs import DevOutputs
 from trainer.dialogs.drawn import FusionData
 from trainer.dialogs.features import MODALITIES, Modality
@@ -29,7 +30,7 @@ from trainer.features.extract import Extraction, extract_features
 from trainer.features.extractors import Extractors
 from trainer.fit.cache import arrays_digest, digest, network_digest
 from trainer.fit.devices import device_of, main_first, processes
-from trainer.fit.loop import Stage, fit
+from trainer.fit.loop import Stage, fit, has_checkpoint
 from trainer.fit.metrics import Metrics
 from trainer.stages.audio import AudioStage
 from trainer.stages.extractor import ExtractorStage
@@ -112,8 +113,9 @@ class ConversationTraining:
         """
         train, dev = self.data.faces_train, self.data.faces_dev
         _check_some(train, dev, "visual", f"{self.config.faces.folder()} has no faces")
-        stage = VisualStage(train, dev, self.config.visual)
-        return self._fit(stage, [_sizes(faces, list(faces.pixels.shape)) for faces in (train, dev)])
+        begun = has_checkpoint(self.runs / VisualStage.name)
+        stage = VisualStage(train, dev, self.config.visual, begun=begun)
+        return self._fit(stage, [_faces(faces) for faces in (train, dev)])
 
     @cached_property
     def scene(self) -> SceneStage:
@@ -260,6 +262,11 @@ def _words(conversations: Conversations) -> str:
 def _sizes(examples: Labelled, sizes: Sequence[int]) -> str:
     """Return what tells whether decoded examples are about the same."""
     return digest(arrays_digest([examples.labels]), list(sizes))
+
+
+def _faces(faces: FaceSet) -> str:
+    """Return what tells whether faces, their labels and the votes on them are about the same."""
+    return digest(_sizes(faces, list(faces.pixels.shape)), arrays_digest([faces.shares()]), faces.corpora)
 
 
 def _check_some(train: Labelled, dev: Labelled, stage: str, why: str) -> None:

@@ -1,10 +1,13 @@
-"""FER2013: grey faces of 48 x 48 with expression labels (Goodfellow et al., 2013).
+"""FER2013: grey faces of 48 x 48 with expression labels (Goodfellow et al., 2013), and at times with FER+'s votes.
 
 Either as ``train.npz`` and ``dev.npz``, with ``pixels`` (n, 48, 48), ``label`` and ``classes``; or as the official
 ``fer2013.csv`` of the Kaggle competition, whose ``Usage`` says which split a face belongs to.
+
+An archive may have the votes of FER+ (Barsoum et al., 2016) beside the labels: ``votes`` (n, names) for the classes
+``vote_names``, and ``matched`` (n,), whether the face is one of FER+'s.
 """
 
-import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +16,9 @@ import numpy.typing as npt
 
 from models.labels import LABEL_INDEX, LABELS
 from models.media.face_image import FACE_SIZE
-from trainer.data.conversation import AbsentError, DatasetError
+from trainer.data.conversation import AbsentError, DatasetError, Skipped
 from trainer.data.emotion_names import emotion_of
+from trainer.data.face_archive import Arrays, column, read_archive
 from trainer.data.faces import FaceSet
 from trainer.data.places import elsewhere, home
 from trainer.data.table import Row, read_rows
@@ -51,21 +55,31 @@ def load_fer2013(root: Path, split: str) -> FaceSet:
 
 
 def _from_npz(path: Path) -> FaceSet:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            pixels, labels = np.asarray(file["pixels"]), np.asarray(file["label"]).astype(np.int64)
-            names = [str(name) for name in file["classes"]]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        message = f"{path}: not an archive of pixels, label and classes: {error}"
-        raise DatasetError(message) from error
-    if pixels.shape != (len(labels), FACE_SIZE, FACE_SIZE):
-        message = f"{path}: {len(labels)} labels, but pixels of the shape {pixels.shape}; (n, 48, 48) is expected"
+    arrays = read_archive(path)
+    order = np.array([_index(path, str(name)) for name in arrays["classes"]], np.int64)
+    labels = order[arrays["label"].astype(np.int64)]
+    faces = FaceSet(arrays["pixels"].astype(np.uint8, copy=False), labels, LABELS)
+    return _with_votes(path, faces, arrays) if "votes" in arrays else faces
+
+
+def _with_votes(path: Path, faces: FaceSet, arrays: Arrays) -> FaceSet:
+    """Return the faces that FER+ has, with the share of its votes for each class, some of which are for none."""
+    if "vote_names" not in arrays:
+        message = f"{path}: it has votes, but no vote_names, which say what for"
         raise DatasetError(message)
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
-        message = f"{path}: labels from {labels.min()} to {labels.max()}, but {len(names)} classes"
-        raise DatasetError(message)
-    order = np.array([_index(path, name) for name in names], np.int64)
-    return FaceSet(pixels.astype(np.uint8, copy=False), order[labels], LABELS)
+    names = [emotion_of(str(name)) for name in arrays["vote_names"]]
+    votes = column(path, arrays, "votes", len(names)).astype(np.float32)
+    matched = column(path, arrays, "matched").astype(bool) & (votes.sum(axis=1) > 0)
+    rows, lost = np.flatnonzero(matched), np.flatnonzero(~matched)
+    shares = np.zeros((len(votes), len(LABELS)), np.float32)
+    for place, name in enumerate(names):
+        if name is not None:
+            shares[:, LABEL_INDEX[name]] = votes[:, place]
+    shares /= np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    skipped = tuple(
+        Skipped(f"row {row} of {path.name}", "FER+ has no votes on it: most such are no faces") for row in lost
+    )
+    return replace(faces, votes=shares, skipped=skipped).of(rows)
 
 
 def _index(path: Path, name: str) -> int:

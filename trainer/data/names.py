@@ -6,7 +6,7 @@ ConversationCorpus = Literal["meld", "iemocap", "csv"]
 ClipCorpus = Literal[
     "ravdess", "emodb", "tess", "nemo", "emovo", "crema_d", "savee", "ased", "emospeech_india", "audiofolder"
 ]
-FaceCorpus = Literal["fer2013", "imagefolder"]
+FaceCorpus = Literal["fer2013", "faces_press", "imagefolder"]
 Dataset = Literal[ConversationCorpus, ClipCorpus, FaceCorpus]
 
 SPOKEN: Final[ClipCorpus] = "ravdess"

@@ -7,6 +7,7 @@ from typing import get_args
 from trainer.data.audiofolder import load_audiofolder
 from trainer.data.conversation import Conversations, DatasetError, Split
 from trainer.data.faces import FaceSet
+from trainer.data.faces_press import load_faces_press
 from trainer.data.fer2013 import load_fer2013
 from trainer.data.iemocap import load_iemocap
 from trainer.data.image_folder import load_image_folder
@@ -78,13 +79,16 @@ def load_faces(dataset: str, root: Path, split: str) -> FaceSet:
     Args:
         dataset: one of :data:`trainer.data.names.FACES`.
         root: the corpus's folder, or the one that holds it under its name.
-        split: ``train``, ``dev``, ``test``, or the path of a file (``fer2013``) or folder (``imagefolder``).
+        split: ``train``, ``dev``, ``test``, or the path of a file (``fer2013``, ``faces_press``) or folder
+            (``imagefolder``).
 
     Raises:
         DatasetError: there is no such corpus or split, or the data are not as they should be.
     """
     if dataset == "fer2013":
         return load_fer2013(root, split)
+    if dataset == "faces_press":
+        return load_faces_press(root, split)
     if dataset == "imagefolder":
         return load_image_folder(root, split)
     raise _unknown(dataset, FACES)

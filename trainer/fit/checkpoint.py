@@ -15,7 +15,7 @@ from models.user_error import UserError
 State = dict[str, Any]
 
 _SHOWN: Final = 3  # differences named in a message before "and n more"
-_UNREADABLE: Final = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError)
+_UNREADABLE: Final = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError)
 
 
 class CheckpointError(UserError):
@@ -45,7 +45,7 @@ def load_checkpoint(path: Path) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        message = f"{path} is damaged or no checkpoint: remove it to begin again, or name another --runs"
+        message = f"{path} is missing, damaged or no checkpoint: remove it to begin again, or name another --runs"
         raise CheckpointError(message) from error
     if not isinstance(state, dict) or "model" not in state:
         message = f"{path} is no checkpoint of this program: remove it to begin again, or name another --runs"

@@ -118,6 +118,11 @@ def one_group(model: nn.Module, rate: float, weight_decay: float) -> list[dict[s
     return [{"params": model.parameters(), "lr": rate, "weight_decay": weight_decay}]
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Return whether a run in this folder goes on from where it was, instead of beginning."""
+    return (folder / _LAST).exists()
+
+
 def fit(stage: Stage, settings: FitSettings, folder: Path, made_with: Mapping[str, object] | None = None) -> Metrics:
     """Train a stage, or go on where an interrupted run stopped, and load its best weights.
 

@@ -11,6 +11,7 @@ import pydantic
 import torch
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.networks.losses import (
     ExtractorLossWeights,
@@ -96,6 +97,7 @@ class ExtractorBatch:
         partners: ``(batch,)`` the row each image is mixed with.
         shares: ``(batch,)`` how much of a mixed image is its own; 1: it is not mixed.
         triplets: ``(3, triplets)`` rows, mined offline; None: they are to be mined in the batch.
+        targets: ``(batch, classes)``, what the head is to say, each row's sum 1; None: the labels alone.
     """
 
     images: Tensor
@@ -104,6 +106,7 @@ class ExtractorBatch:
     partners: Tensor | None = None
     shares: Tensor | None = None
     triplets: Tensor | None = None
+    targets: Tensor | None = None
 
 
 def mix(batch: ExtractorBatch, alpha: float, mixed: float, generator: np.random.Generator) -> ExtractorBatch:
@@ -141,15 +144,23 @@ class ExtractorStage(ABC, Generic[Network]):
         shared_labels: whether the labels of dev mean what those of training do. Where they do not, or no label of
             dev occurs in training, as with identities of others, the head can't be judged, and neighbours are looked
             for in dev.
+        targets: ``(n, classes)``, what the head is to say of training examples where that is more than their labels.
     """
 
     name: str
 
     def __init__(
-        self, network: Network, labels: Ints, dev_labels: Ints, settings: ExtractorSettings, *, shared_labels: bool
+        self,
+        network: Network,
+        labels: Ints,
+        dev_labels: Ints,
+        settings: ExtractorSettings,
+        *,
+        shared_labels: bool,
+        targets: Floats | None = None,
     ) -> None:
         self.network, self.model = network, channels_last(network)
-        self.labels, self.dev_labels, self.settings = labels, dev_labels, settings
+        self.labels, self.dev_labels, self.settings, self.targets = labels, dev_labels, settings, targets
         self.shared_labels = shared_labels and bool(np.isin(dev_labels, labels).any())
 
     @property
@@ -211,7 +222,8 @@ class ExtractorStage(ABC, Generic[Network]):
 
     def _batch(self, rows: Ints, epoch: int, generator: np.random.Generator) -> ExtractorBatch:
         images = self.images(rows, epoch, generator)
-        return ExtractorBatch(images, torch.from_numpy(self.labels[rows]), self.masks(rows))
+        targets = None if self.targets is None else torch.from_numpy(self.targets[rows])
+        return ExtractorBatch(images, torch.from_numpy(self.labels[rows]), self.masks(rows), targets=targets)
 
     def _mixed(self, batch: ExtractorBatch, generator: np.random.Generator) -> ExtractorBatch:
         alpha, mixed = self.settings.mixup, self.settings.mixed
@@ -260,12 +272,14 @@ class ExtractorStage(ABC, Generic[Network]):
         return outputs
 
     def _classification(self, logits: Tensor, batch: ExtractorBatch) -> Tensor:
-        smoothing = self.settings.label_smoothing
-        own = masked_cross_entropy(logits, batch.labels, batch.mask, smoothing, batch.shares)
+        smoothing, targets = self.settings.label_smoothing, batch.targets
+        if targets is None:
+            targets = functional.one_hot(batch.labels, logits.shape[1]).to(logits)
+        own = masked_cross_entropy(logits, targets, batch.mask, smoothing, batch.shares)
         if batch.partners is None or batch.shares is None:
             return own
-        labels, mask = batch.labels[batch.partners], batch.mask[batch.partners]
-        return own + masked_cross_entropy(logits, labels, mask, smoothing, 1 - batch.shares)
+        others, mask = targets[batch.partners], batch.mask[batch.partners]
+        return own + masked_cross_entropy(logits, others, mask, smoothing, 1 - batch.shares)
 
     def _metric(self, embedding: Tensor, batch: ExtractorBatch) -> Tensor:
         weights, form, mining = self.settings.loss_weights, self.settings.triplet_form, self.settings.mining

@@ -53,6 +53,6 @@ def head_logits(head: nn.Linear, embeddings: Floats) -> Floats:
 
 def with_head(network: EmotionExtractor, head: nn.Linear) -> EmotionExtractor:
     """Return an extractor of the same embedding with another head."""
-    twin = EmotionExtractor(head.out_features, head.in_features, size=network.size)
+    twin = EmotionExtractor(head.out_features, head.in_features, size=network.size, backbone=network.backbone)
     twin.extractor, twin.head = network.extractor, head
     return twin.eval()

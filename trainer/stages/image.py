@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from models.networks.extractor import EmotionExtractor
+from models.networks.extractor import Backbone, EmotionExtractor
 from trainer.fit.devices import device_of
 from trainer.fit.metrics import Ints, Metrics, accuracy, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import Floats
@@ -27,13 +27,31 @@ class Labelled(Protocol):
 
 
 class ImageStage(ExtractorStage[EmotionExtractor]):
-    """The paper's extractor with a head for the labels of the training images."""
+    """The paper's extractor with a head for the labels of the training images.
 
-    def __init__(self, train: Labelled, dev: Labelled, settings: ExtractorSettings) -> None:
+    Args:
+        train: what is learned from.
+        dev: what checkpoints are chosen on.
+        settings: of the stage.
+        backbone: of the extractor.
+        targets: ``(n, classes)``, what the head is to say of the training images where that is more than their labels.
+    """
+
+    def __init__(
+        self,
+        train: Labelled,
+        dev: Labelled,
+        settings: ExtractorSettings,
+        *,
+        backbone: Backbone = "resnet18",
+        targets: Floats | None = None,
+    ) -> None:
         torch.manual_seed(settings.fit.seed)
         detached = settings.classification_weight == 0
-        network = EmotionExtractor(len(train.classes), dropout=_DROPOUT, detached_head=detached)
-        super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
+        network = EmotionExtractor(len(train.classes), dropout=_DROPOUT, detached_head=detached, backbone=backbone)
+        labels = train.labels if targets is None else targets.argmax(axis=1)
+        same = train.classes == dev.classes
+        super().__init__(network, labels, dev.labels, settings, shared_labels=same, targets=targets)
         self.classes = train.classes
 
     def masks(self, rows: Ints) -> Tensor:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from models.bundle import modality_key
 from models.labels import LABELS
-from models.media.face_image import face_input, resized
+from models.media.face_image import face_input
 from models.networks.extractor import EmotionExtractor
 from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import Turn, with_context
@@ -176,7 +176,7 @@ def some_faces(found: FaceSet, per_label: int, seed: int) -> FaceSet:
     """Return at most so many faces of each label."""
     order = np.random.default_rng(seed).permutation(len(found.labels))
     rows = np.concatenate([order[found.labels[order] == label][:per_label] for label in range(len(LABELS))])
-    return FaceSet(found.pixels[rows], found.labels[rows])
+    return found.of(rows)
 
 
 @torch.inference_mode()
@@ -186,8 +186,8 @@ def _face_views(model: EmotionExtractor, found: FaceSet) -> Floats:
     rows = []
     channels_last(model)
     for start in tqdm(range(0, len(found.labels), _FACE_BATCH), desc="faces for the fusion"):
-        images = face_input(torch.from_numpy(found.pixels[start : start + _FACE_BATCH]))
+        images = face_input(torch.from_numpy(found.pixels[start : start + _FACE_BATCH]), model.size)
         with half_precision():
-            views = [model(resized(augment(images, generator), model.size))[0] for _ in range(_FACE_VIEWS)]
+            views = [model(augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
         rows.append(torch.stack(views, dim=1).float().numpy())
     return np.concatenate(rows)

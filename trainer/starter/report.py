@@ -21,6 +21,7 @@ from trainer.features.transcripts import Transcribe
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.starter.drawn_features import SUBSETS, seen, spoken
+from trainer.starter.face_rows import FACE, face_demands, face_rows
 from trainer.starter.left_out import left_out_rows
 from trainer.starter.voice_rows import AUDIO, held_out_rows, voice_demands
 
@@ -37,7 +38,6 @@ MOST_ECE: Final = 0.03
 
 TEXT: Final = "text branch"
 FUSED_TEXT: Final = "fusion, words alone"
-FACE: Final = "face branch"
 FUSED_VOICE: Final = f"fusion, {SPOKEN}"
 FUSED_SEEN: Final = f"fusion, {SPOKEN} with faces"
 FUSED_WRONGLY_SEEN: Final = f"fusion, {SPOKEN} with wrong faces"
@@ -76,6 +76,7 @@ class StarterReport(Report):
         text, voice = self.scores(FUSED_TEXT).weighted_f1, self.scores(FUSED_VOICE)
         alone = self.scores(f"{AUDIO}, {SPOKEN}").unweighted_accuracy
         right, wrong = (self.scores(name).unweighted_accuracy for name in (FUSED_SEEN, FUSED_WRONGLY_SEEN))
+        means = [(row.name, row.mean) for row in self.rows]
         least = min(found.recall for found in voice.per_class.values() if found.support)
         return [
             _at_least(
@@ -98,7 +99,8 @@ class StarterReport(Report):
                 WRONG_FACE_SHARE * voice.unweighted_accuracy,
             ),
             *(_at_most(f"{name}: calibration error", self.scores(name).ece, MOST_ECE) for name in CALIBRATED),
-            *(_at_least(*demand) for demand in voice_demands([(row.name, row.mean) for row in self.rows])),
+            *(_at_least(*demand) for demand in face_demands(means)),
+            *(_at_least(*demand) for demand in voice_demands(means)),
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def evaluate_bundle(bundle: Bundle, data: Corpora, transcribe: Transcribe) -> St
     read = extract_features(data.dev, outputs.extractors, data.cache, modalities=["text"])
     rows = [
         *_text_rows(bundle, read),
-        _face_row(bundle, outputs),
+        *face_rows(bundle, outputs),
         *held_out_rows(bundle, outputs),
         *_spoken_rows(bundle, outputs, read, said),
         *left_out_rows(data),
@@ -163,12 +165,6 @@ def _text_rows(bundle: Bundle, read: Extraction) -> list[NamedScores]:
     text = read.branches["text"]
     alone = _row(bundle, TEXT, "text", read.labels[text.rows], text.output.logits, bundle.config.temperatures.text)
     return [alone, _fused_row(bundle, FUSED_TEXT, read.dialogs)]
-
-
-def _face_row(bundle: Bundle, outputs: DevOutputs) -> NamedScores:
-    return _row(
-        bundle, FACE, "face", outputs.data.faces_dev.labels, outputs.face.logits, bundle.config.temperatures.face
-    )
 
 
 def _spoken_rows(

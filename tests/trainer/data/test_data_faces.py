@@ -6,6 +6,7 @@ import pytest
 
 from models.labels import LABEL_INDEX, LABELS
 from trainer.data.conversation import AbsentError, DatasetError
+from trainer.data.faces import FaceSet, joined
 from trainer.data.registry import load_faces
 
 PIXELS = " ".join(["7"] * 2304)
@@ -63,6 +64,108 @@ def test_a_file_that_is_no_archive_is_told(tmp_path: Path) -> None:
     np.savez(tmp_path / "dev.npz", pixels=np.zeros((1, 48, 48)))
     with pytest.raises(DatasetError, match="not an archive of pixels, label and classes"):
         load_faces("fer2013", tmp_path, "dev")
+
+
+NAMES = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
+
+
+def voted(path: Path, votes: list[list[int]], matched: list[bool]) -> Path:
+    """Write faces that are labelled sad, with votes."""
+    np.savez(
+        path,
+        pixels=np.arange(len(votes), dtype=np.uint8)[:, None, None].repeat(48, 1).repeat(48, 2),
+        label=np.zeros(len(votes), np.int8),
+        classes=np.array(["sad"]),
+        votes=np.array(votes, np.int8),
+        vote_names=np.array(NAMES),
+        matched=np.array(matched),
+    )
+    return path
+
+
+def test_votes_are_shares_of_all_that_voted_and_faces_without_any_are_left_out(tmp_path: Path) -> None:
+    votes = [[6, 0, 0, 2, 0, 0, 0, 2, 0, 0], [0] * 10, [0, 0, 0, 0, 0, 0, 0, 0, 3, 7]]
+    voted(tmp_path / "dev.npz", votes, [True, False, True])
+    found = load_faces("fer2013", tmp_path, "dev")
+    assert found.pixels[:, 0, 0].tolist() == [0, 2]
+    assert [(one.name, "no votes" in one.why) for one in found.skipped] == [("row 1 of dev.npz", True)]
+    neutral, sadness = LABEL_INDEX["neutral"], LABEL_INDEX["sadness"]
+    expected = np.zeros((2, 7))
+    expected[0, [neutral, sadness]] = 0.6, 0.2
+    assert found.votes == pytest.approx(expected)
+
+
+def test_what_is_learned_is_partly_the_label_and_partly_the_votes(tmp_path: Path) -> None:
+    voted(tmp_path / "dev.npz", [[6, 0, 0, 2, 0, 0, 0, 2, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 3, 7]], [True, True])
+    found = load_faces("fer2013", tmp_path, "dev")
+    neutral, sadness = LABEL_INDEX["neutral"], LABEL_INDEX["sadness"]
+    mixed = found.targets(0.25)
+    assert mixed[0, [neutral, sadness]] == pytest.approx([0.45 / 0.85, 0.4 / 0.85])
+    assert mixed[1, sadness] == 1, "who votes for none of the seven says nothing against the label"
+    assert mixed.sum(axis=1) == pytest.approx([1, 1])
+    assert found.targets(0)[1, sadness] == 1
+    assert found.targets(1)[:, sadness] == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"votes": np.zeros((1, 3))}, r"votes must have the shape \(1, 10\)"),
+        ({"matched": None}, r"matched must have the shape \(1,\), one row for each face, not nothing"),
+        ({"vote_names": None}, "vote_names"),
+    ],
+)
+def test_votes_that_do_not_fit_are_told(tmp_path: Path, changed: dict[str, np.ndarray | None], what: str) -> None:
+    path = voted(tmp_path / "dev.npz", [[10, *[0] * 9]], [True])
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files} | changed
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(DatasetError, match=what):
+        load_faces("fer2013", tmp_path, "dev")
+
+
+def press(path: Path, classes: list[str], labels: list[int], persons: list[int]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.arange(len(labels), dtype=np.uint8)[:, None, None].repeat(48, 1).repeat(48, 2)
+    arrays = {"pixels": pixels, "label": np.array(labels), "classes": np.array(classes), "person": np.array(persons)}
+    np.savez(path, **arrays)
+    return path
+
+
+def test_press_faces_are_split_by_person_and_contempt_is_left_out(tmp_path: Path) -> None:
+    path = press(tmp_path / "faces_press" / "train.npz", ["joy", "contempt"], [0, 0, 1, 0, 0], [1, 5, 2, 10, 5])
+    train, dev = (load_faces("faces_press", tmp_path, split) for split in ("train", "dev"))
+    assert train.pixels[:, 0, 0].tolist() == [0]
+    assert dev.pixels[:, 0, 0].tolist() == [1, 3, 4], "persons 5 and 10, one in five, are held out"
+    assert [one.name for one in train.skipped] == ["row 2 of train.npz"]
+    assert "contempt" in train.skipped[0].why
+    assert dev.labels.tolist() == [LABEL_INDEX["joy"]] * 3
+    for whole in ("all", str(path)):
+        assert len(load_faces("faces_press", tmp_path, whole).labels) == 4
+
+
+def test_press_faces_that_are_missing_or_have_no_persons_are_told(tmp_path: Path) -> None:
+    for split in ("train", "elsewhere.npz"):
+        with pytest.raises(AbsentError, match="no press faces"):
+            load_faces("faces_press", tmp_path, split)
+    archive(tmp_path / "train.npz", ["joy"], [0])
+    with pytest.raises(DatasetError, match="person must have the shape"):
+        load_faces("faces_press", tmp_path, "train")
+
+
+def test_faces_of_several_corpora_are_one_set_that_knows_them(tmp_path: Path) -> None:
+    voted(tmp_path / "dev.npz", [[10, *[0] * 9]], [True])
+    fer = load_faces("fer2013", tmp_path, "dev")
+    other = load_faces("faces_press", tmp_path, str(press(tmp_path / "press.npz", ["joy"], [0, 0], [1, 2])))
+    both = joined({"fer2013": fer, "faces_press": other})
+    assert both.corpora == ("fer2013", "faces_press", "faces_press")
+    assert both.of_corpus("faces_press").tolist() == [1, 2]
+    assert both.shares().sum(axis=1).tolist() == [1, 0, 0]
+    assert both.of(np.array([2, 0])).corpora == ("faces_press", "fer2013")
+    assert joined({"faces_press": other}).votes is None
+    people = FaceSet(other.pixels, other.labels, ("ann",))
+    with pytest.raises(DatasetError, match=r"faces\.datasets=fer2013,imagefolder: they have different labels"):
+        joined({"fer2013": fer, "imagefolder": people})
 
 
 def test_the_official_csv_is_split_by_its_usage(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_corpus_without_an_emotion_teaches_nothing_about_it() -> None:
     """No gradient reaches the logits of labels that the clip's corpus lacks."""
     masks = corpus_masks(sounds([("two", 3), ("two", 4), ("all", 0), ("all", 3), ("all", 4)]))
     logits = torch.zeros(1, 7, requires_grad=True)
-    loss = masked_cross_entropy(logits, torch.tensor([3]), masks["two"][None], smoothing=0.1)
+    loss = masked_cross_entropy(logits, torch.eye(7)[[3]], masks["two"][None], smoothing=0.1)
     loss.backward()
     assert logits.grad is not None
     assert logits.grad.nonzero()[:, 1].tolist() == [3, 4]

@@ -9,10 +9,13 @@ from pydantic import BaseModel, ValidationError
 
 from models.labels import LABELS
 from models.networks.losses import ExtractorLossWeights
-from trainer.data.faces import FaceSet
+from models.networks.mobilenet import FoldedConvolution, MobileNetV1, NormedConvolution
+from trainer.data.faces import FaceSet, joined
+from trainer.fit.checkpoint import CheckpointError, save_checkpoint
 from trainer.fit.loop import FitSettings, fit
+from trainer.stages import face
 from trainer.stages.extractor import ExtractorBatch, mix
-from trainer.stages.face import VisualSettings, VisualStage, face_outputs
+from trainer.stages.face import VisualSettings, VisualStage, corpus_repeats, face_outputs
 from trainer.stages.mining import MiningError
 from trainer.stages.probes import ProbeSettings
 
@@ -232,6 +235,104 @@ def test_faces_may_be_of_another_size_all_the_way() -> None:
     )
 
 
+def with_votes(some: FaceSet, label: int) -> FaceSet:
+    """Return faces for whose label everybody has voted, whatever theirs is."""
+    votes = np.zeros((len(some.labels), len(some.classes)), np.float32)
+    votes[:, label] = 1
+    return replace(some, votes=votes)
+
+
+def test_votes_are_learned_beside_the_labels_by_the_share_that_is_set() -> None:
+    made = stage(replace(TINY, label_share=0.25, metric_weight=0.0), train=with_votes(faces(36), 2))
+    batch = first_batch(made)
+    assert batch.targets is not None
+    assert batch.labels.tolist() == [2] * 12, "what most of the target is, for the metric losses"
+    own = torch.full((12, 3), 0.0)
+    own[:, 2] = 0.75
+    shares = (batch.targets - own).sort(dim=1).values
+    torch.testing.assert_close(shares, torch.tensor([0.0, 0.0, 0.25]).expand(12, 3))
+    logits = made.model.eval()(batch.images)[1]
+    expected = torch.nn.functional.cross_entropy(logits, batch.targets, label_smoothing=0.1)
+    torch.testing.assert_close(made.loss(batch), expected)
+
+
+def test_smaller_corpora_are_seen_more_often_as_is_set() -> None:
+    both = joined({"fer2013": faces(36), "faces_press": faces(12)})
+    assert corpus_repeats(both, 0.0).tolist() == [1.0] * 48
+    assert corpus_repeats(both, 0.5).tolist() == pytest.approx([1.0] * 36 + [3**0.5] * 12)
+    made = stage(replace(TINY, balance=1.0), train=both)
+    rows = made.draw(np.random.default_rng(0))
+    assert rows.shape == (made.steps(), 12) == (6, 12)
+    times = np.bincount(rows.ravel(), minlength=48)
+    assert times.tolist() == [1] * 36 + [3] * 12
+
+
+def test_a_share_of_a_time_is_drawn_and_every_batch_is_whole() -> None:
+    made = stage(replace(TINY, balance=0.5), train=joined({"fer2013": faces(36), "faces_press": faces(12)}))
+    drawn = [made.draw(np.random.default_rng(seed)) for seed in range(40)]
+    assert {rows.shape for rows in drawn} == {(4, 12)}
+    often = np.mean([np.bincount(rows.ravel(), minlength=48) for rows in drawn], axis=0)
+    assert often[36:].mean() / often[:36].mean() == pytest.approx(3**0.5, rel=0.1)
+
+
+def test_dev_is_judged_on_each_corpus() -> None:
+    dev = joined({"fer2013": faces(18, LABELS, seed=1), "faces_press": faces(9, LABELS)})
+    settings = replace(TINY, probe=ProbeSettings(enabled=False))
+    made = stage(settings, train=faces(36, LABELS), dev=dev)
+    assert {"accuracy", "mean_accuracy", "fer2013", "faces_press", "faces_press neutral"} <= set(
+        made.evaluate(made.model)
+    )
+
+
+def test_faces_are_changed_as_cameras_change_them_where_that_is_set() -> None:
+    plain, seen = first_batch(stage()), first_batch(stage(replace(TINY, camera=True)))
+    assert plain.images.shape == seen.images.shape
+    assert not torch.equal(plain.images, seen.images)
+
+
+def test_a_mobilenet_starts_from_pretrained_weights_unless_its_training_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "pretrained_faces", lambda _: folded_network())
+    settings = replace(
+        TINY, backbone="mobilenet_v1_faces", pretrained=tmp_path / "models.tgz", frozen_layers=2, size=48
+    )
+    made = stage(settings)
+    assert made.network.backbone == "mobilenet_v1_faces"
+    first, *_, last = mobilenet(made).layers
+    assert isinstance(first, NormedConvolution)
+    assert isinstance(last, NormedConvolution)
+    assert torch.equal(first.convolution.weight, torch.full_like(first.convolution.weight, 0.01))
+    made.model.train()
+    made.loss(first_batch(made)).backward()  # type: ignore[no-untyped-call]
+    assert first.convolution.weight.grad is None
+    assert last.convolution.weight.grad is not None
+    monkeypatch.setattr(face, "pretrained_faces", lambda _: pytest.fail("read again"))
+    VisualStage(made.train, made.dev, settings, begun=True)
+
+
+def test_a_training_may_go_on_from_the_checkpoint_of_an_earlier_one(tmp_path: Path) -> None:
+    earlier = stage()
+    torch.nn.init.constant_(earlier.network.head.bias, 3.0)
+    save_checkpoint({"model": earlier.network.state_dict()}, tmp_path / "best.pt")
+    made = stage(replace(TINY, pretrained=tmp_path / "best.pt", fit=replace(FIT, seed=1)))
+    for name, tensor in made.network.state_dict().items():
+        assert torch.equal(tensor, earlier.network.state_dict()[name])
+    with pytest.raises(CheckpointError, match=r"nowhere\.pt is missing"):
+        stage(replace(TINY, pretrained=tmp_path / "nowhere.pt"))
+
+
+def folded_network() -> list[FoldedConvolution]:
+    weights = [layer.convolution.weight for layer in MobileNetV1().layers if isinstance(layer, NormedConvolution)]
+    return [FoldedConvolution(torch.full_like(weight, 0.01), torch.zeros(len(weight))) for weight in weights]
+
+
+def mobilenet(made: VisualStage) -> MobileNetV1:
+    backbone = made.network.extractor.backbone
+    assert isinstance(backbone, MobileNetV1)
+    return backbone
+
+
 def test_settings_are_checked_and_part_of_a_configuration() -> None:
     class Config(BaseModel):
         visual: VisualSettings = VisualSettings()
@@ -244,6 +345,8 @@ def test_settings_are_checked_and_part_of_a_configuration() -> None:
         ({"tripletform": "facenet"}, "tripletform"),
         ({"mining": "offline", "mixup": 0.2}, "mixup=0"),
         ({"labels_per_batch": 40}, "lower it"),
+        ({"pretrained": "models.tgz"}, "backbone=mobilenet_v1_faces"),
+        ({"frozen_layers": 2}, "backbone=mobilenet_v1_faces"),
     ):
         with pytest.raises(ValidationError, match=reason):
             Config.model_validate({"visual": wrong})

@@ -36,7 +36,7 @@ def test_an_engine_answers_what_the_trainer_hears_and_reads(bundle: Bundle, corp
     for name, asked, expected in (
         ("text", text_requests(bundle, corpora.dev.dialogs), read),
         ("audio", voice_requests(bundle, corpora.sounds_dev, every), dev.audio),
-        ("face", face_requests(bundle, corpora.faces_dev, np.arange(70)), dev.face),
+        ("face", face_requests(bundle, corpora.faces_dev, np.arange(len(corpora.faces_dev.labels))), dev.face),
     ):
         answers = np.concatenate([engine.run(name, inputs)["logits"] for inputs in asked.inputs])
         np.testing.assert_allclose(answers, expected.logits, atol=1e-3)
