@@ -24,7 +24,7 @@ _LOUDNESS: Final = 0.05  # root mean square that every utterance is brought to
 _FLOOR: Final = 1e-10
 _DYNAMIC_RANGE: Final = 8.0  # decades below the loudest, as Whisper was trained
 _EPS: Final = 1e-5
-_SHARPNESS: Final = 0.03  # of log-likelihoods: statistics beside each other say the same again and again
+_SHARPNESS: Final = 0.2  # of log-likelihoods: statistics beside each other say the same again and again
 
 
 @dataclass(frozen=True)

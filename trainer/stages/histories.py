@@ -40,7 +40,7 @@ class HistorySettings:
     """The share of histories of a single emotion."""
     kept: PositiveInt = 512
     """How many statistics a baseline is kept of (:mod:`trainer.stages.speaker_model`)."""
-    share: PositiveFloat = 0.1
+    share: PositiveFloat = 0.6
     """How much what is trained counts beside what the model of speakers and emotions says by itself."""
 
     def draw(self, generator: np.random.Generator) -> tuple[int, Kind]:
