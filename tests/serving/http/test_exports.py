@@ -121,7 +121,7 @@ class TestOverHttp:
             body = (await get(run.port, f"/v1/sessions/{session}/export?format=csv"))[2]
         heading, *rows = body.decode().splitlines()
         # With the mark by which spreadsheets know the encoding.
-        assert heading == "\ufefffile,id,speaker,start_ms,end_ms,text,label,neutral,joy,modalities"
+        assert heading == "\ufefffile,id,speaker,start_ms,end_ms,text,label,uncertain,neutral,joy,modalities"
         assert len(rows) == 1
 
     @pytest.mark.parametrize(
