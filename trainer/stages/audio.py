@@ -299,14 +299,7 @@ class AudioStage(ExtractorStage[nn.Module]):
         torch.manual_seed(settings.fit.seed)
         self.backbone = backbone or LOG_MEL
         network = self.backbone.network(len(train.classes), settings.classification_weight == 0, settings.dropout)
-        super().__init__(
-            network,
-            train.labels,
-            dev.labels,
-            settings,
-            shared_labels=train.classes == dev.classes,
-            targets=train.targets,
-        )
+        super().__init__(network, train.labels, dev.labels, settings, shared_labels=train.classes == dev.classes)
         self.train, self.dev = train, dev
         self.crop_size = int(settings.crop_seconds * SAMPLE_RATE)
         self.strong = settings.augmentation == "strong"
