@@ -150,7 +150,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: bytes | None) -> 
     fit(Line(), SETTINGS, tmp_path)
     last = tmp_path / "last.pt"
     last.write_bytes(last.read_bytes()[:2000] if damage is None else damage)
-    with pytest.raises(CheckpointError, match=r"last\.pt is damaged.*remove it.*--runs"):
+    with pytest.raises(CheckpointError, match=r"last\.pt is missing, damaged or no checkpoint: remove it.*--runs"):
         fit(Line(), SETTINGS, tmp_path)
 
 
