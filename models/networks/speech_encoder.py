@@ -194,7 +194,8 @@ class VoiceHead(nn.Module):
         if self.baseline is None:
             embedding: Tensor = self.projector(self.dropout(statistics))
         else:
-            known = statistics.new_zeros(len(statistics), 1) if count is None else count
+            # Zeros like a column of it: exporters would take a number of rows for that of every batch.
+            known = torch.zeros_like(statistics[:, :1]) if count is None else count
             own = statistics if offset is None else statistics - offset
             spread = self.baseline.spread(known)
             told = own / spread

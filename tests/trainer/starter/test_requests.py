@@ -71,7 +71,10 @@ def test_calibration_is_on_training_data_of_all_labels(bundle: Bundle, corpora: 
 
     found = calibration_inputs(bundle, corpora, run)
     assert {name: len(inputs) for name, inputs in found.items()} == {
-        "text": 4 * len(LABELS), "audio": len(corpora.sounds_train.labels), "face": 70, "fusion": 4,
+        "text": 4 * len(LABELS),
+        "audio": len(corpora.sounds_train.labels),
+        "face": len(corpora.faces_train.labels),
+        "fusion": 4,
     }  # fmt: skip
     assert set(asked) == {"text", "audio", "face"}
 
