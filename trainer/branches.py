@@ -77,7 +77,5 @@ def _with_new_head(name: Modality, network: nn.Module, classes: int, train: Extr
         message = f"{name}: no usable media in {'train' if found[0] is None else 'dev'} to fit a head for its labels"
         raise BranchError(message)
     head = fit_head(found[0].output.embeddings, train.labels[found[0].rows], classes)
-    twin = with_head(cast("EmotionExtractor", network), head.to(device_of(network)))
-    logits = head_logits(head.cpu(), found[1].output.embeddings)
-    head.to(device_of(network))
-    return Branch(twin, fit_temperature(logits, dev.labels[found[1].rows]))
+    temperature = fit_temperature(head_logits(head, found[1].output.embeddings), dev.labels[found[1].rows])
+    return Branch(with_head(cast("EmotionExtractor", network), head.to(device_of(network))), temperature)

@@ -28,7 +28,7 @@ from models.bundle import (
 from models.networks.calibration import fit_temperature, fit_threshold, probabilities
 from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
-from models.networks.speech_encoder import VoiceExtractor
+from models.networks.speech_encoder import learned_baseline
 from trainer.card import model_card
 from trainer.config import TrainConfig
 from trainer.dialogs.features import MODALITIES, Modality, truth
@@ -103,7 +103,7 @@ def _face_part(dim: int, face: EmotionExtractor | None) -> FacePart:
 
 def _baseline(audio: nn.Module | None) -> int:
     """Return how many statistics speakers' baselines are kept of."""
-    known = audio.voice.baseline if isinstance(audio, VoiceExtractor) else None
+    known = learned_baseline(audio)
     return 0 if known is None else len(known.weights)
 
 

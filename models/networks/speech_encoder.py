@@ -36,11 +36,6 @@ class SpeechEncoderConfig:
     heads: int = 6
     positions: int = 1500
 
-    @property
-    def statistics(self) -> int:
-        """Return how many statistics the encoder gives: two of each layer, and of the convolutions before them."""
-        return 2 * (self.layers + 1) * self.width
-
 
 class WhisperMel(nn.Module):
     """Whisper's log-mel spectrogram, of sound brought to one loudness: the microphone is not the speaker's emotion.
@@ -108,7 +103,7 @@ class SpeechEncoder(nn.Module):
     @property
     def dim(self) -> int:
         """Return the width of the output."""
-        return self.config.statistics
+        return 2 * (self.config.layers + 1) * self.config.width
 
     def states(self, mel: Tensor) -> list[Tensor]:
         """Return what the convolutions and each layer give, each ``(batch, frames, width)``, two columns a frame."""
@@ -312,6 +307,11 @@ class VoiceExtractor(nn.Module):
     def classify(self, embedding: Tensor) -> Tensor:
         """Return the logits of embeddings ``(batch, dim)``."""
         return self.voice.classify(embedding)
+
+
+def learned_baseline(audio: nn.Module | None) -> Baseline | None:
+    """Return what a voice branch has learned of speakers' baselines; None: nothing, or it is of another kind."""
+    return audio.voice.baseline if isinstance(audio, VoiceExtractor) else None
 
 
 class StatisticsToo(nn.Module):

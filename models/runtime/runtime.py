@@ -16,7 +16,7 @@ from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
 from models.networks.faces import DETECTION, DetectionName, DetectionNetworks
 from models.networks.fusion import Window
-from models.networks.speech_encoder import VoiceExtractor
+from models.networks.speech_encoder import learned_baseline
 from models.networks.text import Turn
 from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
@@ -278,5 +278,5 @@ def _detect(
 
 def _baseline(bundle: Bundle) -> BaselineReference | None:
     """Return what the voice branch knows of all speakers together, None where it knows nothing of baselines."""
-    known = bundle.audio.voice.baseline if isinstance(bundle.audio, VoiceExtractor) else None
+    known = learned_baseline(bundle.audio)
     return None if known is None else known.reference()

@@ -1,9 +1,12 @@
 """Labelled sound: clips of the acted speech corpora, by what their file names say, split by speaker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from models.labels import LABEL_INDEX, LABELS
 from trainer.data.conversation import AbsentError, DatasetError, Skipped
@@ -53,6 +56,13 @@ class LabelledClips:
 
     def __iter__(self) -> Iterator[SpeechClip]:
         return iter(self.clips)
+
+
+def speaker_ids(corpora: Sequence[str], speakers: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return ``(n,)``, a number for each speaker of each corpus; a clip whose speaker is not known has its own."""
+    known = zip(corpora, speakers, strict=True)
+    names = [f"{corpus}/{speaker}" if speaker else f"?{row}" for row, (corpus, speaker) in enumerate(known)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def load_speech(root: Path, split: Literal["train", "dev"]) -> tuple[SpeechClip, ...]:

@@ -14,7 +14,7 @@ from models.bundle import Bundle
 from models.media.sound import Samples, read_voice
 from models.networks.speech_encoder import VoiceExtractor
 from trainer.data.conversation import Skipped
-from trainer.data.speech import LabelledClips, SpeechClip
+from trainer.data.speech import LabelledClips, speaker_ids
 from trainer.evaluation.branches import BranchScores, lacking, lacks
 from trainer.evaluation.notes import skipped_notes
 from trainer.evaluation.relabel import relabelled
@@ -23,16 +23,11 @@ from trainer.evaluation.scores import EvaluationError, Scores, score
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.audio import trim
-from trainer.stages.histories import Histories, Kind, logits_after
+from trainer.stages.histories import AFTER, Histories, logits_after
 
-AFTER: Final = 8
-"""Utterances that a history has, where the speaker said as many."""
-VIEWS: Final[dict[str, tuple[str, Kind]]] = {
-    "after_8": (f"after {AFTER} utterances", "any"),
-    "after_8_neutral": (f"after {AFTER} neutral utterances", "neutral"),
-}
-"""What is told beside the score without a history: the end of its key, the row's name, and what histories are of."""
-_SEED: Final = 0
+AUDIO: Final = "audio branch"
+VIEWS: Final = {"after_8": f"after {AFTER} utterances", "after_8_neutral": f"after {AFTER} neutral utterances"}
+"""What rows are called that are told beside the score without a history, by the end of their key."""
 
 
 class VoiceReport(Report):
@@ -41,7 +36,7 @@ class VoiceReport(Report):
     def as_json(self) -> dict[str, Any]:
         """Return the report with the accuracy after histories at the top, null where there is none."""
         rows = {row.name.view: row.mean.unweighted_accuracy for row in self.rows}
-        after = {f"unweighted_accuracy_{key}": rows.get(view) for key, (view, _) in VIEWS.items()}
+        after = {f"unweighted_accuracy_{key}": rows.get(view) for key, view in VIEWS.items()}
         return super().as_json() | after
 
 
@@ -128,7 +123,8 @@ def audio_rows(bundle: Bundle, clips: LabelledClips) -> BranchScores:
     rows = [_row("", score(truth, heard.logits, config.labels, config.temperatures.audio))]
     if heard.statistics is not None:
         said = [clips.clips[row] for row in heard.rows]
-        rows += _after(bundle, heard.statistics, truth, _people(said))
+        people = speaker_ids([clip.corpus for clip in said], [clip.speaker for clip in said])
+        rows += _after(bundle, heard.statistics, truth, people)
     notes = (
         *lacking(truth, config.labels, clips.corpus),
         *skipped_notes((*clips.skipped, *heard.skipped), len(clips) + len(clips.skipped), "clips"),
@@ -143,22 +139,15 @@ def _after(bundle: Bundle, statistics: Floats, truth: Ints, people: Ints) -> lis
     config, temperature = bundle.config, bundle.config.temperatures.audio
     histories = Histories(people, truth, config.labels)
     rows = []
-    for view, kind in VIEWS.values():
-        drawn = histories.before_each(AFTER, kind, _SEED)
+    for name, drawn in histories.judged().items():
         if any(map(len, drawn)):
             logits = logits_after(bundle.audio.voice, statistics, drawn, temperature)
-            rows.append(_row(view, score(truth, logits, config.labels, temperature)))
+            rows.append(_row(VIEWS[name], score(truth, logits, config.labels, temperature)))
     return rows
 
 
-def _people(clips: Sequence[SpeechClip]) -> Ints:
-    """Return ``(n,)``, a number for each speaker; whose a clip is not known of is nobody else."""
-    names = [f"{clip.corpus}/{clip.speaker}" if clip.speaker else f"?{row}" for row, clip in enumerate(clips)]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
-
-
 def _row(view: str, scores: Scores) -> NamedScores:
-    return NamedScores(name=RowName(network="audio branch", modalities="audio", view=view), scores=scores)
+    return NamedScores(name=RowName(network=AUDIO, modalities="audio", view=view), scores=scores)
 
 
 def _history_notes(rows: Sequence[NamedScores]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from models.media.sound import Samples, read_voice
 from models.media.spectrogram import SAMPLE_RATE, time_warp, white_noise
 from models.networks.extractor import EmotionExtractor
 from trainer.data.conversation import DatasetError
-from trainer.data.speech import SpeechClip
+from trainer.data.speech import SpeechClip, speaker_ids
 from trainer.fit.cache import Arrays, digest, load_rows, save_rows
 from trainer.fit.devices import device_of
 from trainer.fit.loop import FitSettings
@@ -161,9 +161,7 @@ class Sounds:
     @cached_property
     def speaker_ids(self) -> Ints:
         """Return ``(n,)``, a number for each speaker of each corpus; a clip whose speaker is not known has its own."""
-        known = zip(self.corpora, self.speakers, strict=True)
-        names = [f"{corpus}/{speaker}" if speaker else f"?{row}" for row, (corpus, speaker) in enumerate(known)]
-        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+        return speaker_ids(self.corpora, self.speakers)
 
     @cached_property
     def sessions(self) -> Ints:

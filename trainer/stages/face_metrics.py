@@ -34,7 +34,12 @@ class Judged:
     @property
     def name(self) -> str:
         """Return what it is called."""
-        return f"{self.corpus} {self.by}".strip()
+        return judged_name(self.corpus, self.by)
+
+
+def judged_name(corpus: str, by: str) -> str:
+    """Return what the faces of a corpus are called that are judged by something."""
+    return f"{corpus} {by}".strip()
 
 
 def judged(faces: FaceSet) -> Iterator[Judged]:

@@ -23,6 +23,10 @@ Kind = Literal["any", "neutral", "alike"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 NEUTRAL: Final = LABELS[0]
+AFTER: Final = 8
+"""Utterances that a history has by which a branch is judged, where the speaker said as many."""
+JUDGED: Final[dict[str, Kind]] = {"after_8": "any", "after_8_neutral": "neutral"}
+"""What such histories are of, by what figures of them are called."""
 _BATCH: Final = 1024
 
 
@@ -81,6 +85,10 @@ class Histories:
         """Return one history of every clip, drawn by the seed."""
         generator = np.random.default_rng(seed)
         return [self.before(row, count, kind, generator) for row in range(len(self._labels))]
+
+    def judged(self) -> dict[str, list[Ints]]:
+        """Return the histories of every clip by which a branch is judged, drawn by one seed, by :data:`JUDGED`."""
+        return {name: self.before_each(AFTER, kind, seed=0) for name, kind in JUDGED.items()}
 
 
 def baselines(

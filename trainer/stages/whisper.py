@@ -20,12 +20,10 @@ from trainer.fit.metrics import Ints, Metrics
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.audio import AudioBackbone, AudioSettings, AudioStage, corpus_metrics
 from trainer.stages.hearing import Heard, moments
-from trainer.stages.histories import Histories, Kind, baselines, logits_after
+from trainer.stages.histories import JUDGED, Histories, baselines, logits_after
 from trainer.stages.speaker_model import Voices, speaker_model
 
 _EVAL_BATCH: Final = 256
-_JUDGED_AFTER: Final = 8  # utterances
-_JUDGED: Final[dict[str, Kind]] = {"after_8": "any", "after_8_neutral": "neutral"}
 _MEAN: Final = "mean_unweighted_accuracy"
 WHISPER_INPUT: Final = partial(sound_input, "whisper")
 """From equally long sounds, ``(n,)`` at 16 kHz each, to Whisper's spectrograms ``(batch, 80, columns)``."""
@@ -118,11 +116,10 @@ class WhisperStage(AudioStage):
         """Return the dev metrics without a history and with one, and ``score``."""
         found = super().evaluate(model)
         histories = Histories(self.dev.speaker_ids, self.dev.labels, self.dev.classes)
-        for name, kind in _JUDGED.items():
-            drawn = histories.before_each(_JUDGED_AFTER, kind, seed=0)
+        for name, drawn in histories.judged().items():
             logits = logits_after(cast("VoiceHead", model), self.heard_dev.numpy(), drawn)
             found[f"{_MEAN}_{name}"] = corpus_metrics(logits, self.dev)[_MEAN]
-        figures = [found[_MEAN], *(found[f"{_MEAN}_{name}"] for name in _JUDGED)]
+        figures = [found[_MEAN], *(found[f"{_MEAN}_{name}"] for name in JUDGED)]
         return {**found, "score": float(np.mean(figures))}
 
 

@@ -9,7 +9,7 @@ from trainer.evaluation.report import NamedScores, RowName
 from trainer.evaluation.scores import Scores, score
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
-from trainer.stages.face_metrics import MAJORITY, judged
+from trainer.stages.face_metrics import MAJORITY, judged, judged_name
 
 FACE: Final = "face branch"
 _BOUNDS: Final = {
@@ -23,7 +23,7 @@ _BOUNDS: Final = {
 
 def face_row_name(corpus: str, by: str) -> str:
     """Return what the row of a corpus is called; see :class:`trainer.stages.face_metrics.Judged`."""
-    return f"{FACE}, {corpus} {by}".rstrip()
+    return f"{FACE}, {judged_name(corpus, by)}"
 
 
 def face_rows(bundle: Bundle, outputs: DevOutputs) -> Iterator[NamedScores]:

@@ -15,6 +15,7 @@ from trainer.dialogs.logits import full_logits
 from trainer.evaluation.modalities import of_utterances, shown
 from trainer.evaluation.report import NamedScores, Report, RowName, over_bundles
 from trainer.evaluation.scores import Scores, score
+from trainer.evaluation.voices import AUDIO
 from trainer.features.extract import Extraction, extract_features
 from trainer.features.extractors import Extractors
 from trainer.features.transcripts import Transcribe
@@ -23,7 +24,7 @@ from trainer.fit.outputs import Floats
 from trainer.starter.drawn_features import SUBSETS, seen, spoken
 from trainer.starter.face_rows import FACE, face_demands, face_rows
 from trainer.starter.left_out import left_out_rows
-from trainer.starter.voice_rows import AUDIO, held_out_rows, voice_demands
+from trainer.starter.voice_rows import held_out_rows, voice_demands
 
 TEXT_TOLERANCE: Final = 0.003
 """How far the fused score of text alone may lie below the text branch's."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import torch
 
 from models.bundle import Bundle
 from models.networks.calibration import fit_temperature
@@ -12,20 +11,18 @@ from models.networks.speech_encoder import VoiceExtractor, VoiceHead
 from trainer.dev_outputs import DevOutputs
 from trainer.evaluation.report import NamedScores, RowName
 from trainer.evaluation.scores import Scores, score
-from trainer.evaluation.voices import AFTER, VIEWS
+from trainer.evaluation.voices import AUDIO, VIEWS
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import Sounds
 from trainer.stages.histories import Histories, logits_after
 
-AUDIO: Final = "audio branch"
 LEFT_OUT: Final = f"{AUDIO} trained without"
 HELD_OUT_UA: Final = 0.74
 """Of held-out speakers, averaged over the corpora, without a history."""
-LEFT_OUT_UA: Final = {"": 0.52, VIEWS["after_8"][0]: 0.60}
+LEFT_OUT_UA: Final = {"": 0.52, VIEWS["after_8"]: 0.60}
 """Of whole corpora never heard, averaged over them, by how much of their speakers is known."""
 _FOLDS: Final = 5
-_SEED: Final = 0
 
 Logits = Mapping[str, Floats]
 """Of the same clips, by how much of their speakers is known: the name of a row's view, empty for nothing."""
@@ -36,24 +33,16 @@ def held_out_rows(bundle: Bundle, outputs: DevOutputs) -> list[NamedScores]:
     sounds, network = outputs.data.sounds_dev, bundle.audio
     logits = {"": outputs.audio.logits}
     if isinstance(network, VoiceExtractor) and network.voice.baseline is not None:
-        statistics = dev_statistics(network, outputs)
+        statistics = outputs.statistics.cpu().numpy()
         logits |= after_histories(network.voice, statistics, sounds, bundle.config.temperatures.audio)
     return [*rows_of(AUDIO, logits, sounds), *_corpus_rows(logits, sounds)]
-
-
-@torch.inference_mode()
-def dev_statistics(network: VoiceExtractor, outputs: DevOutputs) -> Floats:
-    """Return the standardised statistics ``(clips, width)`` of the dev sounds, each heard whole as live."""
-    heard = [network.statistics(outputs.extractors.audio_input([one])) for one in outputs.data.sounds_dev.samples]
-    return torch.cat(heard).numpy()
 
 
 def after_histories(head: VoiceHead, statistics: Floats, sounds: Sounds, temperature: float = 1.0) -> dict[str, Floats]:
     """Return the logits of each clip after the histories that an evaluation draws, by the names of their rows."""
     histories = Histories(sounds.speaker_ids, sounds.labels, sounds.classes)
     return {
-        view: logits_after(head, statistics, histories.before_each(AFTER, kind, _SEED), temperature)
-        for view, kind in VIEWS.values()
+        VIEWS[name]: logits_after(head, statistics, drawn, temperature) for name, drawn in histories.judged().items()
     }
 
 
@@ -89,7 +78,7 @@ def other_speakers_temperatures(logits: Floats, labels: Ints, people: Ints) -> F
 
 def voice_demands(rows: Sequence[tuple[RowName, Scores]]) -> Iterator[tuple[str, float, float]]:
     """Yield what a voice branch must reach: the demand, the value and its bound, of what was judged."""
-    neutral = VIEWS["after_8_neutral"][0]
+    neutral = VIEWS["after_8_neutral"]
     for told, prefix, bounds in (
         ("held-out speakers", f"{AUDIO}, ", {"": HELD_OUT_UA}),
         ("whole corpora never heard", f"{LEFT_OUT} ", LEFT_OUT_UA),
