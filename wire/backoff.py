@@ -1,5 +1,6 @@
 """How long to wait before connecting again, to a server or to a source: pure, the chance is an argument."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,7 +37,8 @@ class Backoff:
             return None
         longest = min(self.retry.longest_s, self.retry.first_s * 2.0 ** min(self.attempt, _MOST_DOUBLINGS))
         self.attempt += 1
-        return longest * (1 - self._chance() / 2)
+        shortest = math.nextafter(longest / 2, math.inf)  # a chance close to 1 would be rounded to a half
+        return max(shortest, longest * (1 - self._chance() / 2))
 
     def reset(self) -> None:
         """Begin anew, after success."""

@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wire.backoff import Backoff, Retry
@@ -35,6 +35,7 @@ def test_it_gives_up() -> None:
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 5_000))
+@example(math.nextafter(1, 0), 0)
 def test_the_waits_differ_and_stay_in_bounds(chance: float, tries: int) -> None:
     backoff = Backoff(Retry(first_s=0.5, longest_s=30, attempts=None), lambda: chance)
     backoff.attempt = tries
