@@ -74,7 +74,7 @@ class Exporter:
         try:
             import openvino  # noqa: PLC0415 - as above
 
-            from models.runtime.openvino_engine import keep_int8, openvino_format, openvino_model  # noqa: PLC0415 - as above
+            from models.runtime.openvino_engine import converted, keep_int8, openvino_format, openvino_model  # noqa: PLC0415 - as above
             from models.runtime.openvino_int8 import load_nncf, quantised  # noqa: PLC0415 - as above
         except ImportError as error:
             message = f"OpenVINO can't be loaded ({error}): install it with `pip install openvino`"
@@ -91,9 +91,11 @@ class Exporter:
         form = openvino_format(core)
 
         def build(name: ServedName, network: nn.Module) -> None:
-            model = openvino_model(name, network, self._config, core)
-            if inputs := calibration.get(name):
-                model = quantised(name, model, inputs)
+            inputs = calibration.get(name)
+            if inputs:  # of weights in float32: NNCF leaves those alone that are in 8 bits already
+                model = quantised(name, converted(name, network, self._config), inputs)
+            else:
+                model = openvino_model(name, network, self._config, core)
             if chosen == "int8":
                 keep_int8(model, name, network, self._config, core, None)
             self._put(name, model, form)

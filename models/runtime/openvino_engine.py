@@ -28,6 +28,7 @@ from models.runtime.engine import (
 from models.runtime.model_cache import ModelFormat, cached, keep, kept
 from models.runtime.names import Precision, PrecisionName
 from models.runtime.network_inputs import examples, run_once, shape
+from models.runtime.openvino_weights import keep_eight_bits
 
 _log: Final = logging.getLogger(__name__)
 _HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8 is in the model
@@ -62,7 +63,8 @@ class OpenVinoEngine:
         self.name = "openvino-cpu"
         self._config, self._core, self._folder = bundle.config, ov.Core(), folder
         self._precision = precision_for("openvino", precision, tuple(_HINTS))
-        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        # Dynamic quantisation would round what goes into matrices of 8 bits on processors that are faster so.
+        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
         self._requests, self._seconds = load_networks(bundle, self._compile)
@@ -106,11 +108,18 @@ def openvino_format(core: ov.Core) -> ModelFormat[ov.Model]:
 def openvino_model(
     name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
 ) -> ov.Model:
-    """Return a network, on the CPU in float32, as OpenVINO's model, from the cache or converted now."""
-    inputs = examples(name, config)
-    return cached(
-        network, _layout(name, inputs), lambda: _convert(name, network, inputs), openvino_format(core), folder
-    )
+    """Return a network, on the CPU in float32, as OpenVINO's model, from the cache or converted now.
+
+    Its matrices that a bundle keeps in 8 bits are kept so.
+    """
+    layout = f"8 bits {_layout(name, examples(name, config))}"
+
+    def convert() -> ov.Model:
+        model = converted(name, network, config)
+        keep_eight_bits(model)
+        return model
+
+    return cached(network, layout, convert, openvino_format(core), folder)
 
 
 def int8_model(
@@ -147,7 +156,9 @@ def _layout(name: ServedName, inputs: tuple[torch.Tensor, ...]) -> str:
     return repr([shape(name, example) for example in inputs])
 
 
-def _convert(name: ServedName, network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> ov.Model:
+def converted(name: ServedName, network: nn.Module, config: BundleConfig) -> ov.Model:
+    """Return a network, on the CPU in float32, as OpenVINO's model, all of it float32, converted now."""
+    inputs = examples(name, config)
     _log.info("converting the %s network to OpenVINO, once for this bundle", name)
     # It lets the root logger tell errors alone, and forgets that where it fails.
     with warnings.catch_warnings(), torch.no_grad(), root_logger_kept():
