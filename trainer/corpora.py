@@ -8,6 +8,7 @@ from typing import Final, Literal
 from trainer.config import TrainConfig
 from trainer.data.conversation import Conversations, DatasetError
 from trainer.data.faces import FaceSet, joined
+from trainer.data.people import Person, people_of
 from trainer.data.registry import load_clips, load_conversations, load_faces
 from trainer.data.speech import SpeechClip
 from trainer.dialogs.features import MODALITIES, Modality
@@ -101,6 +102,17 @@ class Corpora:
     def clips_dev(self, corpus: str) -> tuple[SpeechClip, ...]:
         """Return the dev clips of one of ``speech.datasets``, in the order in which ``sounds_dev`` has them."""
         return load_clips(corpus, self.config.speech.folder(), "dev").clips
+
+    def people_dev(self) -> list[Person]:
+        """Return who speaks in each of ``sounds_dev``, where they are of ``speech.datasets``.
+
+        Raises:
+            DatasetError: a table of speakers can't be read.
+        """
+        section = self.config.speech
+        return [
+            person for name in section.datasets for person in people_of(name, section.folder(), self.clips_dev(name))
+        ]
 
     @cached_property
     def faces_train(self) -> FaceSet:

@@ -24,7 +24,8 @@ from trainer.fit.outputs import Floats
 from trainer.starter.drawn_features import SUBSETS, seen, spoken
 from trainer.starter.face_rows import FACE, face_demands, face_rows
 from trainer.starter.left_out import left_out_rows
-from trainer.starter.voice_rows import held_out_rows, voice_demands
+from trainer.starter.subgroups import subgroup_rows
+from trainer.starter.voice_rows import held_out_logits, held_out_rows, voice_demands
 
 TEXT_TOLERANCE: Final = 0.003
 """How far the fused score of text alone may lie below the text branch's."""
@@ -123,12 +124,14 @@ def evaluate_bundle(bundle: Bundle, data: Corpora, transcribe: Transcribe) -> St
     words = recognise(data, transcribe)
     said = spoken(outputs, words)
     read = extract_features(data.dev, outputs.extractors, data.cache, modalities=["text"])
+    voices = held_out_logits(bundle, outputs)
     rows = [
         *_text_rows(bundle, read),
         *face_rows(bundle, outputs),
-        *held_out_rows(bundle, outputs),
+        *held_out_rows(voices, data.sounds_dev),
         *_spoken_rows(bundle, outputs, read, said),
         *left_out_rows(data),
+        *subgroup_rows(voices, data.sounds_dev, data.people_dev()),
     ]
     return StarterReport(
         dataset="meld, speech and faces",

@@ -28,13 +28,18 @@ Logits = Mapping[str, Floats]
 """Of the same clips, by how much of their speakers is known: the name of a row's view, empty for nothing."""
 
 
-def held_out_rows(bundle: Bundle, outputs: DevOutputs) -> list[NamedScores]:
-    """Return the audio branch's scores on held-out speakers, of all and of each corpus, without and with histories."""
+def held_out_logits(bundle: Bundle, outputs: DevOutputs) -> Logits:
+    """Return what the audio branch says of held-out speakers, without and with histories."""
     sounds, network = outputs.data.sounds_dev, bundle.audio
     logits = {"": outputs.audio.logits}
     if isinstance(network, VoiceExtractor) and network.voice.baseline is not None:
         statistics = outputs.statistics.cpu().numpy()
         logits |= after_histories(network.voice, statistics, sounds, bundle.config.temperatures.audio)
+    return logits
+
+
+def held_out_rows(logits: Logits, sounds: Sounds) -> list[NamedScores]:
+    """Return the audio branch's scores on held-out speakers, of all and of each corpus."""
     return [*rows_of(AUDIO, logits, sounds), *_corpus_rows(logits, sounds)]
 
 
