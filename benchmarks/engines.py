@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import numpy as np
@@ -36,7 +37,7 @@ CASES: Final = ("torch:float32", "torch:bfloat16", "openvino:float32", "openvino
 BATCHES: Final = (1, 8, 32)
 MIN_RUNS: Final = 5
 
-Times = np.ndarray[tuple[int], np.dtype[np.float64]]
+Times = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,25 +86,25 @@ def started(case: str, bundle: Bundle, threads: int) -> Engine:
     return choose_engine(cast("EngineName", name), bundle, threads, cast("PrecisionName", precision or "auto"))
 
 
-def take_turns(engines: Sequence[Engine], network: ServedName, inputs: dict[str, Array], seconds: float) -> list[Times]:
-    """Return how long each engine's runs took, in milliseconds; they take turns for ``seconds``."""
-    for engine in engines:
-        engine.run(network, inputs)
-    times: list[list[float]] = [[] for _ in engines]
+def take_turns(calls: Sequence[Callable[[], object]], seconds: float) -> list[Times]:
+    """Return what each call took, taking turns for ``seconds``: ``(runs, 2)``, time and processor time in ms."""
+    for call in calls:
+        call()
+    spent: list[list[tuple[float, float]]] = [[] for _ in calls]
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[-1]) < MIN_RUNS:
-        for engine, spent in zip(engines, times, strict=True):
-            start = time.perf_counter()
-            engine.run(network, inputs)
-            spent.append((time.perf_counter() - start) * 1000)
-    return [np.array(spent) for spent in times]
+    while time.perf_counter() < end or len(spent[-1]) < MIN_RUNS:
+        for call, times in zip(calls, spent, strict=True):
+            start, used = time.perf_counter(), time.process_time()
+            call()
+            times.append(((time.perf_counter() - start) * 1000, (time.process_time() - used) * 1000))
+    return [np.array(times) for times in spent]
 
 
 def cells(times: Sequence[Times], rows: int) -> Iterator[str]:
     """Yield for each engine p50 and p95 in milliseconds, rows a second, and how many times the first's speed."""
-    first = float(np.median(times[0]))
+    first = float(np.median(times[0][:, 0]))
     for spent in times:
-        middle, late = np.percentile(spent, [50, 95])
+        middle, late = np.percentile(spent[:, 0], [50, 95])
         yield f"{middle:.1f} / {late:.1f}, {rows * 1000 / middle:.0f}/s, {first / middle:.1f}x"
 
 
@@ -158,7 +159,8 @@ def main() -> None:
     timed = []
     for question in questions(bundle):
         for rows in BATCHES:
-            times = take_turns(engines, question.network, question.batch(rows), options.seconds)
+            inputs = question.batch(rows)
+            times = take_turns([partial(engine.run, question.network, inputs) for engine in engines], options.seconds)
             timed.append((question.title, str(rows), *cells(times, rows)))
     title = "p50 / p95 ms, rows a second, speed against the first"
     taken = terminal_table(("network", "batch", *cases), timed, title=title)

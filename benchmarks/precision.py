@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
+from engines import started
 from rich.console import Console
 from rich.progress import track
 from written import script_parser
@@ -21,15 +22,13 @@ from written import script_parser
 from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
 from models.networks.calibration import probabilities
 from models.runtime.engine import Engine
-from models.runtime.names import EngineName, PrecisionName
-from models.runtime.select import choose_engine
 from trainer.config import starter_config
 from trainer.corpora import Corpora
 from trainer.evaluation.text_tables import terminal_table
 from trainer.fit.metrics import Ints, weighted_f1
 from trainer.fit.outputs import Floats
 from trainer.starter.requests import (
-    Heard,
+    LabelledEmbeddings,
     Requests,
     dialog_requests,
     face_requests,
@@ -71,7 +70,7 @@ class Questions:
     def dialogs(self, embeddings: Mapping[NetworkName, Floats]) -> Requests:
         """Return the fusion's requests, made of such embeddings; what is drawn is always the same."""
         heard, seen = (
-            Heard(embeddings[name], asked.labels, [name] * len(asked.labels))
+            LabelledEmbeddings(embeddings[name], asked.labels, [name] * len(asked.labels))
             for name, asked in self.branches.items()
             if name != "text"
         )
@@ -104,12 +103,6 @@ class Questions:
 def fused(engine: Engine, dialogs: Requests) -> Floats:
     """Return the fusion's logits of every utterance."""
     return np.concatenate([engine.run("fusion", inputs)["logits"][0] for inputs in dialogs.inputs])
-
-
-def started(case: str, bundle: Bundle) -> Engine:
-    """Return the engine of ``ENGINE:PRECISION``."""
-    name, _, precision = case.partition(":")
-    return choose_engine(cast("EngineName", name), bundle, 0, cast("PrecisionName", precision or "auto"))
 
 
 def rows(questions: Questions, expected: Answers, actual: Answers, case: str) -> list[tuple[str, ...]]:
@@ -145,10 +138,10 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(find_bundle(options.bundle))
     questions = Questions(bundle, Corpora(starter_config(options.data), options.runs / "cache"), options.clips)
-    expected = questions.ask(started(REFERENCE, bundle), REFERENCE, None)
+    expected = questions.ask(started(REFERENCE, bundle, 0), REFERENCE, None)
     found = []
     for case in options.case or CASES:
-        actual = questions.ask(started(case, bundle), case, expected.embeddings)
+        actual = questions.ask(started(case, bundle, 0), case, expected.embeddings)
         found += sorted(rows(questions, expected, actual, case), key=lambda each: each[0] == "all")
     headings = ("network", "engine", "inputs", "max diff", "mean diff", "same label", "score", "change")
     table = terminal_table(headings, found, left=["engine"])

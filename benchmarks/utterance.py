@@ -9,22 +9,20 @@ work runs: take one thread then, since those that wait for each other work too. 
 ``m2fnet export`` before.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
-from engines import Question, questions
+from engines import Question, Times, questions, started, take_turns
 from rich.console import Console
 from rich.table import Table
 from written import script_parser
 
 from models.bundle import Bundle, find_bundle, load_bundle
-from models.runtime.engine import Engine, ServedName
-from models.runtime.names import EngineName, PrecisionName
+from models.runtime.engine import ServedName
 from models.runtime.network_inputs import examples
-from models.runtime.select import choose_engine
 from trainer.evaluation.text_tables import terminal_table
 
 FACES: Final = 8
@@ -34,20 +32,17 @@ PARTS: Final[dict[str, tuple[ServedName, ...]]] = {
     f"{FACES} faces": ("face",),
     "fusion, 16 utterances": ("fusion",),
 }
-MIN_RUNS: Final = 5
-
-Times = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
 class Case:
     """A bundle on an engine, ``BUNDLE[:PRECISION]``, and what it is asked about one utterance."""
 
-    def __init__(self, case: str, engine: EngineName, threads: int) -> None:
+    def __init__(self, case: str, engine: str, threads: int) -> None:
         name, _, precision = case.partition(":")
         self.title = f"{Path(name).name}, {precision or 'auto'}"
         bundle = load_bundle(find_bundle(name))
         self._questions = {question.network: question for question in asked(bundle)}
-        self._engine: Engine = choose_engine(engine, bundle, threads, cast("PrecisionName", precision or "auto"))
+        self._engine = started(f"{engine}:{precision}", bundle, threads)
 
     def answer(self, networks: Sequence[ServedName]) -> None:
         """Run those of the networks that the bundle has."""
@@ -65,25 +60,11 @@ def asked(bundle: Bundle) -> Iterator[Question]:
         yield Question("voice against its baseline", "voice", dict(zip(names, rows, strict=True)))
 
 
-def take_turns(calls: Sequence[Callable[[], None]], seconds: float) -> list[Times]:
-    """Return what each call took, taking turns for ``seconds``: ``(runs, 2)``, time and processor time in ms."""
-    for call in calls:
-        call()
-    spent: list[list[tuple[float, float]]] = [[] for _ in calls]
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(spent[-1]) < MIN_RUNS:
-        for call, times in zip(calls, spent, strict=True):
-            start, used = time.perf_counter(), time.process_time()
-            call()
-            times.append(((time.perf_counter() - start) * 1000, (time.process_time() - used) * 1000))
-    return [np.array(times) for times in spent]
-
-
 def measured(cases: Sequence[Case], seconds: float) -> dict[str, Times]:
     """Return for each part, and for all of them, the medians ``(cases, 2)``, time and processor time in ms."""
     found: dict[str, Times] = {}
     for part, networks in PARTS.items():
-        calls = [lambda case=case, networks=networks: case.answer(networks) for case in cases]
+        calls = [partial(case.answer, networks) for case in cases]
         found[part] = np.array([np.median(times, axis=0) for times in take_turns(calls, seconds)])
     return {**found, "all": np.sum(list(found.values()), axis=0)}
 

@@ -16,7 +16,7 @@ from trainer.dev_outputs import DevOutputs
 from trainer.dialogs.features import Modality
 from trainer.features.extract import Extraction
 from trainer.fit.devices import device_of
-from trainer.stages.heads import fit_head, head_logits, with_head
+from trainer.stages.heads import fit_head, linear_logits, with_head
 
 
 class BranchError(UserError):
@@ -77,5 +77,5 @@ def _with_new_head(name: Modality, network: nn.Module, classes: int, train: Extr
         message = f"{name}: no usable media in {'train' if found[0] is None else 'dev'} to fit a head for its labels"
         raise BranchError(message)
     head = fit_head(found[0].output.embeddings, train.labels[found[0].rows], classes)
-    temperature = fit_temperature(head_logits(head, found[1].output.embeddings), dev.labels[found[1].rows])
+    temperature = fit_temperature(linear_logits(head, found[1].output.embeddings), dev.labels[found[1].rows])
     return Branch(with_head(cast("EmotionExtractor", network), head.to(device_of(network))), temperature)

@@ -36,7 +36,7 @@ from trainer.stages.audio import AudioStage
 from trainer.stages.extractor import ExtractorStage
 from trainer.stages.face import VisualStage
 from trainer.stages.fusion import FusionStage
-from trainer.stages.hearing import hear
+from trainer.stages.hearing import encoded
 from trainer.stages.image import Labelled
 from trainer.stages.packaged import packaged_whisper
 from trainer.stages.scene import SceneStage
@@ -101,8 +101,8 @@ class ConversationTraining:
     def _whisper(self) -> WhisperStage:
         encoder, settings = load_whisper_encoder(packaged_whisper()), self.config.audio
         seed = settings.fit.seed
-        train = hear(encoder, self.data.sounds_train, settings.views, seed, self.cache)
-        return WhisperStage(train, hear(encoder, self.data.sounds_dev, 1, seed, self.cache), settings, encoder)
+        train = encoded(encoder, self.data.sounds_train, settings.views, seed, self.cache)
+        return WhisperStage(train, encoded(encoder, self.data.sounds_dev, 1, seed, self.cache), settings, encoder)
 
     @cached_property
     def visual(self) -> VisualStage:

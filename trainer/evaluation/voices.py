@@ -41,7 +41,7 @@ class VoiceReport(Report):
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class AudioAnswers:
     """What the audio branch says of clips.
 
     Attributes:
@@ -71,7 +71,7 @@ def decode_clip(path: Path) -> Samples:
 
 
 @torch.inference_mode()
-def hear(bundle: Bundle, paths: Sequence[Path]) -> Heard:
+def hear(bundle: Bundle, paths: Sequence[Path]) -> AudioAnswers:
     """Return what the audio branch says of each clip, one after the other; one that can't be read is skipped.
 
     Raises:
@@ -93,7 +93,7 @@ def hear(bundle: Bundle, paths: Sequence[Path]) -> Heard:
         message = f"no clip could be read: {skipped[0].why if skipped else 'there is none in this split'}"
         raise EvaluationError(message)
     known = torch.cat(statistics).numpy() if statistics else None
-    return Heard(BranchOutput.gather(answers).logits, known, np.array(rows, np.int64), tuple(skipped))
+    return AudioAnswers(BranchOutput.gather(answers).logits, known, np.array(rows, np.int64), tuple(skipped))
 
 
 def _answer(bundle: Bundle, images: Tensor, statistics: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -345,10 +345,10 @@ class AudioStage(ExtractorStage[nn.Module]):
 
     def head_metrics(self, logits: Floats) -> Metrics:
         """Return, for each corpus and averaged over them, the unweighted accuracy on dev."""
-        return corpus_metrics(logits, self.dev)
+        return voice_corpus_metrics(logits, self.dev)
 
 
-def corpus_metrics(logits: Floats, sounds: Sounds) -> Metrics:
+def voice_corpus_metrics(logits: Floats, sounds: Sounds) -> Metrics:
     """Return the unweighted accuracy for each corpus, and their mean; macro F1 of all."""
     predicted = logits.argmax(axis=1)
     rows = {name: sounds.of_corpus(name) for name in sorted(set(sounds.corpora))}

@@ -22,7 +22,7 @@ from trainer.fit.metrics import Ints, Metrics
 from trainer.fit.outputs import BranchOutput, Floats
 from trainer.stages.camera import as_cameras_see
 from trainer.stages.extractor import PAPER_DECAY, PAPER_RATE, ExtractorSettings, paper_fit
-from trainer.stages.face_metrics import corpus_metrics
+from trainer.stages.face_metrics import face_corpus_metrics
 from trainer.stages.image import ImageStage, laid_out
 from trainer.stages.pretrained_faces import pretrained_faces
 
@@ -93,7 +93,7 @@ class VisualStage(ImageStage):
             begun: the weights are those of an earlier run, so that nothing pretrained is read.
 
         Raises:
-            WeightsError: the pretrained weights are missing or not what they should be.
+            PretrainedWeightsError: the pretrained weights are missing or not what they should be.
             CheckpointError: the earlier run's checkpoint is missing, damaged or of another network.
         """
         targets = None if train.votes is None else train.targets(settings.label_share)
@@ -140,7 +140,7 @@ class VisualStage(ImageStage):
 
     def head_metrics(self, logits: Floats) -> Metrics:
         """Return the metrics of all dev faces by their labels, and those of each corpus."""
-        return {**super().head_metrics(logits), **corpus_metrics(logits, self.dev)}
+        return {**super().head_metrics(logits), **face_corpus_metrics(logits, self.dev)}
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a model says of training faces as they are."""

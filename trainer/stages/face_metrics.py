@@ -52,7 +52,7 @@ def judged(faces: FaceSet) -> Iterator[Judged]:
             yield Judged(corpus, MAJORITY, clear, faces.shares()[clear].argmax(axis=1))
 
 
-def corpus_metrics(logits: Floats, faces: FaceSet) -> Metrics:
+def face_corpus_metrics(logits: Floats, faces: FaceSet) -> Metrics:
     """Return each corpus's accuracy by its labels and by clear majorities, and its recall of neutral faces.
 
     ``mean_accuracy``, by which a checkpoint is chosen, is the mean over the corpora, by clear majorities where there

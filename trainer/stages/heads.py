@@ -45,7 +45,7 @@ def fit_head(embeddings: Floats, labels: Ints, classes: int) -> nn.Linear:
 
 
 @torch.inference_mode()
-def head_logits(head: nn.Linear, embeddings: Floats) -> Floats:
+def linear_logits(head: nn.Linear, embeddings: Floats) -> Floats:
     """Return the logits ``(n, classes)`` of embeddings ``(n, dim)``."""
     logits: Floats = head(torch.relu(torch.from_numpy(embeddings))).numpy()
     return logits

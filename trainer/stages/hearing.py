@@ -31,26 +31,26 @@ _VERSION: Final = 1  # of what is made of a clip: another makes the cache anew
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class EncodedSounds:
     """Sounds, and what an encoder says of each in several views, ``(clips, views, width)`` float16."""
 
     sounds: Sounds
     statistics: Tensor
 
-    def only(self, rows: Ints) -> "Heard":
+    def only(self, rows: Ints) -> "EncodedSounds":
         """Return some of them."""
-        return Heard(self.sounds.only(rows), self.statistics[torch.from_numpy(rows)])
+        return EncodedSounds(self.sounds.only(rows), self.statistics[torch.from_numpy(rows)])
 
-    def joined(self, other: "Heard") -> "Heard":
+    def joined(self, other: "EncodedSounds") -> "EncodedSounds":
         """Return these and others, in the views that both have."""
         views = min(self.statistics.shape[1], other.statistics.shape[1])
         both = torch.cat([self.statistics[:, :views], other.statistics[:, :views]])
-        return Heard(self.sounds.joined(other.sounds), both)
+        return EncodedSounds(self.sounds.joined(other.sounds), both)
 
 
-def hear(encoder: SpeechEncoder, sounds: Sounds, views: int, seed: int, cache: Path) -> Heard:
+def encoded(encoder: SpeechEncoder, sounds: Sounds, views: int, seed: int, cache: Path) -> EncodedSounds:
     """Return what an encoder says of sounds, see :func:`statistics`."""
-    return Heard(sounds, statistics(encoder, sounds, views, seed, cache))
+    return EncodedSounds(sounds, statistics(encoder, sounds, views, seed, cache))
 
 
 def statistics(encoder: SpeechEncoder, sounds: Sounds, views: int, seed: int, cache: Path) -> Tensor:

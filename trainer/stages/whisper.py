@@ -18,10 +18,10 @@ from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceH
 from trainer.fit.devices import device_of
 from trainer.fit.metrics import Ints, Metrics
 from trainer.fit.outputs import BranchOutput, Floats
-from trainer.stages.audio import AudioBackbone, AudioSettings, AudioStage, corpus_metrics
-from trainer.stages.hearing import Heard, moments
+from trainer.stages.audio import AudioBackbone, AudioSettings, AudioStage, voice_corpus_metrics
+from trainer.stages.hearing import EncodedSounds, moments
 from trainer.stages.histories import JUDGED, Histories, baselines, logits_after
-from trainer.stages.speaker_model import Voices, speaker_model
+from trainer.stages.speaker_model import VoiceStatistics, speaker_model
 
 _EVAL_BATCH: Final = 256
 _MEAN: Final = "mean_unweighted_accuracy"
@@ -40,7 +40,9 @@ class WhisperStage(AudioStage):
         encoder: what has heard them.
     """
 
-    def __init__(self, train: Heard, dev: Heard, settings: AudioSettings, encoder: SpeechEncoder) -> None:
+    def __init__(
+        self, train: EncodedSounds, dev: EncodedSounds, settings: AudioSettings, encoder: SpeechEncoder
+    ) -> None:
         self.encoder = encoder
         self.kinds = settings.histories
         backbone = AudioBackbone(self._head, WHISPER_INPUT, lambda heard, *_: heard)
@@ -63,7 +65,9 @@ class WhisperStage(AudioStage):
         known, sounds = self.voice.baseline, self.train
         assert known is not None  # noqa: S101 - made above
         self.voice.norm.load_moments(*moments(plain, self.weights))
-        voices = Voices(each(plain, self.voice.norm), sounds.targets, self.weights, sounds.speaker_ids, sounds.corpora)
+        voices = VoiceStatistics(
+            each(plain, self.voice.norm), sounds.targets, self.weights, sounds.speaker_ids, sounds.corpora
+        )
         found = speaker_model(voices, self.kinds.kept, self.settings.fit.seed)
         known.load(found.rotation, found.deviations, found.weights, self.kinds.share)
 
@@ -118,7 +122,7 @@ class WhisperStage(AudioStage):
         histories = Histories(self.dev.speaker_ids, self.dev.labels, self.dev.classes)
         for name, drawn in histories.judged().items():
             logits = logits_after(cast("VoiceHead", model), self.heard_dev.numpy(), drawn)
-            found[f"{_MEAN}_{name}"] = corpus_metrics(logits, self.dev)[_MEAN]
+            found[f"{_MEAN}_{name}"] = voice_corpus_metrics(logits, self.dev)[_MEAN]
         figures = [found[_MEAN], *(found[f"{_MEAN}_{name}"] for name in JUDGED)]
         return {**found, "score": float(np.mean(figures))}
 

@@ -13,7 +13,7 @@ from trainer.data.conversation import DatasetError
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
 from trainer.starter.requests import (
-    Heard,
+    LabelledEmbeddings,
     Requests,
     dialog_requests,
     face_requests,
@@ -50,8 +50,8 @@ def calibration_inputs(bundle: Bundle, data: Corpora, run: Run) -> Calibration:
     fusion = dialog_requests(
         dialogs,
         embeddings("text", text, run),
-        Heard(embeddings("audio", voice, run), voice.labels, ["speech"] * len(voice.labels)),
-        Heard(embeddings("face", face, run), face.labels, ["faces"] * len(face.labels)),
+        LabelledEmbeddings(embeddings("audio", voice, run), voice.labels, ["speech"] * len(voice.labels)),
+        LabelledEmbeddings(embeddings("face", face, run), face.labels, ["faces"] * len(face.labels)),
         bundle.config.fusion,
         _SEED,
     )

@@ -30,7 +30,7 @@ from trainer.fit.metrics import weighted_f1
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import sound_outputs
 from trainer.stages.face import augment
-from trainer.stages.heads import head_logits
+from trainer.stages.heads import linear_logits
 from trainer.stages.hearing import statistics
 from trainer.stages.text import TextExample, text_outputs
 from trainer.stages.whisper import head_outputs
@@ -168,7 +168,7 @@ def faces(data: Corpora, extractors: Extractors, rates: HeldOutRates | None = No
         lambda: {"embeddings": torch.from_numpy(_face_views(network, chosen))},
     )
     views = made["embeddings"].numpy()
-    logits = head_logits(network.head, views[:, 0])
+    logits = linear_logits(network.head, views[:, 0])
     return FeatureBank.of(views, chosen.labels, ["faces"] * len(chosen.labels), logits, rates)
 
 

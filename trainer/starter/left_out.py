@@ -10,8 +10,8 @@ from trainer.corpora import Corpora
 from trainer.evaluation.report import NamedScores
 from trainer.fit.cache import arrays_digest, digest, network_digest
 from trainer.fit.loop import fit
-from trainer.stages.hearing import Heard, hear
-from trainer.stages.histories import head_logits
+from trainer.stages.hearing import EncodedSounds, encoded
+from trainer.stages.histories import voice_logits
 from trainer.stages.packaged import packaged_whisper
 from trainer.stages.whisper import WhisperStage, each
 from trainer.starter.voice_rows import LEFT_OUT, after_histories, rows_of
@@ -29,8 +29,8 @@ def left_out_rows(data: Corpora) -> Iterator[NamedScores]:
     if data.config.audio.backbone != "whisper" or len(data.config.speech.datasets) < 2:  # noqa: PLR2004 - one is left
         return
     encoder, settings = load_whisper_encoder(packaged_whisper()), data.config.audio
-    train = hear(encoder, data.sounds_train, settings.views, settings.fit.seed, data.cache)
-    dev = hear(encoder, data.sounds_dev, 1, settings.fit.seed, data.cache)
+    train = encoded(encoder, data.sounds_train, settings.views, settings.fit.seed, data.cache)
+    dev = encoded(encoder, data.sounds_dev, 1, settings.fit.seed, data.cache)
     for corpus in data.config.speech.datasets:
         whole = train.only(train.sounds.of_corpus(corpus)).joined(dev.only(dev.sounds.of_corpus(corpus)))
         if len(np.unique(whole.sounds.labels)) < _FEWEST_CLASSES:
@@ -40,7 +40,7 @@ def left_out_rows(data: Corpora) -> Iterator[NamedScores]:
         yield from _judged(stage.voice, whole, corpus)
 
 
-def _without(corpus: str, heard: Heard) -> Heard:
+def _without(corpus: str, heard: EncodedSounds) -> EncodedSounds:
     return heard.only(np.flatnonzero(np.array(heard.sounds.corpora) != corpus))
 
 
@@ -50,8 +50,8 @@ def _key(stage: WhisperStage, data: Corpora) -> str:
     return digest(network_digest(stage.voice), learned, data.config.section("audio"))[:16]
 
 
-def _judged(head: VoiceHead, heard: Heard, corpus: str) -> Iterator[NamedScores]:
+def _judged(head: VoiceHead, heard: EncodedSounds, corpus: str) -> Iterator[NamedScores]:
     head.eval()
     statistics = each(heard.statistics[:, 0], head.standardised).numpy()
-    logits = {"": head_logits(head, statistics), **after_histories(head, statistics, heard.sounds)}
+    logits = {"": voice_logits(head, statistics), **after_histories(head, statistics, heard.sounds)}
     return rows_of(f"{LEFT_OUT} {corpus}", logits, heard.sounds)

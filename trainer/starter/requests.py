@@ -40,7 +40,7 @@ class Requests:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class LabelledEmbeddings:
     """Embeddings ``(n, dim)`` of clips or faces, their labels ``(n,)``, and the corpora they are of."""
 
     embeddings: Floats
@@ -83,7 +83,12 @@ def face_requests(bundle: Bundle, faces: FaceSet, rows: Ints) -> Requests:
 
 
 def dialog_requests(
-    dialogs: Sequence[Dialog], texts: Floats, voices: Heard, faces: Heard, config: FusionConfig, seed: int
+    dialogs: Sequence[Dialog],
+    texts: Floats,
+    voices: LabelledEmbeddings,
+    faces: LabelledEmbeddings,
+    config: FusionConfig,
+    seed: int,
 ) -> Requests:
     """Return the dialogs, each utterance with a voice and a face drawn by its label (:mod:`trainer.dialogs.pairing`).
 

@@ -3,7 +3,7 @@ import pytest
 
 from models.labels import LABEL_INDEX, LABELS
 from trainer.data.faces import FaceSet, joined
-from trainer.stages.face_metrics import corpus_metrics, judged
+from trainer.stages.face_metrics import face_corpus_metrics, judged
 
 JOY, NEUTRAL, ANGER = (LABEL_INDEX[name] for name in ("joy", "neutral", "anger"))
 
@@ -35,7 +35,7 @@ def test_faces_are_judged_by_labels_and_by_what_over_half_saw(both: FaceSet) -> 
 
 def test_a_checkpoint_is_chosen_by_clear_majorities_and_labels_each_corpus_counting_alike(both: FaceSet) -> None:
     logits = np.eye(len(LABELS), dtype=np.float32)[[JOY, NEUTRAL, JOY, ANGER, NEUTRAL, NEUTRAL]]
-    metrics = corpus_metrics(logits, both)
+    metrics = face_corpus_metrics(logits, both)
     assert metrics == pytest.approx(
         {
             "mean_accuracy": (2 / 3 + 1 / 2) / 2,
@@ -50,6 +50,6 @@ def test_a_checkpoint_is_chosen_by_clear_majorities_and_labels_each_corpus_count
 
 
 def test_faces_of_no_corpus_or_of_identities_have_fewer_figures() -> None:
-    assert corpus_metrics(np.zeros((2, 7), np.float32), face_set([JOY, ANGER])) == {}
+    assert face_corpus_metrics(np.zeros((2, 7), np.float32), face_set([JOY, ANGER])) == {}
     people = FaceSet(np.zeros((1, 48, 48), np.uint8), np.array([0]), ("ann",), corpora=("imagefolder",))
-    assert corpus_metrics(np.ones((1, 1), np.float32), people) == {"mean_accuracy": 1.0, "imagefolder": 1.0}
+    assert face_corpus_metrics(np.ones((1, 1), np.float32), people) == {"mean_accuracy": 1.0, "imagefolder": 1.0}

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from models.networks.extractor import EmotionExtractor
-from trainer.stages.heads import fit_head, head_logits, with_head
+from trainer.stages.heads import fit_head, linear_logits, with_head
 
 
 def test_a_head_learns_the_labels_of_an_embedding_of_any_scale() -> None:
@@ -11,7 +11,7 @@ def test_a_head_learns_the_labels_of_an_embedding_of_any_scale() -> None:
     embeddings = generator.normal(0, 0.1, (200, 8)).astype(np.float32)
     embeddings[np.arange(200), labels] += 50
     head = fit_head(embeddings, labels, 4)
-    logits = head_logits(head, embeddings)
+    logits = linear_logits(head, embeddings)
     assert (logits.argmax(axis=1) == labels).mean() > 0.98
     assert (torch.softmax(torch.from_numpy(logits), dim=1)[:, 3] < 0.05).all()  # a class that never occurs
 
@@ -23,10 +23,10 @@ def test_another_head_leaves_the_embedding_as_it_is() -> None:
     with torch.inference_mode():
         embedding, logits = twin(images)
         assert torch.equal(embedding, network(images)[0])
-    np.testing.assert_allclose(logits.numpy(), head_logits(twin.head, embedding.numpy()), rtol=1e-4)
+    np.testing.assert_allclose(logits.numpy(), linear_logits(twin.head, embedding.numpy()), rtol=1e-4)
 
 
 def test_one_example_is_enough() -> None:
     assert np.isfinite(
-        head_logits(fit_head(np.ones((1, 4), np.float32), np.array([0]), 2), np.ones((1, 4), np.float32))
+        linear_logits(fit_head(np.ones((1, 4), np.float32), np.array([0]), 2), np.ones((1, 4), np.float32))
     ).all()

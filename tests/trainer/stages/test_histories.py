@@ -5,7 +5,7 @@ import torch
 from models.labels import LABELS
 from models.networks.speech_encoder import VoiceHead
 from models.speaker_baseline import SpeakerBaseline
-from trainer.stages.histories import Histories, HistorySettings, baselines, head_logits, logits_after
+from trainer.stages.histories import Histories, HistorySettings, baselines, logits_after, voice_logits
 
 DIM = 6
 PEOPLE = np.array([7, 3, 7, 3, 7, 3, 7, 9])
@@ -78,7 +78,7 @@ def test_after_a_history_a_branch_says_what_a_session_would_hear(head: VoiceHead
     session = SpeakerBaseline.unheard(reference)
     for row in (4, 0, 6, 2):
         count = np.array([[session.count]], np.float32)
-        logits = head_logits(head, heard[row : row + 1], session.offset(reference)[None], count)[0]
+        logits = voice_logits(head, heard[row : row + 1], session.offset(reference)[None], count)[0]
         powers = np.exp(logits / 2 - np.max(logits / 2))
         session = session.update(heard[row], powers / powers.sum())
     histories = [np.array([], int)] * len(PEOPLE)

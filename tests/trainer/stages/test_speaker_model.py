@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.stages.speaker_model import SpeakerModel, Voices, speaker_model
+from trainer.stages.speaker_model import SpeakerModel, VoiceStatistics, speaker_model
 
 DIM, CLASSES, PEOPLE, CLIPS = 8, 3, 80, 8
 SPREAD = np.array([3.0, 2.0, 1.0, 0.5, 0.1, 0.1, 0.1, 0.1])
@@ -15,7 +15,7 @@ def effects() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def voices(effects: np.ndarray) -> Voices:
+def voices(effects: np.ndarray) -> VoiceStatistics:
     """Speakers who differ much in some directions, and of whom some are mostly in one mood."""
     random = np.random.default_rng(1)
     people = np.repeat(np.arange(PEOPLE), CLIPS)
@@ -25,16 +25,16 @@ def voices(effects: np.ndarray) -> Voices:
     heard = effects[labels] + own[people] + random.standard_normal((len(people), DIM))
     targets = np.eye(CLASSES, dtype=np.float32)[labels]
     weights = np.full(len(people), 1 / len(people))
-    return Voices(torch.from_numpy(heard).float(), targets, weights, people, ["corpus"] * len(people))
+    return VoiceStatistics(torch.from_numpy(heard).float(), targets, weights, people, ["corpus"] * len(people))
 
 
 @pytest.fixture(scope="module")
-def model(voices: Voices) -> SpeakerModel:
+def model(voices: VoiceStatistics) -> SpeakerModel:
     return speaker_model(voices, kept=DIM, seed=0)
 
 
 def test_what_an_emotion_adds_is_told_apart_from_who_speaks(
-    model: SpeakerModel, voices: Voices, effects: np.ndarray
+    model: SpeakerModel, voices: VoiceStatistics, effects: np.ndarray
 ) -> None:
     found = model.deviations @ torch.linalg.inv(model.rotation.T)
     labels = voices.targets.argmax(axis=1)
@@ -53,7 +53,9 @@ def test_where_speakers_differ_much_little_of_the_mean_of_all_is_kept(model: Spe
     assert weights[-1] > 10
 
 
-def test_within_a_speaker_what_is_kept_varies_alike_and_independently(model: SpeakerModel, voices: Voices) -> None:
+def test_within_a_speaker_what_is_kept_varies_alike_and_independently(
+    model: SpeakerModel, voices: VoiceStatistics
+) -> None:
     rotated = voices.statistics @ model.rotation.T - torch.from_numpy(voices.targets) @ model.deviations
     people = torch.from_numpy(voices.people)
     means = torch.stack([rotated[people == one].mean(dim=0) for one in range(PEOPLE)])
@@ -62,7 +64,7 @@ def test_within_a_speaker_what_is_kept_varies_alike_and_independently(model: Spe
     assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 0.3
 
 
-def test_directions_that_there_are_not_say_nothing(model: SpeakerModel, voices: Voices) -> None:
+def test_directions_that_there_are_not_say_nothing(model: SpeakerModel, voices: VoiceStatistics) -> None:
     more = speaker_model(voices, kept=DIM + 4, seed=0)
     assert more.weights[:DIM] == pytest.approx(model.weights, rel=1e-3)
     assert not more.rotation[DIM:].any()
@@ -70,9 +72,11 @@ def test_directions_that_there_are_not_say_nothing(model: SpeakerModel, voices: 
     assert torch.isfinite(more.weights).all()
 
 
-def test_an_emotion_that_nobody_has_and_fewer_directions_than_asked_for_give_a_finite_model(voices: Voices) -> None:
+def test_an_emotion_that_nobody_has_and_fewer_directions_than_asked_for_give_a_finite_model(
+    voices: VoiceStatistics,
+) -> None:
     targets = np.eye(7, dtype=np.float32)[voices.targets.argmax(axis=1)]
-    some = Voices(voices.statistics, targets, voices.weights, voices.people, voices.corpora)
+    some = VoiceStatistics(voices.statistics, targets, voices.weights, voices.people, voices.corpora)
     found = speaker_model(some, kept=5, seed=0)
     assert found.rotation.shape == (5, DIM)
     assert found.deviations.shape == (7, 5)

@@ -8,7 +8,7 @@ from models.bundle import audio_front
 from models.networks.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from trainer.fit.loop import FitSettings, fit
 from trainer.stages.audio import AudioSettings, Sounds
-from trainer.stages.hearing import hear, moments, statistics
+from trainer.stages.hearing import encoded, moments, statistics
 from trainer.stages.histories import HistorySettings
 from trainer.stages.probes import ProbeSettings
 from trainer.stages.whisper import WHISPER_INPUT, WhisperStage
@@ -45,7 +45,7 @@ def stage(encoder: SpeechEncoder, cache: Path) -> WhisperStage:
         probe=ProbeSettings(enabled=False),
         histories=HistorySettings(kept=KEPT),
     )
-    train, dev = hear(encoder, sounds(0), 2, 0, cache), hear(encoder, sounds(1), 1, 0, cache)
+    train, dev = encoded(encoder, sounds(0), 2, 0, cache), encoded(encoder, sounds(1), 1, 0, cache)
     return WhisperStage(train, dev, settings, encoder)
 
 

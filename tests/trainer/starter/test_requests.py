@@ -18,7 +18,14 @@ from trainer.dev_outputs import DevOutputs
 from trainer.features.extract import extract_features
 from trainer.features.extractors import Extractors
 from trainer.starter.calibration_inputs import calibration_inputs, embeddings
-from trainer.starter.requests import Heard, dialog_requests, face_requests, some, text_requests, voice_requests
+from trainer.starter.requests import (
+    LabelledEmbeddings,
+    dialog_requests,
+    face_requests,
+    some,
+    text_requests,
+    voice_requests,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +55,7 @@ def test_dialogs_get_voices_and_faces_mostly_of_their_labels(bundle: Bundle, cor
     labels = np.arange(len(LABELS))
     told = np.zeros((len(LABELS), config.audio_dim), np.float32)
     told[:, 0] = labels
-    heard = Heard(told, labels, ["corpus"] * len(labels))
+    heard = LabelledEmbeddings(told, labels, ["corpus"] * len(labels))
     texts = np.zeros((sum(map(len, dialogs)), config.text_dim), np.float32)
     asked = dialog_requests(dialogs, texts, heard, heard, config, seed=0)
     assert asked.labels.tolist() == [utterance.label for dialog in dialogs for utterance in dialog]
