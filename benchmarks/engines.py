@@ -25,8 +25,9 @@ import psutil
 from rich.console import Console
 from written import script_parser
 
-from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
-from models.media.spectrogram import SAMPLE_RATE
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import NetworkName, find_bundle
+from models.media.spectrogram import SAMPLE_RATE, sound_input
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.network_inputs import examples
@@ -60,7 +61,7 @@ def questions(bundle: Bundle) -> Iterator[Question]:
     yield Question("text, 32 tokens", "text", dict.fromkeys(INPUT_NAMES["text"], ones))
     if "audio" in config.networks:
         samples = generator.normal(size=3 * SAMPLE_RATE).astype(np.float32)
-        yield Question("voice, 3 s", "audio", {"images": bundle.audio_input([samples]).numpy()})
+        yield Question("voice, 3 s", "audio", {"images": sound_input(config.audio.kind, [samples])})
     frames: list[tuple[NetworkName, str]] = [("face", f"face, {config.face.size} px"), ("scene", "scene")]
     for name, title in frames:
         if name in config.networks:

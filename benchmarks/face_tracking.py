@@ -23,6 +23,7 @@ from written import script_parser
 from models.face_settings import FaceSettings
 from models.media.geometry import Box
 from models.networks.faces import Detection, FaceDetector
+from models.networks.mtcnn_networks import detection_networks, in_torch
 from stream.media import Image, VideoFrame
 from stream.sources.file import FileSource
 from stream.vision.face_finder import FaceFinder
@@ -154,7 +155,7 @@ def main() -> None:
     parser.add_argument("--every", nargs="+", type=int, default=[2, 3, 5], help="search in one of so many (2 3 5)")
     parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
     options = parser.parse_args()
-    detector = FaceDetector(FaceSettings())
+    detector = FaceDetector(FaceSettings(), in_torch(detection_networks()))
     clips = {path.name: searched(frames(path, options.fps), detector) for path in options.clips}
     clips["cut together"] = spliced(list(clips.values()), detector)
     rows = [row(name, every, compare(clip, every)) for every in options.every for name, clip in clips.items()]

@@ -20,6 +20,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -31,9 +32,11 @@ from tqdm import tqdm
 from written import script_parser
 
 from baselines import BASELINES, majority_predictions
-from models.bundle import Bundle, find_bundle, load_bundle
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import find_bundle
 from models.files.whole_file import write_whole
 from models.labels import LABELS
+from models.media.spectrogram import sound_input
 from models.networks.calibration import fit_temperature
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
@@ -129,7 +132,7 @@ class DrawnSource:
 
     def _texts(self, split: Split) -> Floats:
         bundle = self.bundle
-        rows = examples(self.dialogs(split), bundle.config.text.context, str(bundle.tokenizer.sep_token))
+        rows = examples(self.dialogs(split), bundle.config.text.context, bundle.tokenizer.separator)
         return text_outputs(bundle.text, bundle.tokenizer, rows).embeddings
 
     @torch.inference_mode()
@@ -140,7 +143,9 @@ class DrawnSource:
         clips = load_speech(self.data, split)
         chosen = [clips[row] for row in some(np.array([clip.label for clip in clips], np.int64), self.per_label)]
         sounds = Sounds.decode(chosen, self.cache)
-        said = [audio(self.bundle.audio_input([one]))[0] for one in tqdm(sounds.samples, desc=f"{split} voices")]
+        heard = partial(sound_input, self.bundle.config.audio.kind)
+        bar = tqdm(sounds.samples, desc=f"{split} voices")
+        said = [audio(torch.from_numpy(heard([one])))[0] for one in bar]
         corpora = np.unique(sounds.corpora, return_inverse=True)[1]
         return {"voices": torch.cat(said).numpy(), "voice_labels": sounds.labels, "voice_corpora": corpora}
 

@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import track
 from written import script_parser
 
-from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import NetworkName, find_bundle
 from models.networks.calibration import probabilities
 from models.runtime.engine import Engine
 from trainer.config import starter_config

@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image as Pillow
 from rich.console import Console
 from written import script_parser
 
-from models.bundle import audio_front
 from models.media.containers import open_media
 from models.media.display import Display
 from models.media.face_image import crop_face, face_input
 from models.media.geometry import Box
 from models.media.scene_image import scene_input, shrink_scene
-from models.media.spectrogram import SAMPLE_RATE
+from models.media.spectrogram import SAMPLE_RATE, sound_input
 from stream.jpeg import decode_jpeg
 from stream.vision.face_finder import small_grey
 from trainer.evaluation.text_tables import terminal_table
@@ -47,16 +45,15 @@ def steps(data: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
     if image is None:
         message = "the clip's first frame can't be decoded"
         raise SystemExit(message)
-    sound = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3 * SAMPLE_RATE)).astype(np.float32))
-    whisper, log_mel = audio_front("whisper"), audio_front("log-mel")
+    sound = np.random.default_rng(0).normal(size=3 * SAMPLE_RATE).astype(np.float32)
     crops = np.stack([crop_face(image, FACE)])
     yield "decode a JPEG", lambda: decode_jpeg(data)
     yield "shrink it for following faces", lambda: small_grey(image)
     yield "cut out a face", lambda: crop_face(image, FACE)
-    yield "a face as the network takes it", lambda: face_input(torch.from_numpy(crops), 64)
-    yield "a scene as the network takes it", lambda: scene_input(torch.from_numpy(shrink_scene(image)[None]))
-    yield "log-mel of 3 s, Whisper's", lambda: whisper(sound)
-    yield "log-mel of 3 s, the paper's", lambda: log_mel(sound)
+    yield "a face as the network takes it", lambda: face_input(crops, 64)
+    yield "a scene as the network takes it", lambda: scene_input(shrink_scene(image)[None])
+    yield "log-mel of 3 s, Whisper's", lambda: sound_input("whisper", [sound])
+    yield "log-mel of 3 s, the paper's", lambda: sound_input("log-mel", [sound])
 
 
 def median_ms(step: Callable[[], object], repeat: int) -> float:
@@ -76,9 +73,7 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--repeat", type=int, default=200)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    with torch.inference_mode():
-        timed = [(title, median_ms(step, options.repeat)) for title, step in steps(first_frame(options.clip))]
+    timed = [(title, median_ms(step, options.repeat)) for title, step in steps(first_frame(options.clip))]
     table = terminal_table(("step", "ms"), [(title, f"{spent_ms:.2f}") for title, spent_ms in timed])
     Console(highlight=False).print(table)
     if options.write:

@@ -20,7 +20,7 @@ import torch
 from written import script_parser
 
 from models.files.whole_file import write_whole
-from models.networks.text import ContextFormat
+from models.text_input import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.render import percent
 from trainer.evaluation.text_tables import markdown_table

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from written import script_parser
 
-from models.bundle import Bundle, find_bundle, load_bundle
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import find_bundle
 from models.runtime.engine import ServedName
 from models.runtime.network_inputs import examples
 from trainer.evaluation.text_tables import terminal_table
@@ -56,7 +57,7 @@ def asked(bundle: Bundle) -> Iterator[Question]:
     yield from questions(bundle)
     if bundle.config.audio.baseline:
         names = ("statistics", "offset", "count")
-        rows = (example[:1].numpy() for example in examples("voice", bundle.config))
+        rows = (example[:1] for example in examples("voice", bundle.config))
         yield Question("voice against its baseline", "voice", dict(zip(names, rows, strict=True)))
 
 

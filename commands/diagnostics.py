@@ -152,7 +152,7 @@ def _tensorrt(library: str, _: Settings) -> Iterator[Finding]:
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
-    from models.bundle import BundleError, check_bundle, find_bundle  # noqa: PLC0415 - see _torch
+    from models.bundle_config import BundleError, check_bundle, find_bundle  # noqa: PLC0415 - see _torch
 
     path = find_bundle(settings.runtime.bundle)
     folder = path.parent if path.suffix == ".json" else path

@@ -118,7 +118,7 @@ def evaluate_bundles(
         read = [corpus, Path(split), config]
         require_reports([as_json, markdown, csv], folders=[figures, cache], inputs=read, bundles=names)
         block = None if write is None else FigureBlock.of("m2fnet evaluate", write)
-        from models.bundle import find_bundle  # noqa: PLC0415 - see the module's docstring
+        from models.bundle_config import find_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.evaluate import EvaluationRequest, Recogniser, evaluate  # noqa: PLC0415 - see the module's docstring
         from trainer.evaluation.modalities import parse_modalities  # noqa: PLC0415 - see the module's docstring
 
@@ -206,7 +206,8 @@ def evaluate_starter(
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
         block = None if write is None else FigureBlock.of("m2fnet evaluate starter", write)
-        from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
+        from models.bundle import load_bundle  # noqa: PLC0415 - see the module's docstring
+        from models.bundle_config import find_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.config import starter_config  # noqa: PLC0415 - see the module's docstring
         from trainer.corpora import Corpora  # noqa: PLC0415 - see the module's docstring
         from trainer.starter.report import evaluate_bundle  # noqa: PLC0415 - see the module's docstring

@@ -87,7 +87,8 @@ def _data(
     bundle: str, dataset: Literal["meld", "iemocap"], root: Path, split: str, runs: Path, settings: "TrainConfig"
 ) -> "TableData | str":
     """Return the features, or why there are none."""
-    from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
+    from models.bundle import load_bundle  # noqa: PLC0415 - see the module's docstring
+    from models.bundle_config import find_bundle  # noqa: PLC0415 - see the module's docstring
     from trainer.data.conversation import AbsentError  # noqa: PLC0415 - see the module's docstring
     from trainer.evaluation.table_data import load_table_data  # noqa: PLC0415 - see the module's docstring
     from trainer.features.extractors import Extractors  # noqa: PLC0415 - see the module's docstring

@@ -56,7 +56,8 @@ def export(
         m2fnet export --engine openvino --precision int8 --data DATA
     """
     with told(verbose=verbose):
-        from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
+        from models.bundle import load_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
+        from models.bundle_config import find_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
         from models.runtime.engine import served_networks  # noqa: PLC0415 - as above
         from models.runtime.export import Exporter  # noqa: PLC0415 - as above
 

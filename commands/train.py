@@ -89,7 +89,8 @@ def train_starter(
     """
     with told(verbose=verbose):
         settings = load_settings(config, set_ or [])
-        from models.bundle import find_bundle, load_bundle  # noqa: PLC0415 - see the module's docstring
+        from models.bundle import load_bundle  # noqa: PLC0415 - see the module's docstring
+        from models.bundle_config import find_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.config import starter_config  # noqa: PLC0415 - see the module's docstring
         from trainer.pipeline import train_starter as train_all  # noqa: PLC0415 - see the module's docstring
         from trainer.training import ConversationTraining, kept_branches  # noqa: PLC0415 - see the module's docstring

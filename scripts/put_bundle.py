@@ -13,7 +13,8 @@ from typing import Annotated, Final
 
 import typer
 
-from models.bundle import BundleConfig, NetworkName, load_bundle
+from models.bundle import load_bundle
+from models.bundle_config import BundleConfig, NetworkName
 from models.files.whole_file import whole_file, write_whole
 
 _CONFIG: Final = "config.json"

@@ -18,6 +18,7 @@ SHORTEST_MODULE: Final = 25
 LONG_FUNCTIONS = {"commands/serve.py:serve": "one argument for each option, as typer reads them, each with its help"}
 
 SHORT_MODULES = {
+    "models/branches.py": "a bundle's configuration tells a branch's kind without loading its network",
     "models/face_settings.py": "settings and the command line name these defaults without loading a network",
     "models/labels.py": "the order of the emotions is everybody's, whatever else they import",
     "models/runtime/names.py": "settings and the command line name engines without loading one",

@@ -3,21 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
+import tokenizers
 import torch
-from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import nn
-from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
+from transformers import AutoModel, BertConfig
 
-from models.bundle import AudioPart, Bundle, BundleConfig, ExtractorPart, FacePart, Temperatures, TextPart
+from models.bundle import Bundle
+from models.bundle_config import AudioPart, BundleConfig, ExtractorPart, FacePart, Temperatures, TextPart
+from models.dialog_window import FusionConfig
 from models.labels import LABELS
 from models.networks.extractor import EmotionExtractor
-from models.networks.fusion import FusionConfig, M2FNet
+from models.networks.fusion import M2FNet
 from models.networks.speech_encoder import VoiceExtractor
-from models.networks.text import MAX_TOKENS, TextEncoder
+from models.networks.text import TextEncoder
+from models.text_input import MAX_TOKENS, Tokenizer
 
 TEXT_DIM = 32
 IMAGE_DIM = 24
@@ -25,11 +28,11 @@ _SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "s
 _WORDS = ("i", "you", "am", "are", "so", "happy", "sad", "what", "no", "anna", "ben", "never", "again")
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+def tiny_tokenizer() -> Tokenizer:
     letters = [f"{prefix}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz" for prefix in ("", "##")]
     vocabulary = [*_SPECIAL.values(), *_WORDS, *(piece for piece in letters if piece not in _WORDS), *".,:!?"]
     ids = {piece: index for index, piece in enumerate(vocabulary)}
-    tokenizer = Tokenizer(WordPiece(ids, unk_token=_SPECIAL["unk_token"]))
+    tokenizer = tokenizers.Tokenizer(WordPiece(ids, unk_token=_SPECIAL["unk_token"]))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
@@ -37,7 +40,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **_SPECIAL)
+    return Tokenizer(tokenizer, _SPECIAL["sep_token"], _SPECIAL["pad_token"])
 
 
 def _tiny_encoder(tokens: int, longest: int = 64) -> BertConfig:
@@ -55,15 +58,15 @@ def save_tiny_encoder(folder: Path, seed: int = 0) -> Path:
     """Write an untrained encoder and its tokenizer as Hugging Face has them, and return their folder."""
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
-    tokenizer.save_pretrained(folder)
-    AutoModel.from_config(_tiny_encoder(len(tokenizer), MAX_TOKENS)).save_pretrained(folder)
+    tokenizer.save(folder)
+    AutoModel.from_config(_tiny_encoder(tokenizer.size, MAX_TOKENS)).save_pretrained(folder)
     return folder
 
 
 def tiny_bundle(seed: int = 0) -> Bundle:
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
-    encoder = _tiny_encoder(len(tokenizer))
+    encoder = _tiny_encoder(tokenizer.size)
     fusion = FusionConfig(TEXT_DIM, IMAGE_DIM, IMAGE_DIM, IMAGE_DIM, len(LABELS), fusion_layers=2, evidence=True)
     config = BundleConfig(
         name="tiny",

@@ -6,7 +6,7 @@ from typing import Final
 
 import yaml
 
-from models.bundle import BundleConfig
+from models.bundle_config import BundleConfig
 from trainer.config import TrainConfig
 from trainer.dialogs.features import Modality
 from trainer.evaluation.render import percent, summary_rows

@@ -30,7 +30,7 @@ class DevOutputs:
         """Return what a voice branch on Whisper's encoder tells its dev sounds by, ``(clips, width)`` standardised."""
         network = self.extractors.audio
         assert isinstance(network, VoiceExtractor)  # noqa: S101 - the caller looked
-        inputs = (self.extractors.audio_input([one]) for one in self.data.sounds_dev.samples)
+        inputs = (torch.from_numpy(self.extractors.audio_input([one])) for one in self.data.sounds_dev.samples)
         return torch.cat([network.eval().statistics(one.to(device_of(network))) for one in inputs])
 
     @cached_property

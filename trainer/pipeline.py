@@ -10,20 +10,16 @@ from typing import Any
 
 from torch import nn
 
-from models.bundle import (
+from models.bundle import Bundle, load_bundle, require_place, save_bundle, write_card
+from models.bundle_config import (
     AudioPart,
-    Bundle,
     BundleConfig,
     ExtractorPart,
     FacePart,
     Temperatures,
     TextPart,
     Thresholds,
-    load_bundle,
     modality_key,
-    require_place,
-    save_bundle,
-    write_card,
 )
 from models.networks.calibration import fit_temperature, fit_threshold, probabilities
 from models.networks.extractor import EmotionExtractor

@@ -14,9 +14,11 @@ from typing import Any, Final, TypeVar
 
 from torch import nn
 
-from models.bundle import Bundle, BundleError, modality_key, sound_input
+from models.bundle import Bundle
+from models.bundle_config import BundleError, modality_key
+from models.media.spectrogram import sound_input
 from models.networks.speech_encoder import load_whisper_encoder
-from models.networks.text import ContextFormat
+from models.text_input import ContextFormat
 from models.user_error import UserError
 from trainer.branches import Branch, calibrated_branches
 from trainer.config import TrainConfig, save_train_config

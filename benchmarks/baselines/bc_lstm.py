@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from baselines.inputs import ConcatenatedInput
-from models.networks.fusion import DialogBatch, FusionConfig
+from models.dialog_window import FusionConfig
+from models.networks.fusion import DialogBatch
 from trainer.dialogs.features import STREAMS
 
 _HIDDEN: Final = 150  # of each direction

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.inputs import ConcatenatedInput
-from models.networks.fusion import FusionConfig
+from models.dialog_window import FusionConfig
 from trainer.dialogs.features import SpokenBatch
 
 _STATE: Final = 150  # of the dialog and of each speaker

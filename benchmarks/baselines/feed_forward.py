@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 
 from baselines.inputs import ConcatenatedInput
-from models.networks.fusion import DialogBatch, FusionConfig
+from models.dialog_window import FusionConfig
+from models.networks.fusion import DialogBatch
 
 
 class _FeedForward(nn.Module):

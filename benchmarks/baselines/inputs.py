@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.networks.fusion import DialogBatch, FeatureInput, FusionConfig
+from models.dialog_window import FusionConfig
+from models.networks.fusion import DialogBatch, FeatureInput
 from trainer.dialogs.features import MODALITIES, Modality
 
 

@@ -1,13 +1,11 @@
 """Face crops as the visual extractor sees them: grey, 48 x 48, whatever camera they come from."""
 
+from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from models.media.geometry import Box
 
@@ -48,10 +46,11 @@ def _window(image: Image, left: int, top: int, size: int) -> Image:
     return window.astype(np.uint8, copy=False)
 
 
-def face_input(faces: Tensor, size: int = INPUT_SIZE) -> Tensor:
+def face_input(faces: npt.NDArray[np.number], size: int = INPUT_SIZE) -> npt.NDArray[np.float32]:
     """Turn grey faces into the extractor's input.
 
-    Each face is standardised, which takes out exposure and skin tone, and enlarged.
+    Each face is standardised, which takes out exposure and skin tone, enlarged, and smoothed where that shrinks it
+    again; both are linear, in height as in width.
 
     Args:
         faces: ``(batch, 48, 48)`` in 0..255.
@@ -60,17 +59,28 @@ def face_input(faces: Tensor, size: int = INPUT_SIZE) -> Tensor:
     Shape:
         output ``(batch, 3, size, size)`` float32.
     """
-    pixels = faces.to(torch.float32)
-    mean = pixels.mean(dim=(1, 2), keepdim=True)
-    deviation = pixels.std(dim=(1, 2), keepdim=True)
-    standard = ((pixels - mean) / (deviation + _EPS)).unsqueeze(1)
+    pixels = faces.astype(np.float32)
+    mean = pixels.mean(axis=(1, 2), keepdims=True)
+    deviation = pixels.std(axis=(1, 2), ddof=1, keepdims=True)
+    scale = _scaling(size)
+    seen = scale @ ((pixels - mean) / (deviation + np.float32(_EPS))) @ scale.T
+    return np.repeat(seen[:, None], 3, axis=1)
+
+
+@cache
+def _scaling(size: int) -> npt.NDArray[np.float32]:
+    """Return ``(size, 48)``: from the pixels of a face's row to those of the input's."""
     side = max(size, INPUT_SIZE)
-    enlarged = functional.interpolate(standard, size=(side, side), mode="bilinear", align_corners=False)
-    return resized(enlarged, size).expand(-1, 3, -1, -1)
+    enlarged = _interpolation(FACE_SIZE, side)
+    return (enlarged if size == side else _interpolation(side, size) @ enlarged).astype(np.float32)
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Return square images ``(batch, channels, …)`` of ``size`` pixels a side, smoothed where they shrink."""
-    if images.shape[-1] == size:
-        return images
-    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+def _interpolation(given: int, wanted: int) -> npt.NDArray[np.float64]:
+    """Return ``(wanted, given)``: linear interpolation, over as many pixels as become one where that is several."""
+    step = given / wanted
+    reach = max(1.0, step)
+    centres = (np.arange(wanted) + 0.5) * step - 0.5
+    apart = np.arange(given)[None] - (centres if step > 1 else centres.clip(0, given - 1))[:, None]
+    weights = np.maximum(0.0, 1 - np.abs(apart) / reach)
+    shares: npt.NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return shares

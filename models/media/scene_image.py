@@ -5,8 +5,6 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 SCENE_SIZE: Final = 160  # what is where can be told; the paper's 224 would cost twice as much for each of 15 images
 _EPS: Final = 1e-3
@@ -20,13 +18,14 @@ def shrink_scene(image: Image) -> Image:
     return small.astype(np.uint8, copy=False)
 
 
-def scene_input(scenes: Tensor) -> Tensor:
+def scene_input(scenes: Image) -> npt.NDArray[np.float32]:
     """Turn shrunk images into the extractor's input; each is standardised, which takes out exposure.
 
     Shape:
         input ``(batch, 160, 160, 3)`` in 0..255; output ``(batch, 3, 160, 160)`` float32.
     """
-    pixels = scenes.to(torch.float32)
-    mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    deviation = pixels.std(dim=(1, 2, 3), keepdim=True)
-    return ((pixels - mean) / (deviation + _EPS)).permute(0, 3, 1, 2)
+    pixels = scenes.astype(np.float32)
+    mean = pixels.mean(axis=(1, 2, 3), keepdims=True)
+    deviation = pixels.std(axis=(1, 2, 3), ddof=1, keepdims=True)
+    standard = (pixels - mean) / (deviation + np.float32(_EPS))
+    return np.ascontiguousarray(standard.transpose(0, 3, 1, 2))

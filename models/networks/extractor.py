@@ -1,17 +1,11 @@
 """The paper's feature extractor (section 3.2): ResNet18, or another backbone, and a linear projector to 300."""
 
-from typing import Final, Literal
-
 import torch
 from torch import Tensor, nn
 
+from models.branches import EMBEDDING_DIM, Backbone
 from models.media.face_image import INPUT_SIZE
 from models.networks.mobilenet import WIDTH, MobileNetV1
-
-Backbone = Literal["resnet18", "mobilenet_v1_faces"]
-"""The paper's, or MobileNet pretrained on faces."""
-
-EMBEDDING_DIM: Final = 300
 
 
 class Extractor(nn.Module):

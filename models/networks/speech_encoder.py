@@ -12,17 +12,12 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchaudio.transforms import MelSpectrogram
 
-from models.media.spectrogram import HOP, MIN_SAMPLES, SAMPLE_RATE, WINDOW, pad_to_minimum
+from models.branches import EMBEDDING_DIM
+from models.media.spectrogram import WHISPER_BANDS
 from models.networks.ctranslate2_weights import read_weights
-from models.networks.extractor import EMBEDDING_DIM
 from models.speaker_baseline import BaselineReference
 
-MELS: Final = 80
-_LOUDNESS: Final = 0.05  # root mean square that every utterance is brought to
-_FLOOR: Final = 1e-10
-_DYNAMIC_RANGE: Final = 8.0  # decades below the loudest, as Whisper was trained
 _EPS: Final = 1e-5
 _SHARPNESS: Final = 0.2  # of log-likelihoods: statistics beside each other say the same again and again
 
@@ -35,29 +30,6 @@ class SpeechEncoderConfig:
     layers: int = 4
     heads: int = 6
     positions: int = 1500
-
-
-class WhisperMel(nn.Module):
-    """Whisper's log-mel spectrogram, of sound brought to one loudness: the microphone is not the speaker's emotion.
-
-    Shape:
-        input ``(batch, samples)`` float32 at 16 kHz; output ``(batch, 80, columns)``, one column for 160 samples.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mel = MelSpectrogram(
-            SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=MELS, norm="slaney", mel_scale="slaney"
-        )
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """Return the spectrograms of a batch of equally long sounds."""
-        level = samples.square().mean(dim=-1, keepdim=True).sqrt()
-        power = self.mel(pad_to_minimum(samples * _LOUDNESS / (level + _EPS), MIN_SAMPLES))[..., :-1]
-        log = torch.log10(power.clamp(min=_FLOOR))
-        loudest = log.amax(dim=(1, 2), keepdim=True)
-        scaled: Tensor = (torch.maximum(log, loudest - _DYNAMIC_RANGE) + 4.0) / 4.0
-        return scaled
 
 
 class _Layer(nn.Module):
@@ -95,7 +67,7 @@ class SpeechEncoder(nn.Module):
     def __init__(self, config: SpeechEncoderConfig = SpeechEncoderConfig()) -> None:
         super().__init__()
         self.config = config
-        self.listen = nn.Conv1d(MELS, config.width, kernel_size=3, padding=1)
+        self.listen = nn.Conv1d(WHISPER_BANDS, config.width, kernel_size=3, padding=1)
         self.halve = nn.Conv1d(config.width, config.width, kernel_size=3, stride=2, padding=1)
         self.positions = nn.Parameter(torch.zeros(config.positions, config.width), requires_grad=False)
         self.layers = nn.ModuleList([_Layer(config) for _ in range(config.layers)])
@@ -279,8 +251,9 @@ class VoiceExtractor(nn.Module):
     """The whole voice branch.
 
     Shape:
-        input ``(batch, 80, columns)`` as :class:`WhisperMel` makes it, and a speaker's offset and its count as
-        :class:`VoiceHead` takes them; output embedding ``(batch, dim)`` and logits ``(batch, classes)``.
+        input ``(batch, 80, columns)`` as :func:`models.media.spectrogram.whisper_mel` makes it, and a speaker's offset
+        and its count as :class:`VoiceHead` takes them; output embedding ``(batch, dim)`` and logits
+        ``(batch, classes)``.
     """
 
     def __init__(self, encoder: SpeechEncoder, head: VoiceHead) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
+Array = npt.NDArray[Any]
 Precision = Literal["float16", "int8"]
 
 _SCALE: Final = ".scale"
@@ -19,7 +20,7 @@ class WeightError(Exception):
     """Weights can't be kept or read; the message says which and why."""
 
 
-def pack(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
+def pack(weights: Mapping[str, Array], precision: Precision) -> dict[str, Array]:
     """Return the weights as they are stored.
 
     Matrices and kernels are halved, or rounded to 8 bits with one float32 scale for each output (``<name>.scale``:
@@ -29,48 +30,50 @@ def pack(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tenso
     Raises:
         WeightError: a weight is not finite in the precision.
     """
-    packed: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        if not tensor.is_floating_point() or tensor.dim() < 2:  # noqa: PLR2004 - a matrix has two dimensions
-            packed[name] = tensor
+    packed: dict[str, Array] = {}
+    for name, array in weights.items():
+        if array.dtype.kind != "f" or array.ndim < 2:  # noqa: PLR2004 - a matrix has two dimensions
+            packed[name] = array
         elif precision == "int8":
-            packed |= _rounded(name, tensor.float())
+            packed |= _rounded(name, array.astype(np.float32))
         else:
-            packed[name] = tensor.half()
-    broken = [name for name, tensor in packed.items() if not torch.isfinite(tensor).all()]
+            with np.errstate(over="ignore"):  # what overflows is told below
+                packed[name] = array.astype(np.float16)
+    broken = [name for name, array in packed.items() if not np.isfinite(array).all()]
     if broken:
         message = f"weights that are not finite in {precision}: {', '.join(broken)}"
         raise WeightError(message)
-    return {name: tensor.contiguous() for name, tensor in packed.items()}
+    return {name: np.asarray(array, order="C") for name, array in packed.items()}
 
 
-def _rounded(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    rows = tensor.flatten(1)
-    scale = rows.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _HIGHEST
-    codes = (rows / scale[:, None]).round().clamp(-_HIGHEST, _HIGHEST)
-    return {name: codes.to(torch.int8).reshape(tensor.shape), name + _SCALE: scale}
+def _rounded(name: str, array: Array) -> dict[str, Array]:
+    rows = array.reshape(len(array), -1)
+    scale = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny) / np.float32(_HIGHEST)
+    with np.errstate(invalid="ignore"):  # what is not finite is told by the scale
+        codes = np.rint(rows / scale[:, None]).clip(-_HIGHEST, _HIGHEST).astype(np.int8)
+    return {name: codes.reshape(array.shape), name + _SCALE: scale}
 
 
-def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unpack(stored: Mapping[str, Array]) -> dict[str, Array]:
     """Return stored weights as float32 (counters as they are)."""
-    return {name: _restored(name, tensor, stored) for name, tensor in stored.items() if not _is_scale(name, stored)}
+    return {name: _restored(name, array, stored) for name, array in stored.items() if not _is_scale(name, stored)}
 
 
-def _is_scale(name: str, stored: Mapping[str, Tensor]) -> bool:
+def _is_scale(name: str, stored: Mapping[str, Array]) -> bool:
     owner = stored.get(name.removesuffix(_SCALE)) if name.endswith(_SCALE) else None
-    return owner is not None and owner.dtype == torch.int8
+    return owner is not None and owner.dtype == np.int8
 
 
-def _restored(name: str, tensor: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
-    if tensor.dtype == torch.int8 and name + _SCALE in stored:
-        return tensor.float() * stored[name + _SCALE].reshape(-1, *[1] * (tensor.dim() - 1))
-    return tensor.float() if tensor.is_floating_point() else tensor
+def _restored(name: str, array: Array, stored: Mapping[str, Array]) -> Array:
+    if array.dtype == np.int8 and name + _SCALE in stored:
+        return array.astype(np.float32) * stored[name + _SCALE].reshape(-1, *[1] * (array.ndim - 1))
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def save_sharded(stored: Mapping[str, Tensor], folder: Path, name: str, limit: int) -> list[str]:
+def save_sharded(stored: Mapping[str, Array], folder: Path, name: str, limit: int) -> list[str]:
     """Write ``<name>.safetensors``, or ``<name>-1-of-n.safetensors``… of at most ``limit`` bytes; return their names.
 
-    A tensor larger than the limit has a file to itself.
+    An array larger than the limit has a file to itself.
     """
     shards = list(_shards(stored, limit))
     names = [f"{name}.safetensors"]
@@ -85,25 +88,25 @@ def save_sharded(stored: Mapping[str, Tensor], folder: Path, name: str, limit: i
     return names
 
 
-def _shards(stored: Mapping[str, Tensor], limit: int) -> Iterator[dict[str, Tensor]]:
-    shard: dict[str, Tensor] = {}
+def _shards(stored: Mapping[str, Array], limit: int) -> Iterator[dict[str, Array]]:
+    shard: dict[str, Array] = {}
     size = 0
-    for name, tensor in stored.items():
-        if shard and size + tensor.nbytes > limit:
+    for name, array in stored.items():
+        if shard and size + array.nbytes > limit:
             yield shard
             shard, size = {}, 0
-        shard[name] = tensor
-        size += tensor.nbytes
+        shard[name] = array
+        size += array.nbytes
     yield shard
 
 
-def load_sharded(paths: list[Path]) -> dict[str, Tensor]:
+def load_sharded(paths: list[Path]) -> dict[str, Array]:
     """Return the weights that several files hold together, as float32.
 
     Raises:
         WeightError: a file is not a safetensors file.
     """
-    stored: dict[str, Tensor] = {}
+    stored: dict[str, Array] = {}
     for path in paths:
         try:
             stored |= load_file(path)

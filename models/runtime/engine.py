@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from models.bundle import Bundle, BundleConfig, NetworkName
-from models.networks.faces import DetectionName, detection_networks
+from models.bundle import Bundle
+from models.bundle_config import BundleConfig, NetworkName
+from models.networks.mtcnn import DetectionName
+from models.networks.mtcnn_networks import detection_networks
 from models.networks.speech_encoder import StatisticsToo, VoiceExtractor
 from models.runtime.names import Precision, PrecisionName
 from models.user_error import UserError

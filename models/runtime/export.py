@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeVar
 
 from torch import nn
 
-from models.bundle import BundleConfig
+from models.bundle_config import BundleConfig
 from models.files.whole_file import told_of
 from models.runtime.engine import Array, EngineError, ServedName, precision_for
 from models.runtime.model_cache import ModelFormat

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
-from models.bundle import BundleConfig
+from models.bundle_config import BundleConfig
 from models.media.scene_image import SCENE_SIZE
-from models.media.spectrogram import CHANNELS, MEL_BANDS
-from models.networks.speech_encoder import MELS
+from models.media.spectrogram import CHANNELS, MEL_BANDS, WHISPER_BANDS
 from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError, ServedName
 
 _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
@@ -27,34 +25,38 @@ _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
 _FACE_PATCHES: Final[Mapping[ServedName, tuple[int, int]]] = {"pnet": (40, 56), "rnet": (24, 24), "onet": (48, 48)}
 
 
-def examples(name: ServedName, config: BundleConfig) -> tuple[Tensor, ...]:
+def examples(name: ServedName, config: BundleConfig) -> tuple[Array, ...]:
     """Return inputs to trace with, in the order of ``INPUT_NAMES``; no dynamic axis is 1, which looks constant."""
     if name == "text":
-        ragged = torch.ones(2, 5, dtype=torch.int64).tril(1)  # or the tracer would leave the masking out
+        ragged = np.tri(2, 5, 1, dtype=np.int64)  # or the tracer would leave the masking out
         return ragged, ragged, ragged
     if name == "audio":
         return (
-            torch.zeros(2, MELS, 128) if config.audio.kind == "whisper" else torch.zeros(2, CHANNELS, MEL_BANDS, 64),
+            _zeros(2, WHISPER_BANDS, 128) if config.audio.kind == "whisper" else _zeros(2, CHANNELS, MEL_BANDS, 64),
         )
     if name == "voice":
-        statistics = torch.zeros(2, config.audio.baseline)
-        return statistics, statistics, torch.ones(2, 1)
+        statistics = _zeros(2, config.audio.baseline)
+        return statistics, statistics, np.ones((2, 1), np.float32)
     if name in {"face", "scene"}:
         side = config.face.size if name == "face" else SCENE_SIZE
-        return (torch.zeros(2, CHANNELS, side, side),)
+        return (_zeros(2, CHANNELS, side, side),)
     if name in _FACE_PATCHES:
-        return (torch.zeros(2, CHANNELS, *_FACE_PATCHES[name]),)
+        return (_zeros(2, CHANNELS, *_FACE_PATCHES[name]),)
     widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
-    mask = torch.ones(2, 5, dtype=torch.bool)
-    return *(torch.zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
+    mask = np.ones((2, 5), np.bool_)
+    return *(_zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
 
 
-def dynamic_axes(name: ServedName, example: Tensor) -> tuple[int, ...]:
+def _zeros(*sizes: int) -> npt.NDArray[np.float32]:
+    return np.zeros(sizes, np.float32)
+
+
+def dynamic_axes(name: ServedName, example: Array) -> tuple[int, ...]:
     """Return the axes of one input whose size may change, ascending: the batch and, of most, a length."""
-    return tuple(sorted({axis % example.dim() for axis in _DYNAMIC_AXES[name]}))
+    return tuple(sorted({axis % example.ndim for axis in _DYNAMIC_AXES[name]}))
 
 
-def shape(name: ServedName, example: Tensor) -> list[int]:
+def shape(name: ServedName, example: Array) -> list[int]:
     """Return the shape of one input, -1 on its dynamic axes."""
     dynamic = dynamic_axes(name, example)
     return [-1 if axis in dynamic else size for axis, size in enumerate(example.shape)]
@@ -67,7 +69,7 @@ def run_once(engine: Engine, networks: Sequence[ServedName], config: BundleConfi
         EngineError: an output is not finite.
     """
     for name in networks:
-        inputs = {key: example.numpy() for key, example in zip(INPUT_NAMES[name], examples(name, config), strict=True)}
+        inputs = dict(zip(INPUT_NAMES[name], examples(name, config), strict=True))
         for rows in (1, 2):
             _check_finite(name, engine, {key: array[:rows] for key, array in inputs.items()})
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from models.bundle import BundleConfig
+from models.bundle_config import BundleConfig
 from models.runtime.engine import INPUT_NAMES, EngineError, ServedName, output_names
 from models.runtime.model_cache import bytes_format, cached
 from models.runtime.names import Precision
@@ -83,7 +83,7 @@ def export_onnx(name: ServedName, network: nn.Module, config: BundleConfig, prec
         try:
             torch.onnx.export(
                 _HalfNetwork(network) if precision == "float16" else network,
-                inputs,
+                tuple(map(torch.from_numpy, inputs)),
                 path,
                 input_names=list(INPUT_NAMES[name]),
                 output_names=list(output_names(name, config)),

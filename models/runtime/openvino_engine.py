@@ -12,8 +12,9 @@ import openvino as ov
 import torch
 from torch import nn
 
-from models.bundle import Bundle, BundleConfig
-from models.networks.faces import DETECTION
+from models.bundle import Bundle
+from models.bundle_config import BundleConfig
+from models.networks.mtcnn import DETECTION
 from models.runtime.engine import (
     INPUT_NAMES,
     Array,
@@ -152,7 +153,7 @@ def int8_layout(name: ServedName, config: BundleConfig) -> str:
     return f"int8 {_layout(name, examples(name, config))}"
 
 
-def _layout(name: ServedName, inputs: tuple[torch.Tensor, ...]) -> str:
+def _layout(name: ServedName, inputs: tuple[Array, ...]) -> str:
     return repr([shape(name, example) for example in inputs])
 
 
@@ -163,7 +164,7 @@ def converted(name: ServedName, network: nn.Module, config: BundleConfig) -> ov.
     # It lets the root logger tell errors alone, and forgets that where it fails.
     with warnings.catch_warnings(), torch.no_grad(), root_logger_kept():
         warnings.simplefilter("ignore")  # of the tracer: the parity tests check what it doubts
-        model = ov.convert_model(network, example_input=inputs)
+        model = ov.convert_model(network, example_input=tuple(map(torch.from_numpy, inputs)))
     ports = zip(model.inputs, inputs, strict=True)
     model.reshape({port: ov.PartialShape(shape(name, example)) for port, example in ports})
     return model

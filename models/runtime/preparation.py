@@ -1,21 +1,19 @@
 """What callers have, made what the networks take: in the callers' threads, so that the device's only computes."""
 
-import threading
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from models.bundle import Bundle, audio_front
+from models.bundle import Bundle
+from models.dialog_window import FusionConfig, Window
 from models.media.face_image import FACE_SIZE, face_input
 from models.media.scene_image import scene_input, shrink_scene
-from models.media.spectrogram import SAMPLE_RATE
-from models.networks.fusion import FusionConfig, Window
-from models.networks.text import Turn, tokenize, with_context
+from models.media.spectrogram import SAMPLE_RATE, sound_input
 from models.runtime.engine import Array
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
+from models.text_input import Turn, tokenize, with_context
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
 WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
@@ -28,15 +26,12 @@ class Preparation:
 
     def __init__(self, bundle: Bundle) -> None:
         self._config, self._tokenizer = bundle.config, bundle.tokenizer
-        self._tokenizing = threading.Lock()  # a tokenizer's padding and truncation are its state
-        self._audio_front = audio_front(bundle.config.audio.kind)
 
     def text(self, turns: Sequence[Turn], index: int) -> dict[str, Array]:
         """Return the tokens ``(1, tokens)`` of the utterance at ``index`` in the context of the turns around it."""
         part = self._config.text
-        with self._tokenizing:
-            pair = with_context(turns, index, part.context, str(self._tokenizer.sep_token))
-            tokens = tokenize(self._tokenizer, [pair], part.max_tokens)
+        pair = with_context(turns, index, part.context, self._tokenizer.separator)
+        tokens = tokenize(self._tokenizer, [pair], part.max_tokens)
         return {
             "input_ids": tokens.input_ids,
             "attention_mask": tokens.attention_mask,
@@ -45,9 +40,8 @@ class Preparation:
 
     def audio(self, samples: Floats) -> dict[str, Array]:
         """Return what the voice branch hears of ``(n,)`` samples: of the last 15 s."""
-        heard = torch.from_numpy(np.array(samples[-MAX_SAMPLES:], np.float32))
-        with torch.inference_mode():
-            return {"images": self._audio_front(heard.unsqueeze(0)).numpy()}
+        heard = np.asarray(samples[-MAX_SAMPLES:], np.float32)
+        return {"images": sound_input(self._config.audio.kind, [heard])}
 
     @staticmethod
     def voice(statistics: Floats, speaker: SpeakerBaseline, reference: BaselineReference) -> dict[str, Array]:
@@ -57,14 +51,12 @@ class Preparation:
 
     def faces(self, crops: npt.NDArray[np.uint8]) -> dict[str, Array]:
         """Return ``(n, 48, 48)`` grey faces as the face branch sees them, ``(n, 3, size, size)``."""
-        with torch.inference_mode():
-            return {"images": face_input(torch.from_numpy(np.array(crops)), self._config.face.size).numpy()}
+        return {"images": face_input(crops, self._config.face.size)}
 
     @staticmethod
     def scene(image: npt.NDArray[np.uint8]) -> dict[str, Array]:
         """Return an ``(height, width, 3)`` RGB image as the scene branch sees it, ``(1, 3, size, size)``."""
-        with torch.inference_mode():
-            return {"images": scene_input(torch.from_numpy(shrink_scene(image)[None])).numpy()}
+        return {"images": scene_input(shrink_scene(image)[None])}
 
 
 def require_sound(samples: Floats) -> None:

@@ -9,15 +9,13 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from models.bundle import Bundle, NetworkName, find_bundle, load_bundle
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import NetworkName, find_bundle
+from models.dialog_window import Window
 from models.networks.calibration import probabilities
-from models.networks.faces import DETECTION, DetectionName, DetectionNetworks
-from models.networks.fusion import Window
+from models.networks.mtcnn import DETECTION, DetectionName, DetectionNetworks
 from models.networks.speech_encoder import learned_baseline
-from models.networks.text import Turn
 from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.figures import BatchFigures
@@ -28,6 +26,7 @@ from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
+from models.text_input import Turn
 
 REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first
 
@@ -266,13 +265,13 @@ def _first(temperature: float) -> Callable[[Outputs], Branch]:
 
 
 def _detect(
-    worker: Worker, name: DetectionName, session: str, deadline_ms: float | None, images: Tensor
-) -> tuple[Tensor, ...]:
-    def finish(rows: Outputs) -> tuple[Tensor, ...]:
-        return tuple(torch.from_numpy(rows[output]).to(images.device) for output in OUTPUT_NAMES[name])
+    worker: Worker, name: DetectionName, session: str, deadline_ms: float | None, images: Floats
+) -> tuple[Floats, ...]:
+    def finish(rows: Outputs) -> tuple[Floats, ...]:
+        return tuple(rows[output] for output in OUTPUT_NAMES[name])
 
-    item = Item(name, {"images": images.cpu().numpy()}, finish, session, "frame", _until(deadline_ms))
-    found: tuple[Tensor, ...] = worker.submit(item).result()
+    item = Item(name, {"images": images}, finish, session, "frame", _until(deadline_ms))
+    found: tuple[Floats, ...] = worker.submit(item).result()
     return found
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from models.bundle import AudioKind, BundleConfig
+from models.bundle_config import BundleConfig
+from models.media.spectrogram import AudioKind
 from models.runtime.engine import INPUT_NAMES, EngineError, ServedName
 from models.runtime.model_cache import ModelFormat, bytes_format, cache_folder, cached
 from models.runtime.names import Precision, TensorRtName

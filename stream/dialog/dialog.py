@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.networks.fusion import Window
-from models.networks.text import Turn
+from models.dialog_window import Window
+from models.text_input import Turn
 from wire.events import UtteranceKey
 
 Floats = npt.NDArray[np.float32]

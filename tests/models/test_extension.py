@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from waiting import PATIENCE_S
 
 from models.bundle import Bundle
+from models.dialog_window import Window
 from models.labels import LABELS
-from models.networks.fusion import Window
-from models.networks.text import Turn
 from models.runtime.engine import (
     INPUT_NAMES,
     OUTPUT_NAMES,
@@ -30,6 +29,7 @@ from models.runtime.network_inputs import run_once
 from models.runtime.onnx_engine import OnnxRuntimeEngine
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
+from models.text_input import Turn
 
 
 class DoubleEngine:

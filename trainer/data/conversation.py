@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from models.networks.text import Turn
+from models.text_input import Turn
 from models.user_error import UserError
 
 Half = Literal["left", "right"]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from models.labels import IEMOCAP_LABELS
-from models.networks.text import Turn
+from models.text_input import Turn
 from trainer.data.conversation import (
     AbsentError,
     Clip,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from models.labels import LABEL_INDEX, LABELS
-from models.networks.text import Turn
+from models.text_input import Turn
 from trainer.data.conversation import AbsentError, Clip, Conversations, Dialog, Skipped, Utterance, odd_length
 from trainer.data.table import Row, clean_text, read_rows
 

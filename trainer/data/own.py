@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from models.networks.text import Turn
+from models.text_input import Turn
 from trainer.data.conversation import AbsentError, Clip, Conversations, Dialog, Skipped, Utterance, odd_length
 from trainer.data.label_folders import SOUND
 from trainer.data.table import Row, clean_text, read_rows

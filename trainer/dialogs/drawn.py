@@ -28,7 +28,7 @@ class FusionData:
     Attributes:
         train: what is learned from.
         dev: what checkpoints are chosen on.
-        tempered: dev examples for each set of modalities, named as by :func:`models.bundle.modality_key`.
+        tempered: dev examples for each set of modalities, named as by :func:`models.bundle_config.modality_key`.
         change: what becomes of the training dialogs; None: they stay as they were recorded.
         judge: the dev metrics; None: those of ``dev``.
         widths: of embeddings that are drawn.

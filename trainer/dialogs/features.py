@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.networks.fusion import DialogBatch, Features, FusionConfig, Window
+from models.dialog_window import Features, FusionConfig, Window
+from models.networks.fusion import DialogBatch
 from trainer.fit.metrics import Ints
 from wire import events
 

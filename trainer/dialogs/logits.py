@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.networks.fusion import DialogBatch, FusionConfig
+from models.dialog_window import FusionConfig
+from models.networks.fusion import DialogBatch
 from trainer.dialogs.features import DialogFeatures, collate
 from trainer.fit.devices import device_of, to_device
 from trainer.fit.outputs import Floats

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.bundle import Temperatures, Thresholds
+from models.bundle_config import Temperatures, Thresholds
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.evaluation.scores import EvaluationError
 from trainer.fit.outputs import Floats

@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from torch import nn
 
-from models.networks.fusion import Features, FusionConfig
+from models.dialog_window import Features, FusionConfig
 from trainer.dialogs.features import DialogFeatures, Modality
 from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
 from trainer.fit.outputs import Floats

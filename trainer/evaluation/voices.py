@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from models.bundle import Bundle
 from models.media.sound import Samples, read_voice
+from models.media.spectrogram import sound_input
 from models.networks.speech_encoder import VoiceExtractor
 from trainer.data.conversation import Skipped
 from trainer.data.speech import LabelledClips, speaker_ids
@@ -83,7 +84,7 @@ def hear(bundle: Bundle, paths: Sequence[Path]) -> AudioAnswers:
     skipped: list[Skipped] = []
     for row, path in enumerate(tqdm(paths, desc="clips", unit="clip")):
         try:
-            images = bundle.audio_input([decode_clip(path)])
+            images = torch.from_numpy(sound_input(bundle.config.audio.kind, [decode_clip(path)]))
         except ValueError as error:
             skipped.append(Skipped(path.name, str(error)))
             continue

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from torch import nn
 
 from models.bundle import Bundle
+from models.dialog_window import Features
 from models.face_settings import FaceSettings
 from models.networks.extractor import EmotionExtractor
 from models.networks.faces import FRAMES_PER_UTTERANCE, FaceDetector
-from models.networks.fusion import Features
-from models.networks.text import tokenize
+from models.networks.mtcnn_networks import detection_networks, in_torch
 from models.runtime.preparation import MAX_SAMPLES
+from models.text_input import tokenize
 from trainer.data.conversation import Conversations
 from trainer.dialogs.features import MODALITIES, DialogFeatures, Modality
 from trainer.features.blocks import Reader, read_media
@@ -143,15 +145,18 @@ def _audio_reader(network: nn.Module, audio_input: AudioInput) -> Reader:
     def read(media: Media) -> Arrays | None:
         if media.sound is None:
             return None
-        heard = run_network(network, audio_input([media.sound[-MAX_SAMPLES:]]))  # of a long one the end, as live
+        heard = run_network(
+            network, torch.from_numpy(audio_input([media.sound[-MAX_SAMPLES:]]))
+        )  # of a long one the end, as live
         return row(heard.embeddings[0], heard.logits[0])
 
     return Reader("audio", "sound", [network_digest(network), MAX_SAMPLES], read)
 
 
 def _face_reader(network: EmotionExtractor, faces: FaceSettings) -> Reader:
-    detector = FaceDetector(faces, str(device_of(network)))
-    depends_on = [network_digest(network), network_digest(detector.network), asdict(faces)]
+    searching = detection_networks()
+    depends_on = [network_digest(network), *map(network_digest, searching.values()), asdict(faces)]
+    detector = FaceDetector(faces, in_torch(searching, device_of(network)))
     return Reader("face", "images", depends_on, lambda media: face_row(media.frames, detector, network))
 
 
@@ -164,7 +169,7 @@ def _read_text(conversations: Conversations, extractors: Extractors, folder: Pat
     network, tokenizer = extractors.text, extractors.tokenizer
     assert network is not None  # noqa: S101 - the caller asked
     assert tokenizer is not None  # noqa: S101 - every text encoder comes with its own
-    rows = examples(conversations.dialogs, extractors.context, str(tokenizer.sep_token))
+    rows = examples(conversations.dialogs, extractors.context, tokenizer.separator)
     said = [place for place, utterance in enumerate(conversations.utterances) if utterance.turn.text]
     values: list[Arrays | None] = [None] * len(rows)
     weights = network_digest(network)

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from torch import nn
 
 from models.bundle import Bundle
+from models.media.spectrogram import sound_input
 from models.networks.extractor import EmotionExtractor
-from models.networks.text import MAX_TOKENS, ContextFormat
+from models.text_input import MAX_TOKENS, ContextFormat, Tokenizer
 from trainer.fit.outputs import Floats
 from trainer.stages.audio import LOG_MEL
 
-AudioInput = Callable[[Sequence[Floats]], Tensor]
+AudioInput = Callable[[Sequence[Floats]], Floats]
 """From sounds ``(samples,)`` at 16 kHz to the audio network's input."""
 
 
@@ -34,7 +35,7 @@ class Extractors:
     """
 
     text: nn.Module | None = None
-    tokenizer: PreTrainedTokenizerBase | None = None
+    tokenizer: Tokenizer | None = None
     context: ContextFormat = ContextFormat()
     max_tokens: int = MAX_TOKENS
     audio: nn.Module | None = None
@@ -52,7 +53,7 @@ class Extractors:
             context=part.context,
             max_tokens=part.max_tokens,
             audio=bundle.audio,
-            audio_input=bundle.audio_input,
+            audio_input=partial(sound_input, bundle.config.audio.kind),
             face=bundle.face,
             scene=bundle.scene,
         )

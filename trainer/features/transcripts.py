@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from models.networks.text import Turn
+from models.text_input import Turn
 from trainer.data.conversation import Conversations, Skipped
 from trainer.features.blocks import Reader, read_media
 from trainer.features.extract import FeatureSettings, split_folder

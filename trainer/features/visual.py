@@ -31,7 +31,7 @@ def face_row(frames: Sequence[Image], detector: FaceDetector, network: EmotionEx
     crops = [crop_face(frame, box) for frame, found in zip(frames, boxes, strict=True) for box in found]
     if not crops:
         return None
-    seen = run_network(network, face_input(torch.from_numpy(np.stack(crops)), network.size))
+    seen = run_network(network, torch.from_numpy(face_input(np.stack(crops), network.size)))
     by_frame = _weighted(seen.embeddings, boxes), _weighted(seen.logits, boxes)
     return row(over_frames(by_frame[0]), np.mean(by_frame[1], axis=0))
 
@@ -40,7 +40,7 @@ def scene_row(frames: Sequence[Image], network: nn.Module) -> Arrays | None:
     """Return the maximum over the whole images, and the mean of their logits; None without images."""
     if not frames:
         return None
-    seen = run_network(network, scene_input(torch.from_numpy(np.stack([shrink_scene(frame) for frame in frames]))))
+    seen = run_network(network, torch.from_numpy(scene_input(np.stack([shrink_scene(frame) for frame in frames]))))
     return row(over_frames(list(seen.embeddings)), seen.logits.mean(axis=0))
 
 

@@ -15,11 +15,10 @@ from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.bundle import AudioKind, sound_input
 from models.labels import LABELS
 from models.media.high_pass import CUTOFF_HZ
 from models.media.sound import Samples, read_voice
-from models.media.spectrogram import SAMPLE_RATE, time_warp, white_noise
+from models.media.spectrogram import SAMPLE_RATE, AudioKind, sound_input
 from models.networks.extractor import EmotionExtractor
 from trainer.data.conversation import DatasetError
 from trainer.data.speech import SpeechClip, speaker_ids
@@ -28,6 +27,7 @@ from trainer.fit.devices import device_of
 from trainer.fit.loop import FitSettings
 from trainer.fit.metrics import Ints, Metrics, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import BranchOutput, Floats
+from trainer.stages.augmentation import augment_image, white_noise
 from trainer.stages.extractor import PAPER_DECAY, PAPER_RATE, ExtractorSettings, ExtractorStage, paper_fit
 from trainer.stages.histories import HistorySettings
 from trainer.stages.probes import ProbeSettings
@@ -273,7 +273,7 @@ class AudioBackbone:
     """
 
     network: Callable[[int, bool, float], nn.Module]
-    input: Callable[[Sequence[Samples]], Tensor]
+    input: Callable[[Sequence[Samples]], Floats]
     augment: Callable[[Tensor, np.random.Generator, bool], Tensor]
 
 
@@ -313,7 +313,7 @@ class AudioStage(ExtractorStage[nn.Module]):
         """Return augmented crops."""
         del epoch
         crops = [self.crop(self.train.samples[row], generator) for row in rows]
-        return _laid_out(self.backbone.augment(self.backbone.input(crops), generator, self.strong))
+        return _laid_out(self.backbone.augment(torch.from_numpy(self.backbone.input(crops)), generator, self.strong))
 
     def masks(self, rows: Ints) -> Tensor:
         """Return the masks of the clips' corpora."""
@@ -375,35 +375,20 @@ def sampling_weights(sounds: Sounds, balance: float) -> npt.NDArray[np.float64]:
     return weights / total
 
 
-def augment(images: Tensor, generator: np.random.Generator, strong: bool = True) -> Tensor:
-    """Warp a batch in time as the paper does; strongly, also shift its pitch axis and blank parts (SpecAugment)."""
-    warped = time_warp(images, float(generator.uniform(0.85, 1.15))).clone()
-    if not strong:
-        return warped
-    shift = int(generator.integers(-4, 5))
-    warped = torch.roll(warped, shift, dims=2)
-    bands, columns = warped.shape[2:]
-    for image in warped:
-        for _ in range(2):
-            height, width = generator.integers(0, bands // 8), generator.integers(0, columns // 8)
-            low, first = generator.integers(0, bands - height), generator.integers(0, columns - width)
-            image[:, low : low + height, :] = 0.0
-            image[:, :, first : first + width] = 0.0
-    return warped
-
-
-LOG_MEL: Final = AudioBackbone(log_mel_network, partial(sound_input, "log-mel"), augment)
+LOG_MEL: Final = AudioBackbone(log_mel_network, partial(sound_input, "log-mel"), augment_image)
 """The paper's branch: ResNet18 on log-mel images."""
 
 
 @torch.inference_mode()
 def sound_outputs(
-    model: nn.Module, samples: Sequence[Samples], audio_input: Callable[[Sequence[Samples]], Tensor] = LOG_MEL.input
+    model: nn.Module, samples: Sequence[Samples], audio_input: Callable[[Sequence[Samples]], Floats] = LOG_MEL.input
 ) -> BranchOutput:
     """Return the embeddings and logits of whole sounds, as the live pipeline computes them, whatever their lengths."""
     model.eval()
     device = device_of(model)
-    return BranchOutput.gather([model(_laid_out(audio_input([sound])).to(device)) for sound in samples])
+    return BranchOutput.gather(
+        [model(_laid_out(torch.from_numpy(audio_input([sound]))).to(device)) for sound in samples]
+    )
 
 
 def _laid_out(images: Tensor) -> Tensor:

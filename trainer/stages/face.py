@@ -12,8 +12,9 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_valid
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.branches import Backbone
 from models.media.face_image import INPUT_SIZE, MIN_SIZE, face_input
-from models.networks.extractor import Backbone, EmotionExtractor
+from models.networks.extractor import EmotionExtractor
 from models.networks.mobilenet import MobileNetV1, unfold_norms
 from trainer.data.faces import FaceSet
 from trainer.fit.checkpoint import check_shapes, load_checkpoint
@@ -117,7 +118,7 @@ class VisualStage(ImageStage):
         backbone = self.network.extractor.backbone
         assert isinstance(backbone, MobileNetV1)  # noqa: S101 - the settings were checked
         rows = np.random.default_rng(self.settings.fit.seed).permutation(len(self.labels))[:_FIRST_SEEN]
-        images = face_input(torch.from_numpy(self.train.pixels[rows]), self.network.size)
+        images = torch.from_numpy(face_input(self.train.pixels[rows], self.network.size))
         unfold_norms(backbone, pretrained_faces(path), images)
 
     def steps(self) -> int:
@@ -135,8 +136,8 @@ class VisualStage(ImageStage):
         """Return augmented faces, small ones in the first epochs."""
         pixels = self.train.pixels[rows]
         size = self.small_size if epoch < self.small_epochs else self.network.size
-        faces = torch.from_numpy(as_cameras_see(pixels, generator) if self.camera else pixels)
-        return laid_out(augment(face_input(faces, size), generator))
+        faces = as_cameras_see(pixels, generator) if self.camera else pixels
+        return laid_out(augment(torch.from_numpy(face_input(faces, size)), generator))
 
     def head_metrics(self, logits: Floats) -> Metrics:
         """Return the metrics of all dev faces by their labels, and those of each corpus."""
@@ -166,7 +167,7 @@ def face_outputs(model: nn.Module, faces: FaceSet, size: int | None = None) -> B
     model.eval()
     outputs, size = [], size or cast("EmotionExtractor", model).size
     for start in range(0, len(faces.labels), _EVAL_BATCH):
-        images = face_input(torch.from_numpy(faces.pixels[start : start + _EVAL_BATCH]), size)
+        images = torch.from_numpy(face_input(faces.pixels[start : start + _EVAL_BATCH], size))
         outputs.append(model(laid_out(images, model)))
     return BranchOutput.gather(outputs)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from models.networks.text import TokenBatch
+from models.text_input import TokenBatch
 from models.user_error import UserError
 from trainer.fit.cache import arrays_digest, cached, digest, network_digest
 from trainer.fit.devices import half_precision

@@ -17,9 +17,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from models.branches import EMBEDDING_DIM
+from models.dialog_window import FusionConfig
 from models.networks.evidence import OwnHead
-from models.networks.extractor import EMBEDDING_DIM
-from models.networks.fusion import DialogBatch, FusionConfig, M2FNet
+from models.networks.fusion import DialogBatch, M2FNet
 from models.user_error import UserError
 from trainer.dialogs.drawn import Change, Judge
 from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, Modality, collate, truth

@@ -14,12 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.media.sound import Samples
-from models.media.spectrogram import SAMPLE_RATE, time_warp
-from models.networks.speech_encoder import SpeechEncoder, WhisperMel
+from models.media.spectrogram import SAMPLE_RATE, whisper_mel
+from models.networks.speech_encoder import SpeechEncoder
 from trainer.fit.cache import arrays_digest, cached, digest, network_digest
 from trainer.fit.devices import half_precision
 from trainer.fit.metrics import Ints
 from trainer.stages.audio import Sounds
+from trainer.stages.augmentation import time_warp
 from trainer.stages.microphones import heard_elsewhere
 
 _BATCH: Final = 32
@@ -76,7 +77,6 @@ def statistics(encoder: SpeechEncoder, sounds: Sounds, views: int, seed: int, ca
 
 @torch.inference_mode()
 def _hear(encoder: SpeechEncoder, sounds: Sequence[Samples], view: int, seed: int, places: Ints) -> dict[str, Tensor]:
-    mel = WhisperMel()
     changed = [
         _view(samples, view, row, (seed, int(place)))
         for row, (samples, place) in enumerate(zip(sounds, places, strict=True))
@@ -87,7 +87,7 @@ def _hear(encoder: SpeechEncoder, sounds: Sequence[Samples], view: int, seed: in
         rows = list(same)
         for start in range(0, len(rows), _BATCH):
             chosen = rows[start : start + _BATCH]
-            images = mel(torch.from_numpy(np.stack([changed[row] for row in chosen])))
+            images = torch.from_numpy(whisper_mel(np.stack([changed[row] for row in chosen])))
             with half_precision():
                 found[chosen] = encoder(images).to(torch.float16)
     return {"statistics": found}

@@ -5,7 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from models.networks.extractor import Backbone, EmotionExtractor
+from models.branches import Backbone
+from models.networks.extractor import EmotionExtractor
 from trainer.fit.devices import device_of
 from trainer.fit.metrics import Ints, Metrics, accuracy, macro_f1, unweighted_accuracy
 from trainer.fit.outputs import Floats

@@ -63,7 +63,7 @@ class SceneStage(ImageStage):
     def images(self, rows: Ints, epoch: int, generator: np.random.Generator) -> Tensor:
         """Return augmented images."""
         del epoch
-        return laid_out(augment(scene_input(torch.from_numpy(self.train.pixels[rows])), generator))
+        return laid_out(augment(torch.from_numpy(scene_input(self.train.pixels[rows])), generator))
 
     def train_output(self, model: nn.Module, rows: Ints) -> BranchOutput:
         """Return what a model says of training images as they are."""
@@ -78,5 +78,5 @@ class SceneStage(ImageStage):
 def scene_outputs(model: nn.Module, pixels: npt.NDArray[np.uint8]) -> BranchOutput:
     """Return the embeddings and logits of shrunk images ``(n, side, side, 3)``."""
     model.eval()
-    parts = torch.split(torch.from_numpy(pixels), _EVAL_BATCH)
-    return BranchOutput.gather([model(laid_out(scene_input(part), model)) for part in parts])
+    parts = (pixels[start : start + _EVAL_BATCH] for start in range(0, len(pixels), _EVAL_BATCH))
+    return BranchOutput.gather([model(laid_out(torch.from_numpy(scene_input(part)), model)) for part in parts])

@@ -12,20 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from models.labels import LABELS
-from models.networks.text import (
-    MAX_TOKENS,
-    ContextFormat,
-    TextEncoder,
-    TextPair,
-    TokenBatch,
-    as_tensors,
-    mean_of_own_tokens,
-    tokenize,
-    with_context,
-)
+from models.networks.text import TextEncoder, as_tensors, mean_of_own_tokens
+from models.text_input import MAX_TOKENS, ContextFormat, TextPair, TokenBatch, Tokenizer, tokenize, with_context
 from models.user_error import UserError
 from trainer.data.conversation import Dialog
 from trainer.fit.batching import alike
@@ -102,9 +93,7 @@ class UpperTextEncoder(nn.Module):
         return embedding, self.head(self.dropout(embedding))
 
 
-def load_encoder(
-    name: str | None, cache: Path, classes: int = len(LABELS)
-) -> tuple[TextEncoder, PreTrainedTokenizerBase]:
+def load_encoder(name: str | None, cache: Path, classes: int = len(LABELS)) -> tuple[TextEncoder, Tokenizer]:
     """Return an untrained :class:`TextEncoder` over pretrained weights, and its tokenizer.
 
     Args:
@@ -118,13 +107,25 @@ def load_encoder(
     """
     source = str(packaged_mpnet(cache)) if name == PACKAGED_MPNET else name or str(packaged_minilm())
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = _tokenizer(AutoTokenizer.from_pretrained(source))
         encoder = AutoModel.from_pretrained(source)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         message = f"the text encoder {source} can't be loaded ({reason}): name a folder or a hub id in text.encoder"
         raise EncoderError(message) from error
     return TextEncoder(encoder, classes), tokenizer
+
+
+def _tokenizer(found: PreTrainedTokenizerBase) -> Tokenizer:
+    """Return a Hugging Face tokenizer as ours.
+
+    Raises:
+        ValueError: it is one of the slow kind, without a ``tokenizer.json``.
+    """
+    if not isinstance(found, PreTrainedTokenizerFast):
+        message = "it has no tokenizer.json"
+        raise ValueError(message)  # noqa: TRY004 - said of the folder, as what else may be wrong with one
+    return Tokenizer(found.backend_tokenizer, str(found.sep_token), str(found.pad_token))
 
 
 def examples(dialogs: Sequence[Dialog], layout: ContextFormat, separator: str) -> list[TextExample]:
@@ -160,7 +161,7 @@ class TextStage:
         torch.manual_seed(settings.fit.seed)
         self.encoder, self.tokenizer = load_encoder(settings.encoder, cache, classes)
         self.settings, self.cache = settings, cache
-        separator = str(self.tokenizer.sep_token)
+        separator = self.tokenizer.separator
         self.train = examples(train, settings.context, separator)
         self.dev = examples(dev, settings.context, separator)
         self.model: nn.Module = self.encoder
@@ -210,7 +211,7 @@ class TextStage:
 
     def _forward(self, model: nn.Module, batch: Sequence[_Row]) -> tuple[Tensor, Tensor]:
         if self._lower is None:
-            ids = _padded(batch, "input_ids", int(self.tokenizer.pad_token_id or 0))
+            ids = _padded(batch, "input_ids", self.tokenizer.padding_id)
         else:
             ids = pad_sequence([row.states for row in batch if row.states is not None], batch_first=True).float()
         inputs = (ids, _padded(batch, "attention_mask"), _padded(batch, "utterance_mask"))
@@ -256,7 +257,7 @@ def _padded(batch: Sequence[_Row], name: str, value: int = 0) -> Tensor:
 @torch.inference_mode()
 def text_outputs(
     model: nn.Module,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Tokenizer,
     rows: Sequence[TextExample],
     max_tokens: int = MAX_TOKENS,
     progress: str | None = None,

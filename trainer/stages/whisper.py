@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.bundle import sound_input
+from models.media.spectrogram import sound_input
 from models.networks.calibration import probabilities
 from models.networks.speech_encoder import SpeechEncoder, VoiceExtractor, VoiceHead
 from trainer.fit.devices import device_of

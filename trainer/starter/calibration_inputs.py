@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from models.bundle import Bundle, NetworkName
+from models.bundle import Bundle
+from models.bundle_config import NetworkName
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.export import Calibration
 from trainer.corpora import Corpora

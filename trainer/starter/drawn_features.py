@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.bundle import modality_key
+from models.bundle_config import modality_key
 from models.labels import LABELS
 from models.media.face_image import face_input
 from models.networks.extractor import EmotionExtractor
 from models.networks.speech_encoder import VoiceExtractor
-from models.networks.text import Turn, with_context
+from models.text_input import Turn, with_context
 from trainer.branches import Branch
 from trainer.corpora import Corpora
 from trainer.data.faces import FaceSet
@@ -139,7 +139,7 @@ def read_alone(extractors: Extractors, sentences: Sequence[str]) -> Floats:
     network, tokenizer = extractors.text, extractors.tokenizer
     assert network is not None  # noqa: S101 - every bundle and every training has one
     assert tokenizer is not None  # noqa: S101 - as above
-    separator = str(tokenizer.sep_token)
+    separator = tokenizer.separator
     pairs = (with_context([Turn(SPEAKER, said)], 0, extractors.context, separator) for said in sentences)
     return text_outputs(network, tokenizer, [TextExample(pair, 0) for pair in pairs]).embeddings
 
@@ -186,7 +186,7 @@ def _face_views(model: EmotionExtractor, found: FaceSet) -> Floats:
     rows = []
     channels_last(model)
     for start in tqdm(range(0, len(found.labels), _FACE_BATCH), desc="faces for the fusion"):
-        images = face_input(torch.from_numpy(found.pixels[start : start + _FACE_BATCH]), model.size)
+        images = torch.from_numpy(face_input(found.pixels[start : start + _FACE_BATCH], model.size))
         with half_precision():
             views = [model(augment(images, generator))[0] for _ in range(_FACE_VIEWS)]
         rows.append(torch.stack(views, dim=1).float().numpy())

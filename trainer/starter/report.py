@@ -6,7 +6,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
-from models.bundle import Bundle, BundleError
+from models.bundle import Bundle
+from models.bundle_config import BundleError
 from trainer.corpora import Corpora
 from trainer.data.names import SPOKEN
 from trainer.dev_outputs import DevOutputs

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
-import torch
 
 from models.bundle import Bundle
+from models.dialog_window import FusionConfig
 from models.media.face_image import face_input
-from models.networks.fusion import FusionConfig
-from models.networks.text import tokenize
+from models.media.spectrogram import sound_input
 from models.runtime.engine import INPUT_NAMES, Array
+from models.text_input import tokenize
 from trainer.data.conversation import Dialog
 from trainer.data.faces import FaceSet
 from trainer.dialogs.drawn import paired_example
@@ -59,7 +59,7 @@ class LabelledEmbeddings:
 def text_requests(bundle: Bundle, dialogs: Sequence[Dialog]) -> Requests:
     """Return every utterance of the dialogs, in order, in its context."""
     part = bundle.config.text
-    rows = examples(dialogs, part.context, str(bundle.tokenizer.sep_token))
+    rows = examples(dialogs, part.context, bundle.tokenizer.separator)
     inputs: list[dict[str, Array]] = []
     for row in rows:
         tokens = tokenize(bundle.tokenizer, [row.pair], part.max_tokens)
@@ -69,16 +69,15 @@ def text_requests(bundle: Bundle, dialogs: Sequence[Dialog]) -> Requests:
 
 def voice_requests(bundle: Bundle, sounds: Sounds, rows: Ints) -> Requests:
     """Return some of the clips, as long as each is."""
-    inputs: list[dict[str, Array]] = [{"images": bundle.audio_input([sounds.samples[row]]).numpy()} for row in rows]
+    kind = bundle.config.audio.kind
+    inputs: list[dict[str, Array]] = [{"images": sound_input(kind, [sounds.samples[row]])} for row in rows]
     return Requests(inputs, sounds.labels[rows])
 
 
 def face_requests(bundle: Bundle, faces: FaceSet, rows: Ints) -> Requests:
     """Return some of the faces."""
     size = bundle.config.face.size
-    inputs: list[dict[str, Array]] = [
-        {"images": face_input(torch.from_numpy(faces.pixels[row : row + 1]), size).numpy()} for row in rows
-    ]
+    inputs: list[dict[str, Array]] = [{"images": face_input(faces.pixels[row : row + 1], size)} for row in rows]
     return Requests(inputs, faces.labels[rows])
 
 

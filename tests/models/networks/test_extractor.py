@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from models.networks.extractor import EMBEDDING_DIM, EmotionExtractor, Extractor
+from models.branches import EMBEDDING_DIM
+from models.networks.extractor import EmotionExtractor, Extractor
 from models.networks.mobilenet import MobileNetV1
 
 

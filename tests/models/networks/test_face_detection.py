@@ -5,12 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
+from facenet_pytorch import MTCNN
 
 from models.bundle import Bundle
 from models.face_settings import FaceSettings
-from models.networks.faces import Detection, DetectionNetworks, FaceDetector, Image
+from models.networks.faces import Detection, FaceDetector, Image
+from models.networks.mtcnn import DetectionNetworks
+from models.networks.mtcnn_networks import detection_networks, in_torch
 from models.runtime.openvino_engine import OpenVinoEngine
 from models.runtime.runtime import Runtime
 from models.runtime.schedule import DeadlineExceededError
@@ -21,9 +25,8 @@ EVERY = 60
 pytestmark = pytest.mark.slow
 
 
-def detector(networks: DetectionNetworks | None = None) -> FaceDetector:
-    limits = FaceSettings()
-    return FaceDetector(limits, networks=networks)
+def detector(networks: DetectionNetworks) -> FaceDetector:
+    return FaceDetector(FaceSettings(), networks)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def images() -> list[Image]:
 
 @pytest.fixture(scope="module")
 def expected(images: list[Image]) -> list[list[Detection]]:
-    found = [detector().detect(image) for image in images]
+    served = detector(in_torch(detection_networks()))
+    found = [served.detect(image) for image in images]
     assert sum(map(len, found)) > len(images) / 2
     return found
 
@@ -53,6 +57,26 @@ def assert_same(found: list[Detection], expected: list[Detection]) -> None:
         edges = [(getattr(face.box, edge) for edge in ("left", "top", "right", "bottom")) for face in (one, other)]
         np.testing.assert_allclose(*map(list, edges), atol=0.5)
         assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+
+
+def test_faces_are_those_of_facenet_pytorch(images: list[Image], expected: list[list[Detection]]) -> None:
+    limits = FaceSettings()
+    reference = MTCNN(min_face_size=limits.min_face, keep_all=True)
+    for image, faces in zip(images, expected, strict=True):
+        scale = limits.width / image.shape[1]
+        small = image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        boxes, confidences = reference.detect(small)
+        sure = [] if boxes is None else boxes[confidences >= limits.min_confidence] / min(1.0, scale)
+        found = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
+        np.testing.assert_allclose(sorted(found), sorted(map(tuple, sure)), atol=0.01)
+
+
+def test_images_searched_together_have_the_faces_they_have_alone(
+    images: list[Image], expected: list[list[Detection]]
+) -> None:
+    together = detector(in_torch(detection_networks())).detect_all(images[:4])
+    for found, alone in zip(together, expected, strict=False):
+        assert_same(found, alone)
 
 
 def test_an_engine_finds_the_same_faces(runtime: Runtime, images: list[Image], expected: list[list[Detection]]) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.networks.fusion import DialogBatch, FusionConfig, M2FNet
+from models.dialog_window import FusionConfig
+from models.networks.fusion import DialogBatch, M2FNet
 
 CONFIG = FusionConfig(
     text_dim=16, audio_dim=8, face_dim=8, scene_dim=4, classes=7, encoders=2, fusion_layers=3, heads=4, dropout=0.1

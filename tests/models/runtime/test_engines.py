@@ -13,9 +13,10 @@ import pytest
 import torch
 from tiny_bundle import with_other_branches
 
-from models.bundle import STARTER, Bundle, BundleConfig, load_bundle
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import STARTER, BundleConfig
 from models.networks.calibration import probabilities
-from models.networks.faces import DETECTION
+from models.networks.mtcnn import DETECTION
 from models.runtime import model_cache, select
 from models.runtime.engine import (
     INPUT_NAMES,

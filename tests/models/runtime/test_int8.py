@@ -11,7 +11,7 @@ from test_engines import Inputs, cases, difference
 from tiny_bundle import with_other_branches
 
 from models.bundle import Bundle
-from models.networks.faces import DETECTION
+from models.networks.mtcnn import DETECTION
 from models.runtime.engine import OUTPUT_NAMES, EngineError, ServedName, served_networks
 from models.runtime.export import Exporter
 from models.runtime.openvino_engine import OpenVinoEngine, int8_model, openvino_model

@@ -7,18 +7,20 @@ import pytest
 import torch
 from waiting import PATIENCE_S
 
-from models.bundle import Bundle, BundleError
+from models.bundle import Bundle
+from models.bundle_config import BundleError
+from models.dialog_window import Window
 from models.labels import LABELS
 from models.media.face_image import face_input
-from models.media.spectrogram import LogMelImage
+from models.media.spectrogram import log_mel_image
 from models.networks.calibration import probabilities
-from models.networks.fusion import Window
-from models.networks.text import TextPair, Turn, as_tensors, tokenize
+from models.networks.text import as_tensors
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.preparation import MAX_SAMPLES, fusion_inputs
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.torch_engine import TorchEngine
+from models.text_input import TextPair, Turn, tokenize
 
 TURNS = [
     Turn("Anna", "i am so happy"),
@@ -73,7 +75,7 @@ def test_what_is_said_later_does_not_change_how_a_text_is_read(runtime: Runtime)
 def test_a_sound_is_heard_as_its_log_mel_image(runtime: Runtime, bundle: Bundle, samples: int) -> None:
     sound = vector(1, samples) / 10
     with torch.no_grad():
-        outputs = bundle.audio(LogMelImage()(torch.from_numpy(sound)[None]))
+        outputs = bundle.audio(torch.from_numpy(log_mel_image(sound[None])))
     expect(runtime.audio(sound).result(PATIENCE_S), outputs, bundle.config.temperatures.audio)
 
 
@@ -95,7 +97,7 @@ def test_each_face_is_seen_by_itself(runtime: Runtime, bundle: Bundle) -> None:
     assert len(branches) == 3
     for branch, crop in zip(branches, crops, strict=True):
         with torch.no_grad():
-            outputs = bundle.face(face_input(torch.from_numpy(crop)[None]))
+            outputs = bundle.face(torch.from_numpy(face_input(crop[None])))
         expect(branch, outputs, bundle.config.temperatures.face)
 
 
@@ -103,7 +105,7 @@ def test_faces_are_seen_as_large_as_the_bundle_says(bundle: Bundle) -> None:
     smaller = bundle.config.model_copy(update={"face": bundle.config.face.model_copy(update={"size": 64})})
     crops = np.random.default_rng(3).integers(0, 256, (1, 48, 48), dtype=np.uint8)
     with torch.no_grad():
-        outputs = bundle.face(face_input(torch.from_numpy(crops), 64))
+        outputs = bundle.face(torch.from_numpy(face_input(crops, 64)))
     small = replace(bundle, config=smaller)
     with Runtime(small, TorchEngine(small)) as runtime:
         expect(runtime.faces(crops).result(PATIENCE_S)[0], outputs, smaller.temperatures.face)

@@ -14,7 +14,7 @@ import torch
 from waiting import PATIENCE_S, wait_until
 
 from models.bundle import Bundle, load_bundle
-from models.networks.fusion import Window
+from models.dialog_window import Window
 from models.runtime.engine import Array, EngineError, Outputs, ServedName
 from models.runtime.fallback import Candidate, Fallback
 from models.runtime.names import EngineName

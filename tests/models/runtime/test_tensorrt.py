@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny_bundle import with_other_branches
 
-from models.bundle import AudioKind, Bundle
+from models.bundle import Bundle
+from models.media.spectrogram import AudioKind
 from models.runtime import tensorrt_build
 from models.runtime.engine import EngineError, ServedName, served_networks
 from models.runtime.model_cache import ModelFormat

@@ -15,10 +15,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bundle import Thresholds
-from models.networks.fusion import Window
-from models.networks.text import Turn
+from models.bundle_config import Thresholds
+from models.dialog_window import Window
 from models.runtime.runtime import Branch
+from models.text_input import Turn
 from stream.dialog.dialog import DialogUtterance, Floats
 from stream.dialog.recognizer import Recognition, Recognizer
 from stream.dialog.shared_dialog import SharedDialog

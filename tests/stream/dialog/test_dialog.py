@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.networks.text import Turn
+from models.text_input import Turn
 from stream.dialog.dialog import Dialog, DialogUtterance, Reach, Reading
 
 

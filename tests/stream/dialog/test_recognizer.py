@@ -4,8 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, Thresholds
-from models.networks.fusion import FusionConfig, M2FNet
+from models.bundle import Bundle
+from models.bundle_config import Thresholds
+from models.dialog_window import FusionConfig
+from models.networks.fusion import M2FNet
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
 from stream.dialog.dialog import DialogUtterance

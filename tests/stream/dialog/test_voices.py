@@ -11,6 +11,7 @@ from tiny_bundle import tiny_bundle, with_whisper
 from waiting import PATIENCE_S
 
 from models.bundle import Bundle
+from models.media.spectrogram import sound_input
 from models.networks.calibration import probabilities
 from models.networks.speech_encoder import VoiceExtractor
 from models.runtime.runtime import Branch, Runtime
@@ -74,7 +75,7 @@ def test_later_ones_are_told_against_what_was_said_before_as_in_training(knowing
     reference = network.voice.baseline.reference()
     expected, baseline = None, SpeakerBaseline.unheard(reference)
     for seed in range(4):
-        statistics = network.statistics(knowing.audio_input([sound(seed)]))
+        statistics = network.statistics(torch.from_numpy(sound_input("whisper", [sound(seed)])))
         offset, count = torch.from_numpy(baseline.offset(reference))[None], torch.tensor([[float(baseline.count)]])
         expected = network.voice(statistics, offset, count)
         baseline = baseline.update(statistics[0].numpy(), probabilities(expected[1].numpy(), temperature)[0])

@@ -15,7 +15,7 @@ from models.bundle import Bundle, save_bundle
 from models.labels import LABELS
 from models.media.spectrogram import SAMPLE_RATE
 from models.networks.speech_encoder import VoiceExtractor
-from models.networks.text import ContextFormat
+from models.text_input import ContextFormat
 from trainer.data.meld import load_meld
 from trainer.evaluation.conversations import branch_rows, fused_row, read_conversations
 from trainer.evaluation.evaluate import EvaluationRequest, Recogniser, evaluate

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.bundle import Temperatures, Thresholds
+from models.bundle_config import Temperatures, Thresholds
 from trainer.dialogs.features import MODALITIES, DialogFeatures
 from trainer.evaluation.modalities import of_utterances, parse_modalities, shown, subsets
 from trainer.evaluation.scores import EvaluationError

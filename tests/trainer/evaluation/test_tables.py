@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from models.networks.fusion import Features
+from models.dialog_window import Features
 from trainer.dialogs.features import DialogFeatures, Modality
 from trainer.evaluation import render_tables, tables
 from trainer.evaluation.ablations import all_rows, chosen_rows

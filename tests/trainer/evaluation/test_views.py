@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.networks.fusion import FusionConfig, M2FNet
+from models.dialog_window import FusionConfig
+from models.networks.fusion import M2FNet
 from trainer.dialogs.features import DialogFeatures, Features
 from trainer.evaluation.views import HeardDialog, View, view_logits
 from trainer.fit.outputs import Floats

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.networks.text import Turn
+from models.text_input import Turn
 from trainer.data.conversation import Clip, Conversations, Utterance
 from trainer.features.extractors import Extractors
 
@@ -99,8 +99,8 @@ class Loudness(nn.Module):
         return found, -found
 
 
-def as_they_are(sounds: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(sounds))
+def as_they_are(sounds: list[np.ndarray]) -> np.ndarray:
+    return np.stack(sounds)
 
 
 def ears(network: Loudness) -> Extractors:

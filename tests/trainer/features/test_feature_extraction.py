@@ -16,9 +16,10 @@ from models.bundle import Bundle
 from models.media.scene_image import SCENE_SIZE
 from models.networks.extractor import EmotionExtractor
 from models.networks.faces import FaceDetector, over_frames
-from models.networks.text import Turn
+from models.networks.mtcnn_networks import detection_networks, in_torch
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
+from models.text_input import Turn
 from stream.media import VideoFrame
 from stream.vision.video_analyzer import FaceAnalyzer
 from trainer.data.conversation import Conversations
@@ -83,7 +84,7 @@ def test_the_voice_is_heard_as_live(meld: Conversations, extraction: Extraction,
 def test_the_faces_are_seen_as_live(meld: Conversations, extraction: Extraction, runtime: Runtime) -> None:
     frames = decode(meld.utterances[0], Limits(frames=2), ["images"]).frames
     faces = QUICK.faces
-    detector = FaceDetector(faces)
+    detector = FaceDetector(faces, in_torch(detection_networks()))
     live = FaceAnalyzer(detector, runtime)
     for index, frame in enumerate(frames):
         live.keep(live.analyze(VideoFrame(100.0 * index, frame)))

@@ -18,13 +18,13 @@ from trainer.stages.audio import (
     AudioSettings,
     AudioStage,
     Sounds,
-    augment,
     corpus_masks,
     cut_to_int16,
     sampling_weights,
     sound_outputs,
     trim,
 )
+from trainer.stages.augmentation import augment_image
 from trainer.stages.probes import ProbeSettings
 
 FIT = FitSettings(epochs=1, select="knn", ema_decay=0.0, bf16=False)
@@ -94,9 +94,9 @@ def test_batches_are_crops_with_the_masks_of_their_corpora() -> None:
 
 def test_the_paper_s_augmentation_only_warps_time() -> None:
     flat = torch.arange(128.0)[:, None].expand(2, 3, 128, 40)
-    warped = augment(flat, np.random.default_rng(0), False)
+    warped = augment_image(flat, np.random.default_rng(0), False)
     assert torch.equal(warped, torch.arange(128.0)[:, None].expand(2, 3, 128, warped.shape[-1]))
-    assert (augment(flat, np.random.default_rng(0)) == 0).sum() > (warped == 0).sum()
+    assert (augment_image(flat, np.random.default_rng(0)) == 0).sum() > (warped == 0).sum()
 
 
 @pytest.mark.parametrize("mining", ["semi-hard", "offline"])
@@ -136,8 +136,8 @@ class Loudness(nn.Module):
         return heard, self.head(heard)
 
 
-def loudness(sounds: Sequence[Samples]) -> Tensor:
-    return torch.tensor([[float(np.abs(sound).mean()), float(len(sound))] for sound in sounds])
+def loudness(sounds: Sequence[Samples]) -> np.ndarray:
+    return np.array([[np.abs(sound).mean(), len(sound)] for sound in sounds], np.float32)
 
 
 def test_another_network_can_be_trained_on_another_input() -> None:

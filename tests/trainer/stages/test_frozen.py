@@ -6,7 +6,7 @@ import torch
 from tiny_bundle import tiny_bundle, tiny_tokenizer
 from transformers import AutoModel, BertConfig, MPNetConfig, PreTrainedModel
 
-from models.networks.text import TextPair, tokenize
+from models.text_input import TextPair, tokenize
 from trainer.stages.frozen import FrozenEncoderError, lower_states, split_encoder
 
 KINDS = [BertConfig, MPNetConfig]
@@ -15,7 +15,7 @@ KINDS = [BertConfig, MPNetConfig]
 def encoder(kind: type) -> PreTrainedModel:
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
-    config = kind(vocab_size=len(tiny_tokenizer()), max_position_embeddings=64, **sizes)
+    config = kind(vocab_size=tiny_tokenizer().size, max_position_embeddings=64, **sizes)
     return AutoModel.from_config(config).eval()
 
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.networks.fusion import FusionConfig, M2FNet
+from models.dialog_window import FusionConfig
+from models.networks.fusion import M2FNet
 from trainer.dialogs.features import MODALITIES, STREAMS, DialogFeatures, collate, collate_spoken, truth
 from trainer.dialogs.logits import after_next_logits, full_logits, moment_logits
 from trainer.fit.loop import FitSettings, fit

@@ -8,7 +8,8 @@ import pytest
 from test_starter import data  # noqa: F401 - a fixture
 from tiny_bundle import with_other_branches
 
-from models.bundle import Bundle, NetworkName
+from models.bundle import Bundle
+from models.bundle_config import NetworkName
 from models.labels import LABELS
 from models.runtime.engine import Array, Outputs
 from models.runtime.torch_engine import TorchEngine

@@ -9,7 +9,8 @@ import pytest
 import torch
 from tiny_bundle import save_tiny_encoder
 
-from models.bundle import BundleError, find_bundle, load_bundle
+from models.bundle import load_bundle
+from models.bundle_config import BundleError, find_bundle
 from models.labels import LABELS
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
