@@ -22,7 +22,8 @@ from rich.table import Table
 from written import script_parser
 
 from stream.settings import TranscriberSettings
-from stream.speech.whisper import Sound, Whisper
+from stream.speech.sound import Sound
+from stream.speech.whisper import Whisper
 from trainer.evaluation.text_tables import terminal_table
 
 

@@ -26,7 +26,8 @@ from written import script_parser
 
 from stream.media import Samples
 from stream.settings import TranscriberSettings
-from stream.speech.whisper import Sound, Whisper
+from stream.speech.sound import Sound
+from stream.speech.whisper import Whisper
 from trainer.evaluation.text_tables import terminal_table
 
 DEFAULT = TranscriberSettings(device="cpu")

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from stream.dialog.absence import Absences
 from stream.dialog.emotions import Emotions
+from stream.dialog.file_utterances import FileUtterances
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.dialog.utterances import Utterances
@@ -62,8 +63,10 @@ class Session:
         key = uuid4().hex  # tells the runtime whose requests are whose
         place = context or SessionContext(SharedDialog(settings.dialog.window))
         submit = transcribe or models.transcriber.submit
-        self._utterances = Utterances(
-            submit, models.runtime, settings, place, emit, session=key, speaker=speaker, live=live
+        self._utterances = (
+            Utterances(submit, models.runtime, settings, place, emit, session=key, speaker=speaker)
+            if live
+            else FileUtterances(models.transcriber, models.runtime, settings, emit, session=key)
         )
         absences = Absences(emit)
         analyzer = models.face_analyzer(settings.vision, session=key, live=live)

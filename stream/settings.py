@@ -98,9 +98,6 @@ class TranscriberSettings(Section):
     )
     queue: int = Field(16, ge=1, description="waiting jobs; the oldest partial one is dropped first")
     partial_interval_ms: Milliseconds = Field(1_000, ge=200, description="new speech between partial transcripts")
-    offline_partial_interval_ms: Milliseconds = Field(
-        1_500, ge=200, description="the same for files, where they only find the ends of sentences"
-    )
     no_speech_threshold: float = Field(0.6, gt=0, le=1, description="likelier silence than this is no text")
     log_probability_threshold: float = Field(-1.0, lt=0, description="less likely text than this is invented")
     compression_ratio_threshold: float = Field(2.4, gt=1, description="more repetitive text is invented")

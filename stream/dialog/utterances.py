@@ -39,8 +39,6 @@ class Utterances:
         transcribe: lines up sound for its words.
         emit: gets the events.
         session: whose requests these are, for speech recognition and the runtime.
-        live: results are begun early, on suspicion; else the words so far serve only to find the ends of sentences,
-            and are waited for.
     """
 
     def __init__(
@@ -53,16 +51,13 @@ class Utterances:
         *,
         session: str,
         speaker: str,
-        live: bool,
     ) -> None:
         self._submit, self._runtime, self._settings, self._context = transcribe, runtime, settings, context
-        self._emit, self._session, self._speaker, self._live = emit, session, speaker, live
+        self._emit, self._session, self._speaker = emit, session, speaker
         self._high_pass, self._sound = HighPass(), SoundCheck()
         self._segmenter = Segmenter(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
-        asr = settings.transcriber
-        interval_ms = asr.partial_interval_ms if live else asr.offline_partial_interval_ms
         transcribe = partial(self._transcribe, partial=True)
-        self._partials = Partials(self._segmenter, transcribe, interval_ms, wait=not live)
+        self._partials = Partials(self._segmenter, transcribe, settings.transcriber.partial_interval_ms)
         self.pending = PendingUtterances(self._transcribe, self._voice)
         self._now_ms = 0.0
 
@@ -134,10 +129,9 @@ class Utterances:
         )
 
     def _likely_ended(self, event: LikelyEnd) -> None:
-        """Begin on suspicion; offline nothing is won by it."""
-        if self._live:
-            self._partials.drop()
-            self.pending.begin(event.segment, None, self._settings.segmenter.likely_end_ms, final=False)
+        """Begin on suspicion."""
+        self._partials.drop()
+        self.pending.begin(event.segment, None, self._settings.segmenter.likely_end_ms, final=False)
 
     def _resumed(self, utterance: int) -> None:
         early = self.pending.withdraw(utterance)

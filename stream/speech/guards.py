@@ -1,12 +1,14 @@
 """Telling recognized words from invented ones: Whisper puts words to noise too. Pure."""
 
+import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from stream.settings import TranscriberSettings
 from stream.speech.repetition import bare
-from stream.speech.transcript import Word, mean_probability
+from stream.speech.transcript import Word, mean_probability, text_of
 
 _INVENTED: Final = frozenset(
     {
@@ -36,6 +38,7 @@ _INVENTED: Final = frozenset(
 _UNSURE: Final = 0.5  # mean probability of the words
 _HOPELESS: Final = 1.0  # so far below the log-probability threshold the words are chance
 _MAX_CHARACTERS_PER_S: Final = 45.0  # twice what fast speakers reach
+_LEAST: Final = 1e-6  # probability of a word
 _SHORTEST_MS: Final = 500.0  # the times of a few short words may be that much too close
 
 
@@ -48,6 +51,30 @@ class Passage:
     no_speech_probability: float
     mean_log_probability: float
     compression_ratio: float
+
+    @classmethod
+    def of(cls, words: Sequence[Word], no_speech_probability: float) -> "Passage":
+        """Return the passage of some of the words that were heard together, judged by the probability of each."""
+        text = text_of(tuple(words))
+        likely = [math.log(max(word.probability, _LEAST)) for word in words]
+        return cls(
+            words=tuple(words),
+            text=text,
+            no_speech_probability=no_speech_probability,
+            mean_log_probability=sum(likely) / len(likely) if likely else -math.inf,
+            compression_ratio=compression_ratio(text),
+        )
+
+
+def compression_ratio(text: str) -> float:
+    """Return how many times shorter a text is when it is compressed, as Whisper measures what repeats."""
+    plain = text.encode()
+    return len(plain) / len(zlib.compress(plain))
+
+
+def is_invented(text: str) -> bool:
+    """Return whether a text is one of those that the model says to noise."""
+    return bare(text) in _INVENTED
 
 
 def rejection(passage: Passage, settings: TranscriberSettings) -> str | None:
@@ -104,7 +131,7 @@ def _no_speech(passage: Passage, text: str, settings: TranscriberSettings) -> bo
     if passage.no_speech_probability <= settings.no_speech_threshold:
         return False
     unlikely = passage.mean_log_probability < settings.log_probability_threshold
-    return unlikely or (text in _INVENTED and mean_probability(passage.words) < _UNSURE)
+    return unlikely or (is_invented(text) and mean_probability(passage.words) < _UNSURE)
 
 
 def _duration_ms(words: tuple[Word, ...]) -> float:

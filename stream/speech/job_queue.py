@@ -10,6 +10,7 @@ from threading import Condition
 from models.runtime.schedule import Priority, Schedule
 from models.runtime.watchdog import HungError
 from stream.media import Samples
+from stream.speech.pack import Pack
 from stream.speech.transcript import Transcript
 
 
@@ -56,6 +57,55 @@ class AsrJob:
         return
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PackJob:
+    """Sounds to transcribe in one window, and the future of the words of each; None: heard alone, it may have some.
+
+    Attributes:
+        pack: the sounds.
+        language: ISO 639-1 code; None takes the settings' one, or else detects it.
+        session: as of other jobs.
+    """
+
+    pack: Pack
+    language: str | None = None
+    future: Future[list[Transcript | None]] = field(default_factory=Future)
+    session: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Return False: its words are never of no use."""
+        return False
+
+    @property
+    def samples(self) -> Samples:
+        """Return all its sounds as one."""
+        return self.pack.samples
+
+    @property
+    def group(self) -> Hashable:
+        """Return what no other job has: it fills a window."""
+        return self.future
+
+    @property
+    def rows(self) -> int:
+        """Return 1: it is the only one of its batch."""
+        return 1
+
+    @property
+    def priority(self) -> Priority:
+        """Return how urgent it is."""
+        return "utterance"
+
+    @property
+    def deadline_ms(self) -> None:
+        """Return None: its words are never of no use."""
+        return
+
+
+Job = AsrJob | PackJob
+
+
 class QueueClosedError(RuntimeError):
     """The line takes no more jobs."""
 
@@ -76,7 +126,7 @@ class JobQueue:
     def __init__(self, size: int, batch: int = 1, hangs: Callable[[], bool] = lambda: False) -> None:
         self._size, self._hangs = size, hangs
         # A partial job never becomes as urgent as a final one, however long it waits: its words come anyway.
-        self._waiting: Schedule[AsrJob] = Schedule(batch, 0.0, patience_ms=math.inf)
+        self._waiting: Schedule[Job] = Schedule(batch, 0.0, patience_ms=math.inf)
         self._changed = Condition()
         self._closed = False
         self.dropped = 0
@@ -89,14 +139,14 @@ class JobQueue:
         partial = sum(job.partial for job in alive)
         return len(alive) - partial, partial
 
-    def put(self, job: AsrJob) -> None:
+    def put(self, job: Job) -> None:
         """Line up a job; waits while the line is full of jobs that must not be dropped.
 
         Raises:
             QueueClosedError: the line is or gets closed.
             HungError: nobody takes jobs any more.
         """
-        dropped: list[AsrJob] = []
+        dropped: list[Job] = []
         try:
             with self._changed:
                 self._line_up(job, dropped)
@@ -104,7 +154,7 @@ class JobQueue:
             for late in dropped:  # outside the lock: callbacks of the future may take others
                 late.future.cancel()
 
-    def get(self) -> list[AsrJob]:
+    def get(self) -> list[Job]:
         """Wait for the next jobs nobody has cancelled, now running, that can be done together; none: it is closed."""
         with self._changed:
             while True:
@@ -115,7 +165,7 @@ class JobQueue:
                 if taken := _running(self._take()):
                     return taken
 
-    def give_up(self) -> list[AsrJob]:
+    def give_up(self) -> list[Job]:
         """Return all that waits, now running, and let nobody wait for room any more who finds that it hangs."""
         with self._changed:
             waiting = self._waiting.take_all()
@@ -131,7 +181,7 @@ class JobQueue:
         for job in waiting:
             job.future.cancel()
 
-    def _line_up(self, job: AsrJob, dropped: list[AsrJob]) -> None:
+    def _line_up(self, job: Job, dropped: list[Job]) -> None:
         if job.partial and job.session:
             self._drop([other for other in self._partial() if other.session == job.session], dropped)
         while not self._closed and not self._hangs() and self._full() and not self._has_place(job):
@@ -151,21 +201,21 @@ class JobQueue:
         self._waiting.add(job, _now_ms())
         self._changed.notify_all()
 
-    def _drop(self, jobs: list[AsrJob], dropped: list[AsrJob]) -> None:
+    def _drop(self, jobs: list[Job], dropped: list[Job]) -> None:
         self._waiting.discard(jobs)
         dropped += jobs
         self.dropped += len(jobs)
 
-    def _partial(self) -> list[AsrJob]:
+    def _partial(self) -> list[Job]:
         """Return the partial jobs that wait, oldest first."""
         return [job for job in self._waiting.requests if job.partial]
 
-    def _has_place(self, job: AsrJob) -> bool:
+    def _has_place(self, job: Job) -> bool:
         """Return whether a job may wait although the line is full."""
         others = (other for other in self._waiting.requests if not other.partial)
         return not job.partial and bool(job.session) and all(other.session != job.session for other in others)
 
-    def _take(self) -> list[AsrJob]:
+    def _take(self) -> list[Job]:
         self._forget_cancelled()
         taken = self._waiting.take_batch(_now_ms()) if len(self._waiting) else []
         self._changed.notify_all()
@@ -180,7 +230,7 @@ class JobQueue:
         self._waiting.discard([job for job in self._waiting.requests if job.future.cancelled()])
 
 
-def _running(jobs: list[AsrJob]) -> list[AsrJob]:
+def _running(jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if job.future.set_running_or_notify_cancel()]
 
 

@@ -26,7 +26,6 @@ class Partials:
     Args:
         transcribe: lines up a segment; the transcript may be dropped for more urgent work.
         interval_ms: of new speech, before its words are asked for again.
-        wait: for the words that were asked for; otherwise they are taken when they are there.
     """
 
     def __init__(
@@ -34,12 +33,10 @@ class Partials:
         segmenter: Segmenter,
         transcribe: Callable[[Segment], Future[Transcript]],
         interval_ms: int,
-        *,
-        wait: bool,
     ) -> None:
         self.open: SpeechStart | None = None
         self.skipped = 0
-        self._segmenter, self._transcribe, self._interval_ms, self._wait = segmenter, transcribe, interval_ms, wait
+        self._segmenter, self._transcribe, self._interval_ms = segmenter, transcribe, interval_ms
         self._asked: tuple[Segment, Future[Transcript]] | None = None
         self._said: tuple[Word, ...] = ()  # of the utterance in progress, as told last
         self._due_ms = 0.0
@@ -70,7 +67,7 @@ class Partials:
         if self._asked is None:
             return None
         segment, future = self._asked
-        if not (self._wait or future.done()):
+        if not future.done():
             return None
         self._asked = None
         transcript = _result(future)

@@ -95,6 +95,16 @@ class Segmenter:
         self._origin_ms: float | None = None  # media time of position 0, moved by what is left out
         self._lag_ms = 0.0  # how far the media's own times have fallen behind ours
 
+    @property
+    def now_ms(self) -> float:
+        """Return the media time up to which sound has come."""
+        return self._time(self._buffer.end)
+
+    @property
+    def settled_ms(self) -> float:
+        """Return the media time before which no utterance can begin any more."""
+        return self._time(min(self._endpointer.needed_from, self._done))
+
     def push(self, chunk: AudioChunk) -> list[SegmentEvent]:
         """Take the next sound.
 

@@ -17,9 +17,10 @@ from models.runtime.watchdog import HungError, Watchdog
 from models.threads import as_exception, note_broken, watched_thread
 from stream.media import SAMPLE_RATE
 from stream.settings import TranscriberSettings
-from stream.speech.job_queue import AsrJob, JobQueue
+from stream.speech.job_queue import AsrJob, Job, JobQueue, PackJob
+from stream.speech.sound import Sound
 from stream.speech.transcript import Transcript
-from stream.speech.whisper import Sound, Whisper
+from stream.speech.whisper import Whisper
 
 _log: Final = logging.getLogger(__name__)
 _PATIENCE: Final = 10.0  # times its sound that a hearing may take, besides the time that any may
@@ -73,6 +74,9 @@ class SpeechToText(Protocol):
     def submit(self, job: AsrJob) -> Future[Transcript]:
         """Line up a job; return the future of its words."""
 
+    def submit_pack(self, job: PackJob) -> Future[list[Transcript | None]]:
+        """Line up sounds that are heard in one window; return the future of the words of each."""
+
     def close(self) -> None:
         """Cancel what waits and stop."""
 
@@ -93,7 +97,7 @@ class Transcriber:
     def __init__(self, settings: TranscriberSettings) -> None:
         self._whisper = Whisper(settings)
         self._timeout_s = settings.timeout_s
-        self._watchdog: Watchdog[AsrJob] = Watchdog("transcriber-watch", self._give_up, settings.timeout_s)
+        self._watchdog: Watchdog[Job] = Watchdog("transcriber-watch", self._give_up, settings.timeout_s)
         self._jobs = JobQueue(settings.queue, self._whisper.max_batch, lambda: self._watchdog.hangs)
         self._first, self._again = BatchTally(), BatchTally()
         self._done: Counter[Heard] = Counter({"final": 0, "partial": 0, "failed": 0, "timeout": 0})
@@ -145,13 +149,29 @@ class Transcriber:
             ValueError: the model does not know the language.
             RuntimeError: the transcriber is closed.
         """
+        self._line_up(job)
+        return job.future
+
+    def submit_pack(self, job: PackJob) -> Future[list[Transcript | None]]:
+        """Line up sounds that are heard in one window; return the future of the words of each.
+
+        None stands for a doubt: such a sound is to be heard alone, by :meth:`submit`, which also says of the other
+        things that hold here.
+
+        Raises:
+            ValueError: the model does not know the language.
+            RuntimeError: the transcriber is closed.
+        """
+        self._line_up(job)
+        return job.future
+
+    def _line_up(self, job: Job) -> None:
         self.check_language(job.language)
         told = replace(job, language=self._whisper.told_language(job.language))
         try:
             self._jobs.put(told)
         except HungError as error:
             self._fail([told], error)
-        return job.future
 
     def close(self) -> None:
         """Cancel what waits, finish the job being worked on, unless it hangs, and stop; more calls do nothing."""
@@ -172,10 +192,31 @@ class Transcriber:
         self._watchdog.close()
         self._jobs.close()
 
-    def _finish(self, jobs: list[AsrJob]) -> None:
-        left = self._heard_first(jobs)
+    def _finish(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if isinstance(job, PackJob):
+                self._hear_pack(job)
+        left = self._heard_first(alone) if (alone := [job for job in jobs if isinstance(job, AsrJob)]) else []
         while left:
             left = self._heard_again(left)
+
+    def _hear_pack(self, job: PackJob) -> None:
+        start = time.perf_counter()
+        self._watchdog.begin([job], lambda: self._limit_s([job]))
+        try:
+            transcripts = self._whisper.hear_pack(job.pack, job.language)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
+            if not self._watchdog.end():
+                _log.debug("transcription failed", exc_info=True)
+                self._done["failed"] += 1
+                job.future.set_exception(error)
+            return
+        if self._watchdog.end():
+            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
+            return
+        self._first.note(len(transcripts), time.perf_counter() - start)
+        self._count(job)
+        job.future.set_result(transcripts)
 
     def _heard_first(self, jobs: list[AsrJob]) -> list[AsrJob]:
         """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
@@ -221,27 +262,27 @@ class Transcriber:
         job.future.set_result(transcript)
         return others
 
-    def _limit_s(self, jobs: list[AsrJob]) -> float:
+    def _limit_s(self, jobs: Sequence[Job]) -> float:
         """Return how many seconds hearing these may take."""
         return self._timeout_s + _PATIENCE * sum(job.samples.size for job in jobs) / SAMPLE_RATE
 
-    def _give_up(self, jobs: Sequence[AsrJob], spent_s: float) -> None:
+    def _give_up(self, jobs: Sequence[Job], spent_s: float) -> None:
         """Fail what the model does not answer to, and all that waits for it; in the watchdog's thread."""
         _log.error("speech recognition has not answered for %.0f s: see transcriber.timeout_s", spent_s)
         self._fail([*jobs, *self._jobs.give_up()], HungError("speech recognition does not answer"))
 
-    def _fail(self, jobs: Sequence[AsrJob], error: HungError) -> None:
+    def _fail(self, jobs: Sequence[Job], error: HungError) -> None:
         with self._counting:  # whoever submits may be told in its own thread
             self._done["timeout"] += len(jobs)
         for job in jobs:
             job.future.set_exception(error)
 
-    def _count(self, job: AsrJob) -> None:
+    def _count(self, job: Job) -> None:
         self._done["partial" if job.partial else "final"] += 1
         self._sound_s += len(job.samples) / SAMPLE_RATE
 
 
-def _refuse(jobs: Sequence[AsrJob], error: BaseException) -> None:
+def _refuse(jobs: Sequence[Job], error: BaseException) -> None:
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(as_exception(error))

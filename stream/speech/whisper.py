@@ -8,7 +8,6 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import ctranslate2
@@ -19,8 +18,10 @@ from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
 from stream.settings import TranscriberSettings
 from stream.speech.asr_model import OFFLINE_MODEL, AsrModelError, find_model
 from stream.speech.batched_whisper import BatchedWhisper
-from stream.speech.guards import Passage, doubt, in_doubt, is_silence, rejection
+from stream.speech.guards import Passage, doubt, in_doubt, is_invented, is_silence, rejection
+from stream.speech.pack import Pack
 from stream.speech.repetition import without_loops
+from stream.speech.sound import Sound
 from stream.speech.transcript import Transcript, Word, text_of
 
 _log: Final = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ _MAX_TOKENS: Final = 224  # in 30 s: half of what the network can hold, as Whisp
 WHOLE_FRAMES: Final = 3000  # of Whisper's window of 30 s
 _FRAMES_PER_S: Final = 100
 _STEP_FRAMES: Final = 50
+_PACK_SILENCE_MS: Final = 4_000  # after several sounds in one window, or a long one
+_LONG_MS: Final = 8_000
+_REST_MS: Final = 1_500  # of a sound after its last word, in which hardly another was said
 _WINDOW_SAMPLES: Final = WHOLE_FRAMES * SAMPLE_RATE // 100
 _MAX_BATCH: Final = {"cpu": 1, "cuda": 16}
 
@@ -45,28 +49,6 @@ def window_frames(samples: int, silence_ms: int) -> int:
     """
     wanted = (samples / SAMPLE_RATE + silence_ms / 1000) * _FRAMES_PER_S
     return min(WHOLE_FRAMES, math.ceil(wanted / _STEP_FRAMES) * _STEP_FRAMES)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sound:
-    """``(n,)`` float32 samples at 16 kHz, and the media time of the first.
-
-    Raises:
-        ValueError: the samples have another shape.
-    """
-
-    samples: Samples
-    start_ms: float
-
-    def __post_init__(self) -> None:
-        if self.samples.ndim != 1:
-            message = f"sound is (n,) samples, got {self.samples.shape}"
-            raise ValueError(message)
-
-    @property
-    def duration_ms(self) -> float:
-        """Return how long it lasts."""
-        return len(self.samples) / SAMPLES_PER_MS
 
 
 class Whisper:
@@ -132,6 +114,39 @@ class Whisper:
         heard = iter(self._hear_short(short, language) if short else ())
         return [next(heard) if _fits(sound) else None for sound in sounds]
 
+    def hear_pack(self, pack: Pack, language: str | None = None) -> list[Transcript | None]:
+        """Return what is surely heard in each sound of a pack, all of it in one window of the network.
+
+        None stands for doubt, as in :meth:`hear`: whoever asks has such a sound heard alone.
+
+        Raises:
+            RuntimeError: the device fails, for instance for lack of memory.
+        """
+        whole = Sound(pack.samples, 0.0)
+        spoken = self.told_language(language)
+        if spoken is None or not _fits(whole) or (len(pack.sounds) == 1 and whole.duration_ms < _LONG_MS):
+            return [self.hear([sound], language)[0] for sound in pack.sounds]
+        samples = _with_lead(whole)
+        frames = window_frames(len(samples), min(self._settings.trailing_silence_ms, _PACK_SILENCE_MS))
+        limit = _token_limit(len(samples))
+        (hearing,) = self._model.hear(
+            [samples], frames, language=spoken, beam_size=self._settings.beam_size, max_tokens=limit
+        )
+        passages = [_passage(stretch, whole) for stretch in hearing.stretches]
+        no_speech = max((passage.no_speech_probability for passage in passages), default=1.0)
+        heard = pack.apart(_words(passages))
+        whole_until = len(heard) if hearing.complete and hearing.tokens < limit else _heard_whole(heard, pack)
+        return [
+            self._sure(Passage.of(words, no_speech), sound, spoken) if place < whole_until else None
+            for place, (words, sound) in enumerate(zip(heard, pack.sounds, strict=True))
+        ]
+
+    def _sure(self, passage: Passage, sound: Sound, language: str) -> Transcript | None:
+        """Return the words of one sound of several, without those said again in no time; None: they leave a doubt."""
+        if in_doubt([passage], self._settings) or is_invented(passage.text):
+            return None
+        return _without_loops([passage], sound, language)
+
     def hear_again(self, sound: Sound, language: str | None = None) -> Transcript:
         """Return the words of one sound of any length, heard in Whisper's whole windows, with a second try."""
         stretches, info = self._model.transcribe(
@@ -165,6 +180,13 @@ class Whisper:
             whole = hearing.complete and hearing.tokens < limit
             sure = whole and not in_doubt(passages, self._settings) and not _loops(passages, sound)
             yield _guarded(passages, sound, spoken, self._settings) if sure else None
+
+
+def _heard_whole(words: Sequence[tuple[Word, ...]], pack: Pack) -> int:
+    """Return how many sounds were heard to their end, where the model says that something is left after its words."""
+    last = max((place for place, each in enumerate(words) if each), default=0)
+    to_its_end = words[last] and pack.sounds[last].end_ms - words[last][-1].end_ms <= _REST_MS
+    return last + 1 if to_its_end else last
 
 
 def _fits(sound: Sound) -> bool:

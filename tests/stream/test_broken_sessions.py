@@ -20,11 +20,14 @@ from models.runtime.torch_engine import TorchEngine
 from serving.rooms.broadcast import Broadcast
 from serving.sessions.worker import Emit, SessionWorker
 from stream.analysis import AnalysisError, analyze_file
+from stream.dialog.utterances import Utterances
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, DropCounts, Media, SourceStatus, VideoFrame
 from stream.pipeline import run_session
 from stream.session import Session
 from stream.settings import Settings, TranscriberSettings
+from stream.speech.segmenter import Segmenter
+from stream.speech.stretches import StretchFinder
 from stream.speech.transcript import Transcript
 from wire import events
 from wire.events import Event
@@ -89,6 +92,12 @@ def boom(*_: object, **__: object) -> None:
     raise RuntimeError(_SECRET)
 
 
+def _ears(session: Session) -> Segmenter | StretchFinder:
+    """What hears the sound first."""
+    utterances = session._utterances
+    return utterances._segmenter if isinstance(utterances, Utterances) else utterances._finder
+
+
 class Breaks:
     """Breaks a session in one of its parts."""
 
@@ -96,7 +105,7 @@ class Breaks:
         self._set = monkeypatch.setattr
 
     def push(self, session: Session) -> None:
-        self._set(session._utterances._segmenter, "push", boom)
+        self._set(_ears(session), "push", boom)
 
     def poll(self, session: Session) -> None:
         self._set(session, "_tell_engine", boom)
@@ -105,13 +114,13 @@ class Breaks:
         self._set(session._emotions, "keep", boom)
 
     def end(self, session: Session) -> None:
-        self._set(session._utterances._segmenter, "finish", boom)
+        self._set(_ears(session), "finish", boom)
 
     def finish(self, session: Session) -> None:
         self._set(session, "_conclude", lambda *, wait: boom() if wait else None)
 
     def emit(self, session: Session) -> None:
-        self._set(session._utterances, "_emit", boom)
+        self._set(session._emotions, "_emit", boom)
 
 
 PLACES = ("push", "poll", "conclude", "end", "finish", "emit")

@@ -11,8 +11,9 @@ from speech_clips import MEDIA, ONE_SENTENCE, TWO_SPEAKERS, noise, silence
 from models.media.sound import read_sound
 from stream.media import SAMPLE_RATE, Samples
 from stream.settings import TranscriberSettings
+from stream.speech.sound import Sound
 from stream.speech.transcript import Transcript
-from stream.speech.whisper import Sound, Whisper
+from stream.speech.whisper import Whisper
 
 CLIPS = [
     Sound(read_sound(ONE_SENTENCE), 5_000.0),
