@@ -143,7 +143,7 @@ def main() -> None:
     """Print the tables."""
     parser = script_parser(__doc__, __file__)
     parser.add_argument("--case", action="append", help=f"none: {', '.join(CASES)}")
-    parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
+    parser.add_argument("--bundle", help="a bundle's folder; none: the starter")
     parser.add_argument("--threads", type=int, default=0, help="0: let the engine choose")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each network and batch")
     parser.add_argument("--alone", help=argparse.SUPPRESS)

@@ -264,7 +264,7 @@ def options() -> argparse.Namespace:
     """Return what the command line says."""
     parser = script_parser(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--bundle", help="a folder, starter or small; none: starter")
+    parser.add_argument("--bundle", help="a bundle's folder; none: the starter")
     parser.add_argument("--runs", type=Path, default=Path("runs/fusion-comparison"))
     parser.add_argument("--clips-per-label", type=int, default=300, help="voices and faces embedded, of each split")
     parser.add_argument("--mismatch", type=float, default=PairingSettings().max_mismatch)

@@ -132,7 +132,7 @@ def main() -> None:
     """Print the table."""
     parser = script_parser(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--bundle", help="a bundle's folder, starter or small; none: starter")
+    parser.add_argument("--bundle", help="a bundle's folder; none: the starter")
     parser.add_argument("--case", action="append", help=f"none: {', '.join(CASES)}")
     parser.add_argument("--clips", type=int, default=1000, help="of speech and of faces")
     parser.add_argument("--runs", type=Path, default=Path("runs/starter"), help="where decoded sound is kept")

@@ -90,7 +90,7 @@ Microphone = Annotated[
     ),
 ]
 BundleName = Annotated[
-    str, typer.Option("--bundle", metavar="FOLDER|NAME", help="A bundle's folder, or one of starter and small.")
+    str, typer.Option("--bundle", metavar="FOLDER|NAME", help="A bundle's folder; starter is the program's own.")
 ]
 AudioTrack = Annotated[
     int | None,

@@ -64,8 +64,8 @@ Bundles = Annotated[
     typer.Option(
         "--bundle",
         metavar="FOLDER|NAME",
-        help="A bundle's folder, or one of starter and small, starter if not given; several are seeds of the same "
-        "model, and scores are then means with their deviations.",
+        help="A bundle's folder, the starter if not given; several are seeds of the same model, and scores are then "
+        "means with their deviations.",
     ),
 ]
 Modalities = Annotated[

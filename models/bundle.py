@@ -22,7 +22,6 @@ from models.bundle_config import (
     check_bundle,
     file_names,
     listed,
-    place_of,
     read_config,
     repair,
     sha256_of,
@@ -61,14 +60,13 @@ class Bundle:
         return {name: network for name in NETWORKS if (network := getattr(self, name)) is not None}
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Return the bundle in a folder, on the CPU; or that of one configuration (``small.json``) in it.
+def load_bundle(folder: Path) -> Bundle:
+    """Return the bundle in a folder, on the CPU.
 
     Raises:
         BundleError: it is missing, damaged, of another version, or its weights don't fit its configuration.
     """
-    folder, _ = place_of(path)
-    config = check_bundle(path)
+    config = check_bundle(folder)
     tokenizer, encoder = _text_encoder(folder / config.text.encoder, folder)
     classes = len(config.labels)
     bundle = Bundle(

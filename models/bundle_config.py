@@ -7,9 +7,6 @@
     audio.safetensors      … face, scene and fusion likewise; a bundle may lack audio, face and scene
     encoder/               the text encoder's configuration and its tokenizer, no weights
     MODEL_CARD.md
-
-A folder may hold several bundles, each with a configuration of its own beside ``config.json`` (``small.json``) that
-names its files.
 """
 
 import hashlib
@@ -32,7 +29,6 @@ from wire.strict import Strict, problems_of
 FORMAT_VERSION: Final = 2
 READABLE: Final = (1, 2)  # 2 added absent branches, other audio networks and files named by the configuration
 STARTER: Final = Path(__file__).parent / "bundles" / "starter"
-BUILT_IN: Final = {"starter": STARTER, "small": STARTER / "small.json"}
 CONFIG: Final = "config.json"
 SHOWN: Final = 3  # names listed in a message before "and n more"
 
@@ -163,36 +159,30 @@ class BundleConfig(Strict):
 
 
 def find_bundle(name: str | Path | None) -> Path:
-    """Return where a bundle is: ``starter`` (also for None) and ``small`` are the program's own, else a path."""
-    return STARTER if name is None else BUILT_IN.get(str(name), Path(name))
+    """Return where a bundle is: ``starter`` (also for None) is the program's own, else a path."""
+    return STARTER if name is None or str(name) == "starter" else Path(name)
 
 
-def check_bundle(path: Path) -> BundleConfig:
+def check_bundle(folder: Path) -> BundleConfig:
     """Return the configuration of a bundle whose files are all as they were saved; nothing is loaded.
 
     Raises:
         BundleError: it is missing, damaged or of another version.
     """
-    folder, name = place_of(path)
-    config = read_config(folder, name)
+    config = read_config(folder)
     _check_files(folder, config)
     return config
 
 
-def place_of(path: Path) -> tuple[Path, str]:
-    """Return the folder of a bundle and the name of its configuration."""
-    return (path.parent, path.name) if path.suffix == ".json" else (path, CONFIG)
-
-
-def read_config(folder: Path, name: str = CONFIG) -> BundleConfig:
+def read_config(folder: Path) -> BundleConfig:
     """Return a bundle's configuration; its files are not looked at.
 
     Raises:
         BundleError: there is none, or it is damaged or of another version.
     """
-    path = folder / name
+    path = folder / CONFIG
     if not path.is_file():
-        message = f"no bundle in {folder}: train one with `m2fnet train starter`, or name a folder that has {name}"
+        message = f"no bundle in {folder}: train one with `m2fnet train starter`, or name a folder that has {CONFIG}"
         raise BundleError(message)
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -221,18 +211,12 @@ def _check_files(folder: Path, config: BundleConfig) -> None:
     if missing := needed - present:
         message = f"{folder} lacks {listed(missing)}: {repair(folder)}"
         raise BundleError(message)
-    if unknown := present - set(hashes) - _of_others(folder):
+    if unknown := present - set(hashes):
         message = f"{folder} holds {listed(unknown)}, which {CONFIG} does not list: remove it, or {repair(folder)}"
         raise BundleError(message)
     if damaged := [name for name, digest in hashes.items() if sha256_of(folder / name) != digest]:
         message = f"{listed(damaged)} in {folder} differs from what was saved (SHA-256): {repair(folder)}"
         raise BundleError(message)
-
-
-def _of_others(folder: Path) -> set[str]:
-    """Return the files that belong to the folder's other bundles, their configurations included."""
-    configs = {path.name for path in folder.glob("*.json")}
-    return configs.union(*(read_config(folder, name).files for name in configs))
 
 
 def file_names(folder: Path) -> Iterator[str]:

@@ -3,7 +3,7 @@
     python scripts/put_bundle.py runs/starter/bundle models/bundles/starter
 
 The new files get the names of those they replace, and one that is the same stays untouched, so that the history
-grows only by what was trained anew. Other bundles in the folder (``small.json``) are left alone.
+grows only by what was trained anew.
 """
 
 import re

@@ -45,11 +45,6 @@ class JpegFrame(VideoFrame):
         return self._decoded
 
     @property
-    def is_decoded(self) -> bool:
-        """Return whether anybody has asked for the image."""
-        return self._decoded is not None
-
-    @property
     def weight(self) -> int:
         """Return the bytes it takes while it waits."""
         return len(self.jpeg)

@@ -135,7 +135,7 @@ class DialogSettings(Section):
 class RuntimeSettings(Section):
     """The engine and the trained bundle."""
 
-    bundle: Path | None = Field(None, description="starter, small, or a folder; none: starter")
+    bundle: Path | None = Field(None, description="starter, or a folder; none: starter")
     engine: EngineName = Field("auto", description="what computes the networks")
     precision: PrecisionName = Field("auto", description="auto: float16 in TensorRT, float32 elsewhere")
     threads: int = Field(0, ge=0, description="0: let the engine choose")

@@ -1,7 +1,6 @@
 """A retrained bundle takes the place of the old one under the old one's names."""
 
 import runpy
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ PUT = runpy.run_path(str(Path(__file__).resolve().parent.parent / "scripts" / "p
 
 @pytest.fixture
 def renamed(tmp_path: Path) -> Path:
-    """A bundle whose files have names of their own, as one beside another bundle in the same folder has."""
+    """A bundle whose files have names of their own."""
     folder = tmp_path / "there"
     config = save_bundle(folder, tiny_bundle(), "old", precision="int8")
     (folder / "face.safetensors").rename(folder / "expressions.safetensors")
@@ -48,13 +47,8 @@ def test_only_what_was_trained_anew_is_replaced_and_names_stay(renamed: Path, tm
     assert not (renamed / "face.safetensors").exists()
 
 
-def test_what_the_new_bundle_lacks_goes_and_the_folders_other_bundle_stays(renamed: Path, tmp_path: Path) -> None:
-    shutil.copy(renamed / "config.json", renamed / "small.json")
-    shutil.copy(renamed / "expressions.safetensors", renamed / "faces.safetensors")
-    small = (renamed / "small.json").read_text().replace("expressions.", "faces.")
-    (renamed / "small.json").write_text(small)
-    save_bundle(tmp_path / "new", replace(load_bundle(renamed / "small.json"), face=None), "new", precision="int8")
+def test_what_the_new_bundle_lacks_goes(renamed: Path, tmp_path: Path) -> None:
+    save_bundle(tmp_path / "new", replace(load_bundle(renamed), face=None), "new", precision="int8")
     PUT(tmp_path / "new", renamed)
     assert not (renamed / "expressions.safetensors").exists()
     assert load_bundle(renamed).face is None
-    assert (renamed / "faces.safetensors").exists()

@@ -31,9 +31,10 @@ def kept(folder: Path) -> set[int]:
     return {event.seq for about in folder.glob(f"*/{ABOUT}") for event in Recording(about.parent).events()}
 
 
-async def killed_in_the_midst(folder: Path) -> set[int]:
+async def killed_in_the_midst(folder: Path, bundle: Path) -> set[int]:
     """Record a call of two, and kill the server when what both have said is on the disk; return what a watcher got."""
-    arguments = ["--record", str(folder), "--room", "call", "--set", "runtime.bundle=small"]
+    arguments = ["--record", str(folder), "--room", "call"]
+    arguments += ["--set", f"runtime.bundle={bundle}", "--set", "runtime.engine=torch"]  # not they are tested here
     sources = ["--source", str(CLIP), "--source", str(TALK), "--wait-for-watcher"]
     got: set[int] = set()
     spoke: list[object] = []
@@ -52,8 +53,10 @@ async def killed_in_the_midst(folder: Path) -> set[int]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-async def test_a_call_whose_server_is_killed_is_there_as_far_as_it_was_written(tmp_path: Path) -> None:
-    got = await killed_in_the_midst(tmp_path)
+async def test_a_call_whose_server_is_killed_is_there_as_far_as_it_was_written(
+    tmp_path: Path, bundle_folder: Path
+) -> None:
+    got = await killed_in_the_midst(tmp_path, bundle_folder)
     (folder,) = await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
     recording = Recording(folder)
     told = list(recording.events())

@@ -107,7 +107,7 @@ class Runtime:
         timeout_s: float = TIMEOUT_S,
         build_in_background: bool = False,
     ) -> "Runtime":
-        """Return a runtime for a bundle: a folder, or ``starter`` (the default) or ``small``.
+        """Return a runtime for a bundle: a folder, or ``starter`` (the default).
 
         With ``build_in_background`` an engine that has to be built first is not waited for: another one computes until
         then (:class:`~models.runtime.switching.SwitchingEngine`).

@@ -14,4 +14,3 @@ SPOKEN: Final[ClipCorpus] = "ravdess"
 CONVERSATIONS: Final[tuple[ConversationCorpus, ...]] = get_args(ConversationCorpus)
 CLIPS: Final[tuple[ClipCorpus, ...]] = get_args(ClipCorpus)
 FACES: Final[tuple[FaceCorpus, ...]] = get_args(FaceCorpus)
-DATASETS: Final[tuple[Dataset, ...]] = (*CONVERSATIONS, *CLIPS, *FACES)

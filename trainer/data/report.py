@@ -95,7 +95,7 @@ def report(dataset: str, root: Path, splits: Sequence[str] | None = None) -> Dat
     """Return what the splits of a corpus hold.
 
     Args:
-        dataset: one of :data:`trainer.data.names.DATASETS`.
+        dataset: one of :data:`trainer.data.names.Dataset`.
         root: where it is.
         splits: their names or paths; by default train, dev and, where such a corpus can have it, test.
 

@@ -97,7 +97,7 @@ def test_a_frame_is_analyzed_as_it_is_recorded() -> None:
     data = as_jpeg(VideoFrame(0, image))
     frame = NumberedFrame(0, data, 7)
     assert as_jpeg(frame) is data, "what came as JPEG is not encoded a second time"
-    assert not frame.is_decoded
+    assert frame._decoded is None
     assert np.abs(frame.image.astype(int) - image).mean() < 80
     assert (frame.number, jpeg_size(data)) == (7, (64, 48))
 

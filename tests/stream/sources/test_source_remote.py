@@ -92,7 +92,7 @@ def test_a_frame_is_decoded_only_when_it_is_looked_at() -> None:
         source.close()
         frames = video_frames(rest(source))
     assert frames
-    assert not any(frame.is_decoded for frame in frames if isinstance(frame, JpegFrame))
+    assert all(frame._decoded is None for frame in frames if isinstance(frame, JpegFrame))
     first = frames[0]
     assert first.image.shape == (120, 160, 3)
     assert first.image is first.image

@@ -10,7 +10,7 @@ from tiny_bundle import tiny_bundle, with_other_branches
 from typer.testing import CliRunner
 
 import cli
-import models.bundle
+import models.bundle_config
 from models.bundle import Bundle, save_bundle
 from models.labels import LABELS
 from models.media.spectrogram import SAMPLE_RATE
@@ -237,7 +237,7 @@ def test_what_cannot_be_done_is_told_in_a_line(
 def test_the_starter_is_scored_where_no_bundle_is_named(
     bundle_folder: Path, meld: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(models.bundle.BUILT_IN, "starter", bundle_folder)
+    monkeypatch.setattr(models.bundle_config, "STARTER", bundle_folder)
     out = tmp_path / "scores.csv"
     code, told = run(
         "--dataset", "meld", "--root", meld, "--cache", tmp_path / "c", "--modalities", "text", "--csv", out

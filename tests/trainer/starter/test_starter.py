@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny_bundle import save_tiny_encoder
 
-from models.bundle import load_bundle
-from models.bundle_config import BundleError, find_bundle
+from models.bundle import Bundle, load_bundle
+from models.bundle_config import BundleError
 from models.labels import LABELS
 from models.runtime.runtime import Runtime
 from models.runtime.torch_engine import TorchEngine
@@ -140,6 +140,6 @@ def test_the_starter_is_trained_judged_and_loaded_by_the_live_runtime(data: Path
     assert (tmp_path / "more" / "visual" / "best.pt").exists()
 
 
-def test_branches_are_kept_only_of_a_bundle_of_the_starters_kind() -> None:
+def test_branches_are_kept_only_of_a_bundle_of_the_starters_kind(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="not of the starter's kind"):
-        kept_branches(load_bundle(find_bundle("small")), ["text"], starter_config(Path("data")))
+        kept_branches(bundle, ["text"], starter_config(Path("data")))
