@@ -116,22 +116,18 @@ class Load:
     loop_lag_max_ms: float
 
 
-class Meter:
-    """Measures a server with those it started, this one, and the machine, from :meth:`__enter__` to :meth:`load`."""
+class ProcessMeter:
+    """Measures a process with those it started, from :meth:`__enter__` on: processor time and most memory."""
 
-    def __init__(self, server: Server) -> None:
-        self._process = psutil.Process(server.pid)
-        self._health = f"http://{server.address}/healthz"
-        self._own = psutil.Process()
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
         self._stop = threading.Event()
-        self._peak = 0
         self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
+        self.peak_bytes = 0
 
     def __enter__(self) -> Self:
         """Begin."""
-        psutil.cpu_percent()  # counts from here on
-        self._begun = time.perf_counter()
-        self._server_s, self._client_s = processor_s(tree(self._process)), processor_s([self._own])
+        self._before_s = processor_s(tree(self._process))
         self._thread.start()
         return self
 
@@ -140,25 +136,51 @@ class Meter:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def used_s(self) -> float:
+        """Return the processor's seconds so far."""
+        return processor_s(tree(self._process)) - self._before_s
+
+    def _sample(self) -> None:
+        while True:
+            self.peak_bytes = max(self.peak_bytes, memory_bytes(tree(self._process)))
+            if self._stop.wait(SAMPLING_S):
+                return
+
+
+class Meter:
+    """Measures a server with those it started, this one, and the machine, from :meth:`__enter__` to :meth:`load`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = ProcessMeter(server.pid)
+        self._health = f"http://{server.address}/healthz"
+        self._own = psutil.Process()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        psutil.cpu_percent()  # counts from here on
+        self._begun = time.perf_counter()
+        self._client_s = processor_s([self._own])
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Stop sampling."""
+        self._server.__exit__(kind, error, at)
+
     def load(self) -> Load:
         """Return the figures so far."""
         with urlopen(self._health) as answer:  # noqa: S310 - the server that was started here
             event_loop = json.load(answer)["event_loop"]
         available = (time.perf_counter() - self._begun) * cores()
         return Load(
-            server_share=(processor_s(tree(self._process)) - self._server_s) / available,
+            server_share=self._server.used_s / available,
             client_share=(processor_s([self._own]) - self._client_s) / available,
             machine_share=psutil.cpu_percent() / 100,
-            peak_bytes=self._peak,
+            peak_bytes=self._server.peak_bytes,
             loop_lag_p99_ms=event_loop["lag_p99_ms"],
             loop_lag_max_ms=event_loop["lag_max_ms"],
         )
-
-    def _sample(self) -> None:
-        while True:
-            self._peak = max(self._peak, memory_bytes(tree(self._process)))
-            if self._stop.wait(SAMPLING_S):
-                return
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:
