@@ -48,9 +48,8 @@ lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/mypy --strict $(CODE_BESIDE)
 	$(BIN)/lint-imports --no-cache --no-logo
 
-bench: $(READY) ## play the demo clip through the server in real time and print what it took; then time the networks
-	$(BIN)/python benchmarks/live.py $(BENCH_ARGS)
-	$(BIN)/python benchmarks/engines.py
+bench: $(READY) ## measure what the product is to reach in time and memory, and print it with its aims
+	$(BIN)/python benchmarks/aims.py $(BENCH_ARGS)
 
 pins: $(READY) ## write constraints.txt from what is installed
 	@{ sed -n '/^#/p' constraints.txt && $(BIN)/python scripts/pins.py; } > constraints.new && mv constraints.new constraints.txt

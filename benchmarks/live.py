@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from live_client import Messages, Played, ReceivedEvent, compose, play_all, record
@@ -41,6 +42,8 @@ from wire.events import (
     Warning,  # noqa: A004 - the protocol's word
 )
 from wire.settings import SegmenterSettings
+
+_TOLD_FROM_MS: Final = 1_000  # shorter utterances have ended before an emotion is told while they go on
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,17 @@ def first_emotion(emotion: Emotion, at_ms: float, segmenter: SegmenterSettings) 
     )
 
 
+def first_told_ms(heard: Sequence[ReceivedEvent]) -> list[float]:
+    """Return for each utterance of more than a second how long after its begin anything was told of its emotion."""
+    first: dict[int, float] = {}
+    length_ms: dict[int, float] = {}
+    for item in heard:
+        if isinstance(item.event, Emotion):
+            first.setdefault(item.event.utterance, item.at_ms - item.event.start_ms)
+            length_ms[item.event.utterance] = item.event.end_ms - item.event.start_ms
+    return [waited for utterance, waited in first.items() if length_ms[utterance] > _TOLD_FROM_MS]
+
+
 @dataclass(frozen=True)
 class LiveReport:
     """Everything that was measured: sums over all participants, the worst of their lags."""
@@ -125,6 +139,8 @@ class LiveReport:
     problems: dict[str, int]
     load: Load
     emotions: list[FirstEmotion]
+    first_told_ms: list[float]
+    """From the begin of each utterance of more than a second to the first that was told of its emotion."""
 
 
 def report(path: Path, clip: Messages, server: Server, load: Load, all_played: Sequence[Played]) -> LiveReport:
@@ -155,6 +171,7 @@ def report(path: Path, clip: Messages, server: Server, load: Load, all_played: S
         problems=dict(Counter(event.code for event in events if isinstance(event, Warning | Error))),
         load=load,
         emotions=[emotion for played in all_played for emotion in first_emotions(played.heard)],
+        first_told_ms=[waited for played in all_played for waited in first_told_ms(played.heard)],
     )
 
 

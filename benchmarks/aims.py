@@ -1,0 +1,195 @@
+"""What the product is to reach in time and memory, and what it reaches on this machine; `make bench` prints it.
+
+    python benchmarks/aims.py [--media MEDIA] [--participants N] [--json OUT]
+
+Each row is a figure of another benchmark here, or a ratio within one run, with its aim. Run it with nothing beside it:
+all but the ratios are times of this machine. Without MEDIA, the rows of its files are left out; --participants N also
+counts how many the machine carries, up to N, a minute for each.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+from analyze import run as analyze
+from capacity import FRAMES_PER_SECOND, climb
+from faster_whisper import WhisperModel
+from live import LiveReport, positive, tell
+from live import measure as play
+from live_client import record
+from live_server import ROOT, ProcessMeter, ServerError
+from rich.console import Console
+from written import script_parser, write_json
+
+from commands.measured import machine
+from m2fnet_client import ClientError
+from stream.analysis import analyze_file
+from stream.live_models import LiveModels
+from stream.settings import Settings
+from trainer.evaluation.text_tables import terminal_table
+from trainer.stages.packaged import packaged_whisper
+
+DEMO: Final = ROOT / "demo" / "clip.mp4"
+_ROUNDS: Final = 3
+_GIB: Final = 2**30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure and what it is to be: at most the aim, or at least."""
+
+    what: str
+    value: float
+    aim: float
+    unit: str = ""
+    least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Return whether it is."""
+        return self.value >= self.aim if self.least else self.value <= self.aim
+
+    @property
+    def cells(self) -> list[str]:
+        """Return what a table shows."""
+        sign = "≥" if self.least else "≤"
+        return [
+            self.what,
+            f"{self.value:,.4g} {self.unit}",
+            f"{sign} {self.aim:,g} {self.unit}",
+            "yes" if self.met else "NO",
+        ]
+
+
+def file_rows(media: Path | None) -> Iterator[Row]:
+    """Yield what whole files take, models loaded."""
+    clips = [DEMO] if media is None else [media / "two_speakers.wav", media / "expressive_face.mp4", DEMO]
+    models = LiveModels.load(Settings())
+    try:
+        if media is not None:
+            ratio = times_faster_whisper(clips[0], models)
+            yield Row("analyze two_speakers.wav, times faster-whisper alone on the whole file", ratio, 1.8)
+        analyze("warm", clips[-1:], models)
+        done = analyze("all", clips, models)
+    finally:
+        models.close()
+    yield Row(f"analyze {', '.join(clip.name for clip in clips)}", done.speed, 15, "hours an hour", least=True)
+
+
+def times_faster_whisper(clip: Path, models: LiveModels) -> float:
+    """Return how many times longer our analysis of a file takes than faster-whisper's words of it, taking turns."""
+    whisper = WhisperModel(str(packaged_whisper()), device="cpu", compute_type="int8")
+
+    def words() -> None:
+        segments, _ = whisper.transcribe(str(clip), language="en", word_timestamps=True)
+        list(segments)
+
+    def ours() -> None:
+        analyze_file(clip, models=models)
+
+    ours_s, words_s = zip(*((seconds(ours), seconds(words)) for _ in range(_ROUNDS + 1)), strict=True)
+    return float(median(ours_s[1:]) / median(words_s[1:]))
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """Return how long a piece of work takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def live_rows(report: LiveReport) -> Iterator[Row]:
+    """Yield what one participant waits for and what the server takes."""
+    client = np.percentile([emotion.client_ms for emotion in report.emotions], [50, 95]).tolist()
+    work = np.percentile([emotion.work_ms for emotion in report.emotions], [50, 95]).tolist()
+    for share, waited, aim in zip((50, 95), client, (350, 700), strict=True):
+        yield Row(f"live, end of speech to first emotion, client's view, p{share}", waited, aim, "ms")
+    for share, spent, aim in zip((50, 95), work, (80, 120), strict=True):
+        yield Row(f"live, work after the likely end, p{share}", spent, aim, "ms")
+    if report.first_told_ms:
+        yield Row(
+            "live, begin of speech to a first, provisional emotion, p50", median(report.first_told_ms), 1200, "ms"
+        )
+        yield Row("the same, longest", max(report.first_told_ms), 1200, "ms")
+    yield Row("server, memory with one participant", report.load.peak_bytes / _GIB, 1.2, "GiB")
+    yield Row("server, ready after", report.ready_s, 4, "s")
+
+
+def short_rows(folder: Path) -> Iterator[Row]:
+    """Yield what the whole command takes for half a second of sound, caches warm."""
+    path = folder / "short.wav"
+    sound = record(DEMO).sound[:8_000]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+    runs = [command("analyze", str(path)) for _ in range(_ROUNDS)]
+    yield Row("m2fnet analyze of 0.5 s", median(run[0] for run in runs), 3.5, "s")
+    yield Row("the same, memory", median(run[1] for run in runs) / _GIB, 1.2, "GiB")
+    yield Row("m2fnet --help", median(command("--help")[0] for _ in range(_ROUNDS)), 0.3, "s")
+    yield Row("m2fnet check", median(command("check")[0] for _ in range(_ROUNDS)), 4, "s")
+
+
+def command(*words: str) -> tuple[float, int]:
+    """Return how long a command of ours takes, and the most memory it has."""
+    begun = time.perf_counter()
+    line = [sys.executable, "-m", "cli", *words]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with ProcessMeter(process.pid) as meter:
+        process.wait()
+        took_s = time.perf_counter() - begun
+    return took_s, meter.peak_bytes
+
+
+def carried_row(most: int) -> Row:
+    """Return how many participants are carried."""
+    points = climb(DEMO, most, FRAMES_PER_SECOND, [])
+    carried = max((point.participants for point in points if point.carried), default=0)
+    return Row(f"participants, {FRAMES_PER_SECOND:g} frames/s offered", carried, 10, least=True)
+
+
+def rows(media: Path | None, participants: int) -> Iterator[Row]:
+    """Measure and yield all rows."""
+    with TemporaryDirectory() as folder:
+        yield from short_rows(Path(folder))
+    yield from live_rows(play(DEMO, 1, 1, []))
+    yield from file_rows(media)
+    if participants:
+        yield carried_row(participants)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = script_parser(__doc__, __file__)
+    parser.add_argument("--media", type=Path, help="a folder with two_speakers.wav and expressive_face.mp4")
+    parser.add_argument("--participants", type=positive, default=0, metavar="N", help="count them up to N (not)")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped, too
+    measured = []
+    try:
+        for row in rows(options.media, options.participants):
+            tell(" ".join(row.cells))
+            measured.append(row)
+    except (ClientError, ServerError, OSError) as error:
+        sys.exit(f"aims.py: {error}")
+    table = terminal_table(["what", "reached", "aim", "met"], [row.cells for row in measured])
+    Console(highlight=False, markup=False, soft_wrap=True).print(table, "; ".join(machine().values()), sep="\n")
+    if options.write:
+        options.write.write_figures([table], data="the demo clip and the media named")
+    if options.json:
+        write_json(options.json, {"rows": [asdict(row) | {"met": row.met} for row in measured]})
+
+
+if __name__ == "__main__":
+    main()
