@@ -85,6 +85,7 @@ class LiveModels:
             FaceDetector(faces, networks=networks),
             self.runtime,
             detect_every=settings.detect_every,
+            eager=live,
             session=session,
             deadline_ms=deadline_ms,
         )

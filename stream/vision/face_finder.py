@@ -33,16 +33,17 @@ class DetectionPlan:
 
     Args:
         every: search in one of so many frames at least; 1 searches in each.
+        eager: search also wherever the frame before had no face, so that whoever comes is seen at once.
     """
 
-    def __init__(self, every: int) -> None:
-        self._every = every
+    def __init__(self, every: int, *, eager: bool = True) -> None:
+        self._every, self._eager = every, eager
         self._followed = 0
 
     def searches(self, before: Grey, now: Grey, faces: int) -> bool:
         """Return whether to search the frame, given the one before it and how many faces that had."""
         return (
-            faces == 0
+            (self._eager and faces == 0)
             or self._followed + 1 >= self._every
             or before.shape != now.shape
             or difference(before, now) > CUT
@@ -85,11 +86,12 @@ class FaceFinder:
 
     Args:
         every: search in one of so many frames at least; 1 searches in each.
+        eager: search also wherever the frame before had no face.
     """
 
-    def __init__(self, detector: Detector, every: int) -> None:
+    def __init__(self, detector: Detector, every: int, *, eager: bool = True) -> None:
         self._detector = detector
-        self._plan = DetectionPlan(every)
+        self._plan = DetectionPlan(every, eager=eager)
         self._follows = every > 1
         self._before: _Seen | None = None
 

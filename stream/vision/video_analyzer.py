@@ -1,5 +1,6 @@
 """Faces in the frames of one participant: found, followed, and named by expression as frames arrive."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -28,7 +29,7 @@ from wire.events import FaceBox, Faces
 Floats = npt.NDArray[np.float32]
 
 _STOP_TIMEOUT_S: Final = 5.0
-_IN_LINE: Final = 4
+_IN_LINE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class FaceAnalyzer:
 
     Args:
         detect_every: search for faces in one of so many frames at least.
+        eager: search also wherever the frame before had no face.
         session: whose requests these are, for the runtime.
         deadline_ms: how long a frame may wait, in line or for a network; None: for ever.
     """
@@ -103,12 +105,13 @@ class FaceAnalyzer:
         runtime: Runtime,
         *,
         detect_every: int = 1,
+        eager: bool = True,
         session: str = "",
         deadline_ms: float | None = None,
     ) -> None:
         self.deadline_ms = deadline_ms
         self._runtime, self._session = runtime, session
-        self._finder = FaceFinder(detector, detect_every)
+        self._finder = FaceFinder(detector, detect_every, eager=eager)
         self._tracker = FaceTracker()
         self._faces, self._scenes = FrameTimeline(), FrameTimeline()
         self._lock = threading.Lock()
@@ -234,6 +237,7 @@ class Vision:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, VideoFrame]] = deque()
         self._busy = self._closed = False
+        self._busy_ms = math.inf  # media time of the frame that is being analyzed
         self._broken: Exception | None = None
         self._began = 0.0  # when the analysis that is going on did, while busy
         self._counts = VisionCounts()
@@ -256,10 +260,10 @@ class Vision:
             self._changed.notify_all()
 
     def between(self, start_ms: float, end_ms: float) -> Seen:
-        """Return what was seen of an utterance; not live, frames in line come first."""
+        """Return what was seen of an utterance; not live, its frames in line come first."""
         if not self._live:
             with self._changed:
-                self._changed.wait_for(lambda: not self._waiting and not self._busy)
+                self._changed.wait_for(lambda: self._broken is not None or not self._is_due(end_ms))
         self._require_unbroken()
         return self._analyzer.between(start_ms, end_ms)
 
@@ -305,13 +309,17 @@ class Vision:
         """Let the session, which must not wait for a thread that is gone, raise what broke it."""
         with self._changed:
             self._broken = as_exception(error)
-            self._busy, self._closed = False, True
+            self._busy, self._busy_ms, self._closed = False, math.inf, True
             self._waiting.clear()
             self._changed.notify_all()
 
     def _require_unbroken(self) -> None:
         if self._broken is not None:
             raise self._broken
+
+    def _is_due(self, end_ms: float) -> bool:
+        """Return whether a frame before a time is yet to be analyzed."""
+        return self._busy_ms < end_ms or any(frame.time_ms < end_ms for _, frame in self._waiting)
 
     def _is_late(self, waited_ms: float) -> bool:
         deadline_ms = self._analyzer.deadline_ms
@@ -345,12 +353,13 @@ class Vision:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             self._busy, self._began = bool(self._waiting), self._clock()
+            self._busy_ms = self._waiting[0][1].time_ms if self._waiting else math.inf
             return self._waiting.popleft() if self._waiting else None
 
     def _done(self, cost_ms: float | None) -> None:
         """Note that the frame is dealt with, and what its analysis took, None if there was none."""
         with self._changed:
-            self._busy = False
+            self._busy, self._busy_ms = False, math.inf
             if cost_ms is not None:
                 self._rate.spent(cost_ms)
             self._changed.notify_all()

@@ -49,3 +49,10 @@ def test_no_more_than_every_minus_one_frames_in_a_row_are_followed(every: int, f
 @given(st.integers(0, 255), st.integers(0, 255))
 def test_the_difference_is_in_grey_levels(one: int, other: int) -> None:
     assert difference(grey(one), grey(other)) == abs(one - other)
+
+
+def test_where_nobody_hurries_frames_without_faces_are_searched_like_others() -> None:
+    plan = DetectionPlan(3, eager=False)
+    plan.searched()
+    assert [decide(plan, grey(9), grey(9), 0) for _ in range(6)] == [False, False, True, False, False, True]
+    assert plan.searches(grey(0), grey(200), 0), "a cut"
