@@ -101,12 +101,14 @@ def _processor(_: Settings) -> Iterator[Finding]:
 
 
 def _torch(_: Settings) -> Iterator[Finding]:
-    import torch  # noqa: PLC0415 - each probe imports what it looks for, so that one that is missing is one finding
+    from models.runtime.select import has_gpu  # noqa: PLC0415 - a probe imports what it looks for: a lack is one finding
 
-    yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads", needed=True)
-    if not torch.cuda.is_available():
+    yield Finding("torch", "ok", version("torch"), needed=True)
+    if not has_gpu():
         yield Finding("gpu", "missing", "no NVIDIA GPU that torch can use", "none is needed: the processor does it")
         return
+    import torch  # noqa: PLC0415 - takes seconds, and without a GPU there is nothing to ask it
+
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         yield Finding("gpu", "ok", f"{device.name}, {device.total_memory / 2**30:.0f} GiB")
@@ -142,10 +144,10 @@ def _tensorrt(library: str, _: Settings) -> Iterator[Finding]:
         advice = f"only for NVIDIA GPUs: pip install -c constraints.txt -e '.[{library.replace('_', '-')}]'"
         yield Finding(subject, "missing", "not installed", advice)
         return
-    import torch  # noqa: PLC0415 - see _torch
+    from models.runtime.select import has_gpu  # noqa: PLC0415 - see _torch
 
     found = str(import_module(library).__version__)
-    if torch.cuda.is_available():
+    if has_gpu():
         yield Finding(subject, "ok", found)
     else:
         yield Finding(subject, "missing", f"{found}, but no NVIDIA GPU to run on", "take the engine openvino or auto")

@@ -14,8 +14,8 @@ from models.files.whole_file import require_folder
 from models.runtime.names import PrecisionName
 
 if TYPE_CHECKING:
-    from models.bundle import Bundle
     from models.runtime.export import Calibration
+    from models.stored_bundle import StoredBundle
 
 
 def export(
@@ -56,30 +56,30 @@ def export(
         m2fnet export --engine openvino --precision int8 --data DATA
     """
     with told(verbose=verbose):
-        from models.bundle import load_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
-        from models.bundle_config import find_bundle  # noqa: PLC0415 - loads torch, which the help must not wait for
-        from models.runtime.engine import served_networks  # noqa: PLC0415 - as above
+        from models.bundle_config import find_bundle  # noqa: PLC0415 - the help must not wait for it
         from models.runtime.export import Exporter  # noqa: PLC0415 - as above
+        from models.runtime.served import served  # noqa: PLC0415 - as above
+        from models.stored_bundle import StoredBundle  # noqa: PLC0415 - as above
 
         if out is not None:
             require_outside([out], [Path(bundle)])
             require_folder(out)
-        loaded = load_bundle(find_bundle(bundle))
-        calibrate = None if data is None else partial(_calibration, loaded, data, runs)
-        exporter = Exporter(engine, loaded.config, precision, out, calibrate)
+        stored = StoredBundle.read(find_bundle(bundle))
+        calibrate = None if data is None else partial(_calibration, stored, data, runs)
+        exporter = Exporter(engine, stored.config, precision, out, calibrate)
         with Progress(console=err) as progress:
-            networks = progress.track(list(served_networks(loaded).items()), description=f"building for {engine}")
+            networks = progress.track(list(served(stored).items()), description=f"building for {engine}")
             for name, network in networks:
                 exporter.export(name, network)
         for path in exporter.written:
             typer.echo(shown(path))
 
 
-def _calibration(bundle: "Bundle", data: Path, runs: Path) -> "Calibration":
+def _calibration(bundle: "StoredBundle", data: Path, runs: Path) -> "Calibration":
     from models.runtime.select import choose_engine  # noqa: PLC0415 - as above
     from trainer.config import starter_config  # noqa: PLC0415 - as above
     from trainer.corpora import Corpora  # noqa: PLC0415 - as above
     from trainer.starter.calibration_inputs import calibration_inputs  # noqa: PLC0415 - as above
 
     engine = choose_engine("auto", bundle, precision="float32")
-    return calibration_inputs(bundle, Corpora(starter_config(data), runs / "cache"), engine.run)
+    return calibration_inputs(bundle.load(), Corpora(starter_config(data), runs / "cache"), engine.run)

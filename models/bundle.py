@@ -29,9 +29,10 @@ from models.bundle_config import (
 from models.files.whole_file import FileError, require_folder, told_of, write_whole
 from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
-from models.networks.speech_encoder import VoiceExtractor
+from models.networks.speech_encoder import VoiceExtractor, learned_baseline
 from models.networks.text import TextEncoder
 from models.networks.weights import Precision, WeightError, load_sharded, pack, save_sharded
+from models.speaker_baseline import BaselineReference
 from models.text_input import Tokenizer
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class Bundle:
     def networks(self) -> dict[NetworkName, nn.Module]:
         """Return the networks there are, by name."""
         return {name: network for name in NETWORKS if (network := getattr(self, name)) is not None}
+
+    def reference(self) -> BaselineReference | None:
+        """Return what the voice branch knows of all speakers together; None: nothing of baselines."""
+        known = learned_baseline(self.audio)
+        return None if known is None else known.reference()
 
 
 def load_bundle(folder: Path) -> Bundle:

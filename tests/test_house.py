@@ -22,6 +22,7 @@ SHORT_MODULES = {
     "models/face_settings.py": "settings and the command line name these defaults without loading a network",
     "models/labels.py": "the order of the emotions is everybody's, whatever else they import",
     "models/runtime/names.py": "settings and the command line name engines without loading one",
+    "models/runtime/served_networks.py": "what serves converted networks imports it only where one has to be converted",
     "models/user_error.py": "the base of errors of all packages is no part of one",
     "trainer/data/names.py": "the names of data sets are the command line's, which loads none of them",
     "wire/addresses.py": "a client needs the addresses, whatever it says there",

@@ -1,26 +1,20 @@
 """What an inference engine is: the networks of a bundle, and those that find faces, behind one call."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
-from models.bundle import Bundle
 from models.bundle_config import BundleConfig, NetworkName
 from models.networks.mtcnn import DetectionName
-from models.networks.mtcnn_networks import detection_networks
-from models.networks.speech_encoder import StatisticsToo, VoiceExtractor
 from models.runtime.names import Precision, PrecisionName
 from models.user_error import UserError
 
 Array = npt.NDArray[np.generic]
 Outputs = dict[str, npt.NDArray[np.float32]]
 ServedName = NetworkName | Literal["voice"] | DetectionName
-Loaded = TypeVar("Loaded")
 
 INPUT_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("input_ids", "attention_mask", "utterance_mask"),
@@ -86,7 +80,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """Runs the networks of :func:`served_networks`; used by one thread at a time.
+    """Runs the networks of :func:`models.runtime.served.served`; used by one thread at a time.
 
     The constructor loads all networks, converting and compiling them where needed, and raises EngineError.
     """
@@ -127,28 +121,3 @@ def precision_for(engine: str, wanted: PrecisionName, possible: Sequence[Precisi
         message = f"{engine} does not compute in {wanted} here: set runtime.precision to {others}"
         raise EngineError(message)
     return wanted
-
-
-def load_networks(
-    bundle: Bundle, load: Callable[[ServedName, nn.Module], Loaded]
-) -> tuple[dict[ServedName, Loaded], dict[ServedName, float]]:
-    """Return what an engine makes of each network it serves, and how many seconds that took."""
-    loaded: dict[ServedName, Loaded] = {}
-    seconds: dict[ServedName, float] = {}
-    for name, network in served_networks(bundle).items():
-        start = time.perf_counter()
-        loaded[name] = load(name, network)
-        seconds[name] = time.perf_counter() - start
-    return loaded, seconds
-
-
-def served_networks(bundle: Bundle) -> dict[ServedName, nn.Module]:
-    """Return what an engine serves: the networks of the bundle, and MTCNN's.
-
-    A voice branch that knows of speakers' baselines is served twice: whole, and as its head alone (``voice``), which
-    tells the statistics of an utterance against its speaker's baseline.
-    """
-    served: list[tuple[ServedName, nn.Module]] = [*bundle.networks().items(), *detection_networks().items()]
-    if bundle.config.audio.baseline and isinstance(bundle.audio, VoiceExtractor):
-        served += [("audio", StatisticsToo(bundle.audio).eval()), ("voice", bundle.audio.voice)]
-    return dict(served)

@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from torch import nn
-
 from models.bundle_config import BundleConfig
 from models.files.whole_file import told_of
 from models.runtime.engine import Array, EngineError, ServedName, precision_for
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, PrecisionName, TensorRtName
+from models.runtime.network import Network, module_of
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt_rtx"]
-Build = Callable[[ServedName, nn.Module], None]
+Build = Callable[[ServedName, Network], None]
 Calibration = Mapping[ServedName, Sequence[Mapping[str, Array]]]
 
 Model = TypeVar("Model")
@@ -55,8 +54,8 @@ class Exporter:
         else:
             self._build = self._tensorrt(engine, precision)
 
-    def export(self, name: ServedName, network: nn.Module) -> None:
-        """Build one network, on the CPU in float32, and add what is put into ``out`` to ``written``.
+    def export(self, name: ServedName, network: Network) -> None:
+        """Build one network and add what is put into ``out`` to ``written``.
 
         Raises:
             EngineError: it can't be built.
@@ -65,7 +64,7 @@ class Exporter:
         self._build(name, network)
 
     def _onnx(self, precision: PrecisionName) -> Build:
-        from models.runtime.onnx_export import ONNX, onnx_model  # noqa: PLC0415 - each engine imports its own
+        from models.runtime.onnx_models import ONNX, onnx_model  # noqa: PLC0415 - each engine imports its own
 
         chosen = precision_for("onnx", precision, _ONNX)
         return lambda name, network: self._put(name, onnx_model(name, network, self._config, chosen), ONNX)
@@ -74,7 +73,8 @@ class Exporter:
         try:
             import openvino  # noqa: PLC0415 - as above
 
-            from models.runtime.openvino_engine import converted, keep_int8, openvino_format, openvino_model  # noqa: PLC0415 - as above
+            from models.runtime.openvino_convert import converted  # noqa: PLC0415 - as above
+            from models.runtime.openvino_engine import keep_int8, openvino_format, openvino_model  # noqa: PLC0415 - as above
             from models.runtime.openvino_int8 import load_nncf, quantised  # noqa: PLC0415 - as above
         except ImportError as error:
             message = f"OpenVINO can't be loaded ({error}): install it with `pip install openvino`"
@@ -90,10 +90,10 @@ class Exporter:
         core = openvino.Core()
         form = openvino_format(core)
 
-        def build(name: ServedName, network: nn.Module) -> None:
+        def build(name: ServedName, network: Network) -> None:
             inputs = calibration.get(name)
             if inputs:  # of weights in float32: NNCF leaves those alone that are in 8 bits already
-                model = quantised(name, converted(name, network, self._config), inputs)
+                model = quantised(name, converted(name, module_of(network), self._config), inputs)
             else:
                 model = openvino_model(name, network, self._config, core)
             if chosen == "int8":
@@ -107,7 +107,7 @@ class Exporter:
 
         chosen, form = precision_for(library, precision, tensorrt_build.PRECISIONS), tensorrt_build.plan_format(library)
 
-        def build(name: ServedName, network: nn.Module) -> None:
+        def build(name: ServedName, network: Network) -> None:
             self._put(name, tensorrt_build.tensorrt_plan(library, name, network, self._config, chosen), form)
 
         return build

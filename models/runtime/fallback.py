@@ -2,15 +2,14 @@
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import torch
-
-from models.bundle import Bundle
 from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
 from models.runtime.readiness import NotReadyError
+from models.stored_bundle import AnyBundle
 
 _log: Final = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Candidate:
     """An engine that may be had: its name in the settings, and what loads it for a bundle."""
 
     name: str
-    load: Callable[[Bundle], Engine]
+    load: Callable[[AnyBundle], Engine]
 
 
 class FallbackEngine:
@@ -68,8 +67,8 @@ class FallbackEngine:
     def __init__(
         self,
         candidates: Sequence[Candidate],
-        bundle: Bundle,
-        reload: Callable[[], Bundle],
+        bundle: AnyBundle,
+        reload: Callable[[], AnyBundle],
         *,
         required: bool = False,
         on_fallback: Callable[[Fallback], None] | None = None,
@@ -130,7 +129,7 @@ class FallbackEngine:
     def _first_able(
         self,
         candidates: Sequence[Candidate],
-        bundle: Callable[[], Bundle],
+        bundle: Callable[[], AnyBundle],
         task: Callable[[Engine], Result],
         failed: list[Fallback],
     ) -> tuple[Engine, Result] | None:
@@ -154,12 +153,18 @@ class FallbackEngine:
                 self._on_fallback(fallback)
 
 
+def is_gpu_full(error: BaseException) -> bool:
+    """Return whether torch had no memory left on the GPU; where torch was never imported, it had not."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
+
+
 def explained(error: BaseException) -> str:
     """Return in one line why an engine failed, and what to do where that is known."""
     text = " ".join(str(error).split())
     if isinstance(error, EngineError):
         return text
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_gpu_full(error):
         return f"the GPU's memory is full ({text}): lower runtime.max_batch, or close what else uses the GPU"
     if isinstance(error, MemoryError):
         return f"the memory is full ({text or 'MemoryError'}): lower runtime.max_batch, or close other programs"

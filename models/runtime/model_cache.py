@@ -1,7 +1,7 @@
 """Converted networks kept between starts, in the user's cache folder; losing them costs only time."""
 
 import hashlib
-import inspect
+import json
 import logging
 import os
 import platform
@@ -13,8 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from torch import nn
-
+from models.runtime.network import Network, identity_of
 from models.runtime.readiness import require_time
 
 _log: Final = logging.getLogger(__name__)
@@ -64,15 +63,15 @@ def cache_folder(kind: str) -> Path:
 
 
 def cached(
-    network: nn.Module, layout: str, convert: Callable[[], Model], form: ModelFormat[Model], folder: Path | None = None
+    network: Network, layout: str, convert: Callable[[], Model], form: ModelFormat[Model], folder: Path | None = None
 ) -> Model:
     """Return the converted network from the cache, or convert it and keep it there.
 
-    The key covers all weights, the network's structure and source, ``layout`` and the versions of what
-    converts it, so that a change to any of them is never answered with an older network.
+    The key covers the network's identity (:func:`~models.runtime.network.identity_of`), ``layout`` and the versions of
+    what converts it, so that a change to any of them is never answered with an older network.
 
     Args:
-        network: on the CPU.
+        network: in memory on the CPU, or on disk.
         layout: whatever else decides what converting gives: shapes, precision, device.
         convert: called where the cache has nothing.
         form: how it is kept.
@@ -94,12 +93,12 @@ def cached(
     return model
 
 
-def kept(network: nn.Module, layout: str, form: ModelFormat[Model], folder: Path | None = None) -> Model | None:
+def kept(network: Network, layout: str, form: ModelFormat[Model], folder: Path | None = None) -> Model | None:
     """Return the converted network from the cache, as :func:`cached` does, None where the cache has nothing."""
     return _read(_entry(network, layout, form, folder), form)
 
 
-def keep(model: Model, network: nn.Module, layout: str, form: ModelFormat[Model], folder: Path | None = None) -> None:
+def keep(model: Model, network: Network, layout: str, form: ModelFormat[Model], folder: Path | None = None) -> None:
     """Put a converted network into the cache, in the place of the one that may be there.
 
     Raises:
@@ -111,7 +110,7 @@ def keep(model: Model, network: nn.Module, layout: str, form: ModelFormat[Model]
     _keep(model, form, entry)
 
 
-def _entry(network: nn.Module, layout: str, form: ModelFormat[Model], folder: Path | None) -> Path:
+def _entry(network: Network, layout: str, form: ModelFormat[Model], folder: Path | None) -> Path:
     return (folder or cache_folder(form.name)) / _key(network, layout, form)
 
 
@@ -129,16 +128,10 @@ def _read(entry: Path, form: ModelFormat[Model]) -> Model | None:
         return None
 
 
-def _key(network: nn.Module, layout: str, form: ModelFormat[Model]) -> str:
-    digest = hashlib.sha256()
-    sources = sorted(inspect.getsource(kind) for kind in {type(module) for module in network.modules()})
+def _key(network: Network, layout: str, form: ModelFormat[Model]) -> str:
     versions = [f"{package} {version(package)}" for package in form.packages]
-    for text in (*versions, platform.machine(), layout, repr(network), *sources):
-        digest.update(text.encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:32]
+    told = json.dumps([*versions, platform.machine(), layout, identity_of(network)])
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def _keep(model: Model, form: ModelFormat[Model], entry: Path) -> None:

@@ -6,21 +6,21 @@ from typing import Final
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # it ships no types
-from torch import nn
 
-from models.bundle import Bundle
 from models.runtime.engine import (
     Array,
     EngineInfo,
     Outputs,
     ServedName,
-    load_networks,
     output_names,
     precision_for,
 )
 from models.runtime.names import Precision, PrecisionName
+from models.runtime.network import Network
 from models.runtime.network_inputs import run_once
-from models.runtime.onnx_export import onnx_model
+from models.runtime.onnx_models import onnx_model
+from models.runtime.served import load_networks
+from models.stored_bundle import AnyBundle
 
 _CPU: Final = "CPUExecutionProvider"
 _CUDA: Final = "CUDAExecutionProvider"
@@ -32,7 +32,7 @@ class OnnxRuntimeEngine:
     """All networks are exported at the start, which takes seconds and is kept, and loaded.
 
     Args:
-        bundle: on the CPU in float32, and left there.
+        bundle: in memory on the CPU in float32, or on disk.
         threads: of the CPU; 0 lets ONNX Runtime choose.
         folder: of the exported networks; the user's cache if None.
         precision: ``auto`` is float32; float16 is for GPUs.
@@ -42,7 +42,7 @@ class OnnxRuntimeEngine:
     """
 
     def __init__(
-        self, bundle: Bundle, threads: int = 0, folder: Path | None = None, precision: PrecisionName = "auto"
+        self, bundle: AnyBundle, threads: int = 0, folder: Path | None = None, precision: PrecisionName = "auto"
     ) -> None:
         self._on_gpu = _CUDA in onnxruntime.get_available_providers()
         self.name = "onnxruntime-cuda" if self._on_gpu else "onnxruntime-cpu"
@@ -52,7 +52,7 @@ class OnnxRuntimeEngine:
         self._options.intra_op_num_threads = threads
         self._sessions, self._seconds = load_networks(bundle, self._session)
 
-    def _session(self, name: ServedName, network: nn.Module) -> onnxruntime.InferenceSession:
+    def _session(self, name: ServedName, network: Network) -> onnxruntime.InferenceSession:
         model = onnx_model(name, network, self._config, self._precision, self._folder)
         providers = [_CUDA, _CPU] if self._on_gpu else [_CPU]
         return onnxruntime.InferenceSession(model, self._options, providers=providers)

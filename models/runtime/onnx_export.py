@@ -18,12 +18,11 @@ from torch.overrides import TorchFunctionMode
 
 from models.bundle_config import BundleConfig
 from models.runtime.engine import INPUT_NAMES, EngineError, ServedName, output_names
-from models.runtime.model_cache import bytes_format, cached
 from models.runtime.names import Precision
 from models.runtime.network_inputs import dynamic_axes, examples
+from models.runtime.onnx_models import OPSET
 
 _log: Final = logging.getLogger(__name__)
-_OPSET: Final = 17  # has LayerNormalization as one operator
 _AXIS_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "text": ("batch", "tokens"),
     "audio": ("batch", "columns"),
@@ -35,41 +34,6 @@ _AXIS_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "rnet": ("batch",),
     "onet": ("batch",),
 }
-CONVERTERS: Final = ("onnx", "torch", "transformers")
-ONNX: Final = bytes_format("onnx", ".onnx", CONVERTERS)
-
-
-def onnx_model(
-    name: ServedName,
-    network: nn.Module,
-    config: BundleConfig,
-    precision: Precision = "float32",
-    folder: Path | None = None,
-) -> bytes:
-    """Return a network as an ONNX file, from the cache or exported now.
-
-    Args:
-        name: of the network.
-        network: on the CPU in float32; it is left as it is.
-        config: of its bundle.
-        precision: of weights and computation, float32 or float16; inputs and outputs are float32 all the same.
-        folder: of the cache; the user's if None.
-
-    Raises:
-        EngineError: the package onnx is missing, or an operator has no ONNX.
-    """
-    require_onnx()
-    layout = f"{precision}, opset {_OPSET}, {[tuple(example.shape) for example in examples(name, config)]}"
-    return cached(network, layout, lambda: export_onnx(name, network, config, precision), ONNX, folder)
-
-
-def require_onnx() -> None:
-    """Raise EngineError where the package is missing, without which nothing can be exported."""
-    try:
-        import onnx  # type: ignore[import-not-found,unused-ignore]  # noqa: F401, PLC0415 - it is optional
-    except ImportError as error:
-        message = f"ONNX files can't be written ({error}): install the package with `pip install onnx`"
-        raise EngineError(message) from error
 
 
 def export_onnx(name: ServedName, network: nn.Module, config: BundleConfig, precision: Precision) -> bytes:
@@ -88,7 +52,7 @@ def export_onnx(name: ServedName, network: nn.Module, config: BundleConfig, prec
                 input_names=list(INPUT_NAMES[name]),
                 output_names=list(output_names(name, config)),
                 dynamic_axes=dict(zip(INPUT_NAMES[name], axes, strict=True)),
-                opset_version=_OPSET,
+                opset_version=OPSET,
                 dynamo=False,
             )
         except torch.onnx.OnnxExporterError as error:

@@ -1,18 +1,12 @@
 """The networks in OpenVINO: the fastest way on a CPU (benchmarks/engines.py)."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import openvino as ov
-import torch
-from torch import nn
 
-from models.bundle import Bundle
 from models.bundle_config import BundleConfig
 from models.networks.mtcnn import DETECTION
 from models.runtime.engine import (
@@ -22,29 +16,18 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
-    load_networks,
     output_names,
     precision_for,
 )
 from models.runtime.model_cache import ModelFormat, cached, keep, kept
 from models.runtime.names import Precision, PrecisionName
+from models.runtime.network import Network, module_of
 from models.runtime.network_inputs import examples, run_once, shape
 from models.runtime.openvino_weights import keep_eight_bits
+from models.runtime.served import load_networks
+from models.stored_bundle import AnyBundle
 
-_log: Final = logging.getLogger(__name__)
 _HINTS: Final[Mapping[Precision, str]] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8 is in the model
-
-
-@contextmanager
-def root_logger_kept() -> Iterator[None]:
-    """Give the root logger its level, filters and handlers back after the block, however that ends."""
-    root = logging.getLogger()
-    level, filters, handlers = root.level, list(root.filters), list(root.handlers)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        root.filters, root.handlers = filters, handlers
 
 
 class OpenVinoEngine:
@@ -59,7 +42,7 @@ class OpenVinoEngine:
     """
 
     def __init__(
-        self, bundle: Bundle, threads: int = 0, folder: Path | None = None, precision: PrecisionName = "auto"
+        self, bundle: AnyBundle, threads: int = 0, folder: Path | None = None, precision: PrecisionName = "auto"
     ) -> None:
         self.name = "openvino-cpu"
         self._config, self._core, self._folder = bundle.config, ov.Core(), folder
@@ -70,7 +53,7 @@ class OpenVinoEngine:
             self._options["INFERENCE_NUM_THREADS"] = threads
         self._requests, self._seconds = load_networks(bundle, self._compile)
 
-    def _compile(self, name: ServedName, network: nn.Module) -> ov.InferRequest:
+    def _compile(self, name: ServedName, network: Network) -> ov.InferRequest:
         precision = "float32" if name in DETECTION else self._precision  # bfloat16 makes other scores of them here
         load = int8_model if precision == "int8" else openvino_model
         model = load(name, network, self._config, self._core, self._folder)
@@ -107,16 +90,18 @@ def openvino_format(core: ov.Core) -> ModelFormat[ov.Model]:
 
 
 def openvino_model(
-    name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
+    name: ServedName, network: Network, config: BundleConfig, core: ov.Core, folder: Path | None = None
 ) -> ov.Model:
-    """Return a network, on the CPU in float32, as OpenVINO's model, from the cache or converted now.
+    """Return a network as OpenVINO's model, from the cache or converted now.
 
     Its matrices that a bundle keeps in 8 bits are kept so.
     """
     layout = f"8 bits {_layout(name, examples(name, config))}"
 
     def convert() -> ov.Model:
-        model = converted(name, network, config)
+        from models.runtime.openvino_convert import converted  # noqa: PLC0415 - imports torch, which serving needs not
+
+        model = converted(name, module_of(network), config)
         keep_eight_bits(model)
         return model
 
@@ -124,9 +109,9 @@ def openvino_model(
 
 
 def int8_model(
-    name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None = None
+    name: ServedName, network: Network, config: BundleConfig, core: ov.Core, folder: Path | None = None
 ) -> ov.Model:
-    """Return a network, on the CPU in float32, as OpenVINO's quantised model from the cache.
+    """Return a network as OpenVINO's quantised model from the cache.
 
     Raises:
         EngineError: none is kept; it takes training data to make one.
@@ -142,7 +127,7 @@ def int8_model(
 
 
 def keep_int8(
-    model: ov.Model, name: ServedName, network: nn.Module, config: BundleConfig, core: ov.Core, folder: Path | None
+    model: ov.Model, name: ServedName, network: Network, config: BundleConfig, core: ov.Core, folder: Path | None
 ) -> None:
     """Keep the quantised model of a network where :func:`int8_model` looks for it."""
     keep(model, network, int8_layout(name, config), openvino_format(core), folder)
@@ -155,16 +140,3 @@ def int8_layout(name: ServedName, config: BundleConfig) -> str:
 
 def _layout(name: ServedName, inputs: tuple[Array, ...]) -> str:
     return repr([shape(name, example) for example in inputs])
-
-
-def converted(name: ServedName, network: nn.Module, config: BundleConfig) -> ov.Model:
-    """Return a network, on the CPU in float32, as OpenVINO's model, all of it float32, converted now."""
-    inputs = examples(name, config)
-    _log.info("converting the %s network to OpenVINO, once for this bundle", name)
-    # It lets the root logger tell errors alone, and forgets that where it fails.
-    with warnings.catch_warnings(), torch.no_grad(), root_logger_kept():
-        warnings.simplefilter("ignore")  # of the tracer: the parity tests check what it doubts
-        model = ov.convert_model(network, example_input=tuple(map(torch.from_numpy, inputs)))
-    ports = zip(model.inputs, inputs, strict=True)
-    model.reshape({port: ov.PartialShape(shape(name, example)) for port, example in ports})
-    return model

@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle
 from models.dialog_window import FusionConfig, Window
 from models.media.face_image import FACE_SIZE, face_input
 from models.media.scene_image import scene_input, shrink_scene
 from models.media.spectrogram import SAMPLE_RATE, sound_input
 from models.runtime.engine import Array
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
+from models.stored_bundle import AnyBundle
 from models.text_input import Turn, tokenize, with_context
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 class Preparation:
     """Prepares the inputs of one bundle's networks; any thread may ask."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: AnyBundle) -> None:
         self._config, self._tokenizer = bundle.config, bundle.tokenizer
 
     def text(self, turns: Sequence[Turn], index: int) -> dict[str, Array]:

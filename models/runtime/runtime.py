@@ -10,12 +10,10 @@ from typing import Final, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Bundle, load_bundle
 from models.bundle_config import NetworkName, find_bundle
 from models.dialog_window import Window
 from models.networks.calibration import probabilities
 from models.networks.mtcnn import DETECTION, DetectionName, DetectionNetworks
-from models.networks.speech_encoder import learned_baseline
 from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
 from models.runtime.fallback import Fallback, FallbackEngine
 from models.runtime.figures import BatchFigures
@@ -26,6 +24,7 @@ from models.runtime.select import choose_engine, choose_live_engine
 from models.runtime.switching import EngineState, SwitchingEngine
 from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
+from models.stored_bundle import AnyBundle, StoredBundle
 from models.text_input import Turn
 
 REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first
@@ -58,7 +57,7 @@ class Runtime:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: AnyBundle,
         engine: Engine,
         max_batch: int = 16,
         *,
@@ -70,7 +69,7 @@ class Runtime:
         self.weights_hash = bundle.config.weights_hash
         self.causal = bundle.config.fusion.causal
         self.thresholds = bundle.config.thresholds
-        self.baseline = _baseline(bundle)
+        self.baseline = bundle.reference()
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.past_context = bundle.config.text.context.past
         self.future_context = bundle.config.text.context.future
@@ -116,11 +115,10 @@ class Runtime:
             BundleError: the bundle is missing or damaged.
             EngineError: the engine named does not work here.
         """
-        path = find_bundle(bundle)
-        loaded = load_bundle(path)
+        stored = StoredBundle.read(find_bundle(bundle))
         choose = choose_live_engine if build_in_background else choose_engine
-        chosen = choose(engine, loaded, threads, precision, reload=lambda: load_bundle(path))
-        return cls(loaded, chosen, max_batch, batch_window_ms=batch_window_ms, timeout_s=timeout_s)
+        chosen = choose(engine, stored, threads, precision, reload=lambda: stored)
+        return cls(stored, chosen, max_batch, batch_window_ms=batch_window_ms, timeout_s=timeout_s)
 
     @property
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
@@ -273,9 +271,3 @@ def _detect(
     item = Item(name, {"images": images}, finish, session, "frame", _until(deadline_ms))
     found: tuple[Floats, ...] = worker.submit(item).result()
     return found
-
-
-def _baseline(bundle: Bundle) -> BaselineReference | None:
-    """Return what the voice branch knows of all speakers together, None where it knows nothing of baselines."""
-    known = learned_baseline(bundle.audio)
-    return None if known is None else known.reference()

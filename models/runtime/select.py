@@ -1,21 +1,21 @@
 """Choosing the engine that is fastest on this machine, or the one the settings name."""
 
+import ctypes
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from textwrap import shorten
 from typing import Final, get_args
 
-import torch
-
-from models.bundle import Bundle
 from models.runtime.engine import Engine, EngineError
-from models.runtime.fallback import Candidate, Fallback, FallbackEngine
+from models.runtime.fallback import Candidate, Fallback, FallbackEngine, is_gpu_full
 from models.runtime.names import EngineName, PrecisionName, TensorRtName
 from models.runtime.own_thread import OwnThread
 from models.runtime.readiness import require_time
 from models.runtime.switching import SwitchingEngine
+from models.stored_bundle import AnyBundle
 
 _ON_GPU: Final[tuple[EngineName, ...]] = ("tensorrt", "tensorrt_rtx", "torch")
 _ON_CPU: Final[tuple[EngineName, ...]] = ("openvino", "onnxruntime")
@@ -26,11 +26,11 @@ _OPTIONAL: Final = frozenset(get_args(TensorRtName))
 
 def choose_engine(
     name: EngineName,
-    bundle: Bundle,
+    bundle: AnyBundle,
     threads: int = 0,
     precision: PrecisionName = "auto",
     *,
-    reload: Callable[[], Bundle] | None = None,
+    reload: Callable[[], AnyBundle] | None = None,
     on_fallback: Callable[[Fallback], None] | None = None,
 ) -> FallbackEngine:
     """Return an engine for the bundle, warm, which torch stands in for if it fails while running.
@@ -58,11 +58,11 @@ def choose_engine(
 
 def choose_live_engine(
     name: EngineName,
-    bundle: Bundle,
+    bundle: AnyBundle,
     threads: int = 0,
     precision: PrecisionName = "auto",
     *,
-    reload: Callable[[], Bundle],
+    reload: Callable[[], AnyBundle],
     on_fallback: Callable[[Fallback], None] | None = None,
 ) -> SwitchingEngine:
     """Return what computes at once: the engine of :func:`choose_engine`, or another while that one is being built.
@@ -84,15 +84,15 @@ def _candidates(name: EngineName, threads: int, precision: PrecisionName) -> lis
 
 
 def _all_candidates(threads: int, precision: PrecisionName) -> list[Candidate]:
-    on_gpu = [name for name in _ON_GPU if name not in _OPTIONAL or find_spec(name)] if torch.cuda.is_available() else []
+    on_gpu = [name for name in _ON_GPU if name not in _OPTIONAL or find_spec(name)] if has_gpu() else []
     found = [_candidate(name, threads, precision) for name in (*on_gpu, *_ON_CPU)]
     return [*found, _torch_on_cpu(threads, precision)]
 
 
 def _named(name: EngineName, threads: int, precision: PrecisionName) -> list[Candidate]:
-    if name == "torch" and not torch.cuda.is_available():
+    if name == "torch" and not has_gpu():
         return [_torch_on_cpu(threads, precision)]
-    on_gpu = [_candidate("torch", threads, "auto")] if torch.cuda.is_available() and name != "torch" else []
+    on_gpu = [_candidate("torch", threads, "auto")] if has_gpu() and name != "torch" else []
     return [_candidate(name, threads, precision), *on_gpu, _torch_on_cpu(threads, "auto")]
 
 
@@ -101,8 +101,8 @@ def _torch_on_cpu(threads: int, precision: PrecisionName) -> Candidate:
 
 
 def _candidate(name: EngineName, threads: int, precision: PrecisionName) -> Candidate:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaders: Mapping[EngineName, Callable[[Bundle], Engine]] = {
+    device = "cuda" if has_gpu() else "cpu"
+    loaders: Mapping[EngineName, Callable[[AnyBundle], Engine]] = {
         "torch": lambda bundle: _torch(bundle, device, threads, precision),
         "torch-compiled": lambda bundle: _torch(bundle, device, threads, precision, compiled=True),
         "openvino": lambda bundle: _openvino(bundle, threads, precision),
@@ -113,7 +113,7 @@ def _candidate(name: EngineName, threads: int, precision: PrecisionName) -> Cand
     return Candidate(name, loaders[name])
 
 
-def _torch(bundle: Bundle, device: str, threads: int, precision: PrecisionName, *, compiled: bool = False) -> Engine:
+def _torch(bundle: AnyBundle, device: str, threads: int, precision: PrecisionName, *, compiled: bool = False) -> Engine:
     from models.runtime.torch_engine import TorchEngine  # noqa: PLC0415 - beside the others
 
     if not compiled:
@@ -122,21 +122,21 @@ def _torch(bundle: Bundle, device: str, threads: int, precision: PrecisionName, 
     return OwnThread(lambda: TorchEngine(bundle, device, threads, precision, compiled=True))
 
 
-def _openvino(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
+def _openvino(bundle: AnyBundle, threads: int, precision: PrecisionName) -> Engine:
     with _explaining("OpenVINO", "install it with `pip install openvino`"):
         from models.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - it may be missing or broken
 
         return OpenVinoEngine(bundle, threads, precision=precision)
 
 
-def _onnxruntime(bundle: Bundle, threads: int, precision: PrecisionName) -> Engine:
+def _onnxruntime(bundle: AnyBundle, threads: int, precision: PrecisionName) -> Engine:
     with _explaining("ONNX Runtime", "install it with `pip install onnxruntime`"):
         from models.runtime.onnx_engine import OnnxRuntimeEngine  # noqa: PLC0415 - it may be missing or broken
 
         return OnnxRuntimeEngine(bundle, threads, precision=precision)
 
 
-def _tensorrt(bundle: Bundle, library: TensorRtName, precision: PrecisionName) -> Engine:
+def _tensorrt(bundle: AnyBundle, library: TensorRtName, precision: PrecisionName) -> Engine:
     extra = library.replace("_", "-")
     with _explaining(library, f"update the NVIDIA driver, and install it with `pip install -e '.[{extra}]'`"):
         from models.runtime.tensorrt_engine import TensorRtEngine  # noqa: PLC0415 - beside the others
@@ -144,14 +144,28 @@ def _tensorrt(bundle: Bundle, library: TensorRtName, precision: PrecisionName) -
         return TensorRtEngine(bundle, library, precision)
 
 
+def has_gpu() -> bool:
+    """Return whether torch finds an NVIDIA GPU; it is asked, and imported, only where there is a driver."""
+    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(driver)
+    except OSError:
+        return False
+    import torch  # noqa: PLC0415 - takes seconds, and processors need it not
+
+    return torch.cuda.is_available()
+
+
 @contextmanager
 def _explaining(library: str, advice: str) -> Iterator[None]:
     """Turn what a native library raises into what to do about it; another engine can still do its work."""
     try:
         yield
-    except (EngineError, MemoryError, torch.OutOfMemoryError):  # have their own advice
+    except (EngineError, MemoryError):  # have their own advice
         raise
     except Exception as error:
+        if is_gpu_full(error):  # the same
+            raise
         raise EngineError(_told(library, str(error), advice)) from error
 
 

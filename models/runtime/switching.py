@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from models.bundle import Bundle
 from models.runtime.engine import Array, Engine, EngineError, EngineInfo, Outputs, ServedName
 from models.runtime.fallback import Candidate, Fallback, FallbackEngine, explained
 from models.runtime.readiness import NotReadyError, building_while
+from models.stored_bundle import AnyBundle
 from models.threads import watched_thread
 
 _log: Final = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ class SwitchingEngine:
     def __init__(
         self,
         candidates: Sequence[Candidate],
-        bundle: Bundle,
-        reload: Callable[[], Bundle],
+        bundle: AnyBundle,
+        reload: Callable[[], AnyBundle],
         *,
         required: bool = False,
         on_fallback: Callable[[Fallback], None] | None = None,
@@ -118,7 +118,7 @@ class SwitchingEngine:
             self._thread.join(_CLOSING_S)
 
     def _first_ready(
-        self, candidates: Sequence[Candidate], bundle: Bundle, *, required: bool
+        self, candidates: Sequence[Candidate], bundle: AnyBundle, *, required: bool
     ) -> tuple[FallbackEngine, list[Candidate], Sequence[Candidate]]:
         """Return the best engine that is ready, the better ones that must be built, and it and those after it."""
         awaited: list[Candidate] = []
@@ -140,7 +140,7 @@ class SwitchingEngine:
         found = FallbackEngine(candidates, bundle, self._reload, required=required, on_fallback=self._note)
         return found, [], ()
 
-    def _load(self, candidates: Sequence[Candidate], bundle: Bundle) -> FallbackEngine:
+    def _load(self, candidates: Sequence[Candidate], bundle: AnyBundle) -> FallbackEngine:
         """Return the first engine, which those of the others that are ready stand behind."""
         first, *others = candidates
         behind = [_at_once(candidate) for candidate in others]
@@ -191,7 +191,7 @@ class SwitchingEngine:
 def _at_once(candidate: Candidate) -> Candidate:
     """Return the candidate as one that fails where it would have to be built."""
 
-    def load(bundle: Bundle) -> Engine:
+    def load(bundle: AnyBundle) -> Engine:
         try:
             with building_while(lambda: False):
                 return candidate.load(bundle)

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import nn
 
 from models.bundle_config import BundleConfig
 from models.media.spectrogram import AudioKind
 from models.runtime.engine import INPUT_NAMES, EngineError, ServedName
 from models.runtime.model_cache import ModelFormat, bytes_format, cache_folder, cached
 from models.runtime.names import Precision, TensorRtName
+from models.runtime.network import Network, module_of
 from models.runtime.network_inputs import dynamic_axes, examples
-from models.runtime.onnx_export import CONVERTERS, export_onnx, require_onnx
+from models.runtime.onnx_export import export_onnx
+from models.runtime.onnx_models import CONVERTERS, require_onnx
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("float16", "float32")
 
@@ -60,7 +61,7 @@ def load_library(library: TensorRtName) -> Any:  # noqa: ANN401 - a module witho
 def tensorrt_plan(
     library: TensorRtName,
     name: ServedName,
-    network: nn.Module,
+    network: Network,
     config: BundleConfig,
     precision: Precision,
     folder: Path | None = None,
@@ -72,7 +73,7 @@ def tensorrt_plan(
     Args:
         library: which TensorRT.
         name: of the network.
-        network: on the CPU in float32; it is left as it is.
+        network: it is left as it is.
         config: of its bundle.
         precision: float16 or float32.
         folder: of the cache; the user's if None.
@@ -87,7 +88,7 @@ def tensorrt_plan(
     layout = f"{library} {trt.__version__}, {target(library)}, {precision}, {shapes}"
 
     def build() -> bytes:
-        model = export_onnx(name, network, config, precision)
+        model = export_onnx(name, module_of(network), config, precision)
         _log.info("building the %s network with %s for %s, once for this bundle", name, library, target(library))
         measured = kept / f"timing-{trt.__version__}-{target(library)}.cache"
         return build_plan(trt, name, model, shapes, measured if library == "tensorrt" else None)

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.bundle import Bundle
 from models.runtime.engine import (
     INPUT_NAMES,
     Array,
@@ -21,13 +20,15 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
-    load_networks,
     output_names,
     precision_for,
 )
 from models.runtime.names import PrecisionName, TensorRtName
+from models.runtime.network import Network
 from models.runtime.network_inputs import run_once
+from models.runtime.served import load_networks
 from models.runtime.tensorrt_build import PRECISIONS, load_library, make_logger, rows_of, tensorrt_plan
+from models.stored_bundle import AnyBundle
 
 
 class TensorRtEngine:
@@ -45,7 +46,7 @@ class TensorRtEngine:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: AnyBundle,
         library: TensorRtName = "tensorrt",
         precision: PrecisionName = "auto",
         folder: Path | None = None,
@@ -62,7 +63,7 @@ class TensorRtEngine:
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own
         self._contexts, self._seconds = load_networks(bundle, self._context)
 
-    def _context(self, name: ServedName, network: nn.Module) -> Any:  # noqa: ANN401 - the library has no types
+    def _context(self, name: ServedName, network: Network) -> Any:  # noqa: ANN401 - the library has no types
         plan = tensorrt_plan(self._library, name, network, self._config, self._precision, self._folder)
         engine = self._runtime.deserialize_cuda_engine(plan)
         context = None if engine is None else engine.create_execution_context()

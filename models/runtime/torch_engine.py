@@ -7,10 +7,7 @@ from typing import Final, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
-from torch._inductor.exc import InductorError
 
-from models.bundle import Bundle
 from models.runtime.engine import (
     INPUT_NAMES,
     Array,
@@ -18,12 +15,14 @@ from models.runtime.engine import (
     EngineInfo,
     Outputs,
     ServedName,
-    load_networks,
     output_names,
     precision_for,
 )
 from models.runtime.names import Precision, PrecisionName
+from models.runtime.network import Network, module_of
 from models.runtime.network_inputs import run_once
+from models.runtime.served import load_networks
+from models.stored_bundle import AnyBundle
 
 _TYPES: Final[Mapping[Precision, torch.dtype]] = {
     "float32": torch.float32,
@@ -52,7 +51,7 @@ class TorchEngine:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: AnyBundle,
         device: str = "cpu",
         threads: int = 0,
         precision: PrecisionName = "auto",
@@ -67,7 +66,8 @@ class TorchEngine:
             torch.set_num_threads(threads)
         self._networks, self._seconds = load_networks(bundle, self._placed)
 
-    def _placed(self, _: ServedName, network: nn.Module) -> nn.Module:
+    def _placed(self, _: ServedName, served: Network) -> nn.Module:
+        network = module_of(served)
         if self._device.type != "cpu" or self._precision != "float32":
             network = deepcopy(network).to(self._device, _TYPES[self._precision])
         if not self._compiled:
@@ -81,6 +81,12 @@ class TorchEngine:
         Raises:
             EngineError: torch can't compile a network here, or an output is not finite.
         """
+        if not self._compiled:
+            run_once(self, tuple(self._networks), self._config)
+            return
+        from torch._dynamo.exc import TorchDynamoException  # noqa: PLC0415 - takes a second, for this alone
+        from torch._inductor.exc import InductorError  # noqa: PLC0415 - as above
+
         try:
             run_once(self, tuple(self._networks), self._config)
         except (TorchDynamoException, InductorError) as error:

@@ -14,20 +14,12 @@ from waiting import PATIENCE_S
 from models.bundle import Bundle
 from models.dialog_window import Window
 from models.labels import LABELS
-from models.runtime.engine import (
-    INPUT_NAMES,
-    OUTPUT_NAMES,
-    Array,
-    Engine,
-    EngineInfo,
-    Outputs,
-    ServedName,
-    served_networks,
-)
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, Array, Engine, EngineInfo, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
 from models.runtime.network_inputs import run_once
 from models.runtime.onnx_engine import OnnxRuntimeEngine
 from models.runtime.runtime import Runtime
+from models.runtime.served_networks import served_networks
 from models.runtime.torch_engine import TorchEngine
 from models.text_input import Turn
 

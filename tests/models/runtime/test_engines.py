@@ -265,6 +265,7 @@ def test_auto_falls_back_one_by_one_and_says_why(
     assert [fallback.engine for fallback in told] == ["openvino"]
 
     monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr("models.runtime.model_cache.cache_folder", lambda kind: cache / "empty" / kind)
     engine = select.choose_engine("auto", bundle)
     assert engine.name == "torch-cpu"
     assert [fallback.engine for fallback in engine.fallbacks] == ["openvino", "onnxruntime"]

@@ -12,10 +12,11 @@ from tiny_bundle import with_other_branches
 
 from models.bundle import Bundle
 from models.networks.mtcnn import DETECTION
-from models.runtime.engine import OUTPUT_NAMES, EngineError, ServedName, served_networks
+from models.runtime.engine import OUTPUT_NAMES, EngineError, ServedName
 from models.runtime.export import Exporter
 from models.runtime.openvino_engine import OpenVinoEngine, int8_model, openvino_model
 from models.runtime.openvino_int8 import quantised
+from models.runtime.served_networks import served_networks
 from models.runtime.torch_engine import TorchEngine
 
 pytestmark = pytest.mark.slow

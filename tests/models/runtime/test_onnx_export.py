@@ -12,9 +12,11 @@ from tiny_bundle import with_other_branches
 
 from models.bundle import Bundle
 from models.runtime import onnx_export
-from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError, ServedName, output_names, served_networks
+from models.runtime.engine import INPUT_NAMES, OUTPUT_NAMES, EngineError, ServedName, output_names
 from models.runtime.export import Exporter
-from models.runtime.onnx_export import export_onnx, onnx_model
+from models.runtime.onnx_export import export_onnx
+from models.runtime.onnx_models import onnx_model
+from models.runtime.served_networks import served_networks
 from models.runtime.torch_engine import TorchEngine
 
 NAMES: list[ServedName] = ["text", "audio", "voice", "face", "scene", "fusion", "pnet", "rnet", "onet"]

@@ -11,10 +11,11 @@ from tiny_bundle import with_other_branches
 from models.bundle import Bundle
 from models.media.spectrogram import AudioKind
 from models.runtime import tensorrt_build
-from models.runtime.engine import EngineError, ServedName, served_networks
+from models.runtime.engine import EngineError, ServedName
 from models.runtime.model_cache import ModelFormat
 from models.runtime.names import Precision, TensorRtName
 from models.runtime.onnx_export import export_onnx
+from models.runtime.served_networks import served_networks
 from models.runtime.tensorrt_build import build_plan, load_library, make_logger, profile, target, tensorrt_plan
 from models.runtime.tensorrt_engine import TensorRtEngine
 
