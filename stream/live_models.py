@@ -1,6 +1,7 @@
 """The trained models that all sessions of a process share, loaded once."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from models.face_settings import FaceSettings
@@ -61,9 +62,17 @@ class LiveModels:
             EngineError: the engine named does not work here.
             AsrModelError: no speech model is found, or it does not know the language of the settings.
         """
-        runtime = _runtime(settings.runtime, build_in_background=build_in_background)
+        # Beside each other: most of it is done by native libraries, each on one core.
+        with ThreadPoolExecutor(1, "loading") as pool:
+            transcriber = pool.submit(Transcriber, settings.transcriber)
+            try:
+                runtime = _runtime(settings.runtime, build_in_background=build_in_background)
+            except BaseException:
+                if transcriber.exception() is None:
+                    transcriber.result().close()
+                raise
         try:
-            return cls(runtime, Transcriber(settings.transcriber), settings.vision)
+            return cls(runtime, transcriber.result(), settings.vision)
         except BaseException:
             runtime.close()
             raise
