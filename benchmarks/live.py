@@ -75,7 +75,7 @@ def first_emotions(heard: Sequence[ReceivedEvent]) -> list[FirstEmotion]:
         match item.event:
             case SessionUpdated(settings=settings):
                 segmenter = SegmenterSettings.model_validate(settings["segmenter"])
-            case Emotion() as emotion if emotion.utterance not in first:
+            case Emotion(speaking=False) as emotion if emotion.utterance not in first:
                 first[emotion.utterance] = first_emotion(emotion, item.at_ms, segmenter)
             case UtteranceResumed() | UtteranceDiscarded() as taken_back:
                 first.pop(taken_back.utterance, None)
@@ -104,12 +104,18 @@ def first_emotion(emotion: Emotion, at_ms: float, segmenter: SegmenterSettings) 
 
 
 def first_told_ms(heard: Sequence[ReceivedEvent]) -> list[float]:
-    """Return for each utterance of more than a second how long after its begin anything was told of its emotion."""
+    """Return for each utterance of more than a second how long after its begin anything was told of its emotion.
+
+    What begins in silence begins after the pre-roll, what begins where another was cut at once.
+    """
     first: dict[int, float] = {}
     length_ms: dict[int, float] = {}
+    cuts = {item.event.end_ms for item in heard if isinstance(item.event, Emotion) and item.event.final}
+    pre_roll_ms = SegmenterSettings().pre_roll_ms
     for item in heard:
         if isinstance(item.event, Emotion):
-            first.setdefault(item.event.utterance, item.at_ms - item.event.start_ms)
+            begin_ms = item.event.start_ms + (0 if item.event.start_ms in cuts else pre_roll_ms)
+            first.setdefault(item.event.utterance, item.at_ms - begin_ms)
             length_ms[item.event.utterance] = item.event.end_ms - item.event.start_ms
     return [waited for utterance, waited in first.items() if length_ms[utterance] > _TOLD_FROM_MS]
 
@@ -131,6 +137,7 @@ class LiveReport:
     dropped_video_frames: int
     passed_over_frames: int
     skipped_partials: int
+    skipped_provisional: int
     lost_events: int
     sound_per_s: float
     frames_per_s: float
@@ -163,6 +170,7 @@ def report(path: Path, clip: Messages, server: Server, load: Load, all_played: S
         dropped_video_frames=sum(each.dropped_video_frames for each in totals),
         passed_over_frames=sum(each.passed_over_frames for each in totals),
         skipped_partials=sum(each.skipped_partials for each in totals),
+        skipped_provisional=sum(each.skipped_provisional for each in totals),
         lost_events=sum(played.lost for played in all_played),
         sound_per_s=sum(each.audio_chunks for each in totals) * per_s,
         frames_per_s=sum(each.video_frames for each in totals) * per_s,
@@ -203,7 +211,8 @@ def play_rows(report: LiveReport) -> list[tuple[str, str]]:
     load = report.load
     rate = "sound {0.sound_per_s:.1f}, frames {0.frames_per_s:.1f}, faces {0.faces_per_s:.1f}"
     dropped = "sound {0.dropped_audio_chunks}, frames {0.dropped_video_frames}"
-    left_out = "frames {0.passed_over_frames}, partial transcripts {0.skipped_partials}, events {0.lost_events}"
+    left_out = "frames {0.passed_over_frames}, partial transcripts {0.skipped_partials}, "
+    left_out += "provisional emotions {0.skipped_provisional}, events {0.lost_events}"
     return [
         ("real-time factor (1 is keeping up)", f"{report.real_time_factor:.3f}"),
         ("done after the last media", f"{report.lag_ms:.0f} ms"),

@@ -68,7 +68,21 @@ def client_settings(base: Settings, client: ClientSettings, check_language: Chec
     except ValueError as error:
         raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.language: {error}") from None
     transcriber = base.transcriber.model_copy(update={"language": language})
-    return base.model_copy(update={"segmenter": segmenter, "transcriber": transcriber})
+    dialog = base.dialog.model_copy(update={"speaking_interval_ms": _speaking_interval(base, client)})
+    return base.model_copy(update={"segmenter": segmenter, "transcriber": transcriber, "dialog": dialog})
+
+
+def _speaking_interval(base: Settings, client: ClientSettings) -> int:
+    """Return how often a provisional emotion is told: as the server does, or less often.
+
+    Raises:
+        ProtocolError: the client asks for more, or for what is not done here.
+    """
+    own, asked = base.dialog.speaking_interval_ms, client.speaking_interval_ms
+    if asked and (not own or asked < own):
+        limit = f"at least {own} here, which is the server's own, or 0" if own else "only 0 here: none are told"
+        raise ProtocolError(ErrorCode.FIELD_INVALID, f"settings.speaking_interval_ms: {limit}, not {asked}")
+    return own if asked is None else asked
 
 
 def wanted(event: Event, client: ClientSettings) -> bool:

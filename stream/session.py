@@ -16,6 +16,7 @@ from stream.dialog.file_utterances import FileUtterances
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.dialog.utterances import Utterances
+from stream.dialog.while_speaking import AsItComes, Pace, WhileSpeaking
 from stream.engine_news import EngineWarnings
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
@@ -40,6 +41,7 @@ class Session:
         context: its place in a conversation with others; without it the session is one of its own.
         transcribe: has stretches of sound transcribed, in place of the models' speech recognition.
         see: makes what analyzes the frames.
+        pace: decides when what was found while somebody speaks is told.
 
     Raises:
         ValueError: the speech model does not know the language of the settings.
@@ -56,6 +58,7 @@ class Session:
         context: SessionContext | None = None,
         transcribe: Transcribe | None = None,
         see: MakeVideoAnalyzer = Vision,
+        pace: Pace | None = None,
     ) -> None:
         models.check_language(settings.transcriber.language)
         self.emit = emit
@@ -83,6 +86,7 @@ class Session:
             speaker=speaker,
             live=live,
         )
+        self._while_speaking = self._seeking(models, settings.dialog.speaking_interval_ms, pace or AsItComes())
         self._engine_news = EngineWarnings()
         self._end_ms = 0.0
         self._audio_chunks = self._video_frames = 0
@@ -105,6 +109,12 @@ class Session:
         self._tell_engine()
         self._utterances.poll()
         self._conclude(wait=not self._live and len(self._utterances.pending) > _WAITING_OFFLINE)
+        self.speak()
+
+    def speak(self) -> None:
+        """Tell what is known by now of the utterance that goes on; :meth:`poll` does so too."""
+        if self._while_speaking is not None:
+            self._while_speaking.poll()
 
     def end(self) -> None:
         """Take the end of the media, which ends the utterance in progress; its emotion is told by :meth:`poll`."""
@@ -128,6 +138,8 @@ class Session:
     def close(self) -> None:
         """Take back what is not done and end the vision thread, however the session ended; more calls do nothing."""
         self._finished = True
+        if self._while_speaking is not None:
+            self._while_speaking.cancel()
         self._utterances.cancel()
         self._vision.stop()
 
@@ -146,8 +158,24 @@ class Session:
             dropped_video_frames=seen.skipped + seen.late,
             late_video_frames=seen.late,
             skipped_partials=self._utterances.skipped_partials,
+            skipped_provisional=0 if self._while_speaking is None else self._while_speaking.skipped,
             rejected_transcripts=self._emotions.rejected,
             doubted_transcripts=self._emotions.doubted,
+        )
+
+    def _seeking(self, models: LiveModels, interval_ms: int, pace: Pace) -> WhileSpeaking | None:
+        """Return what seeks the emotion of an utterance that goes on; of a file all that is said is there at once."""
+        utterances, emotions = self._utterances, self._emotions
+        if isinstance(utterances, FileUtterances):
+            return None
+        return WhileSpeaking(
+            utterances.so_far,
+            utterances.sound_so_far,
+            emotions.so_far,
+            lambda: models.transcriber.figures.waiting > 0,
+            emotions.tell_so_far,
+            interval_ms,
+            pace,
         )
 
     def _conclude(self, *, wait: bool) -> None:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from models.face_settings import FaceSettings
 from models.files.config_file import Section
 from models.runtime.names import EngineName, PrecisionName
-from wire.settings import Milliseconds, SegmenterSettings
+from wire.settings import Milliseconds, SegmenterSettings, SpeakingInterval
 
 
 def _words(value: object) -> object:
@@ -126,6 +126,10 @@ class DialogSettings(Section):
         "live",
         description="tell a voice against how its speaker sounded before in the conversation; live: not in analyzed "
         "files, whose speakers nobody tells apart",
+    )
+    speaking_interval_ms: SpeakingInterval = Field(
+        1_000,
+        description="from one provisional emotion of an utterance that goes on to the next, live; 0: none is told",
     )
     confidence_threshold: float | None = Field(
         None, ge=0, le=1, description="a less probable emotion is told as uncertain; none: the bundle's own; 0: none is"

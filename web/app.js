@@ -77,8 +77,9 @@ function placeholderText() {
   return "No picture: sound only";
 }
 
-function totalsText({ utterances, dropped_video_frames: frames, dropped_audio_chunks: sounds, skipped_partials: partials }) {
-  return `${utterances} utterances; server dropped ${frames} frames, ${sounds} sounds, ${partials} partial transcripts`;
+function totalsText({ utterances, dropped_video_frames: frames, dropped_audio_chunks: sounds, skipped_partials: partials, skipped_provisional: provisional }) {
+  const dropped = `${frames} frames, ${sounds} sounds, ${partials} partial transcripts, ${provisional} emotions while speaking`;
+  return `${utterances} utterances; server dropped ${dropped}`;
 }
 
 function showCounts() {

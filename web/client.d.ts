@@ -119,6 +119,8 @@ export interface Emotion extends EventBase {
   utterance: number;
   revision: number;
   final: boolean;
+  /** Told of what was said so far, while it was being said: provisional, never final. */
+  speaking: boolean;
   speaker: string;
   start_ms: number;
   end_ms: number;
@@ -200,6 +202,7 @@ export interface Settings {
   segmenter?: Record<string, number>;
   language?: string | null;
   partial_transcripts?: boolean;
+  speaking_interval_ms?: number;
   faces?: boolean;
   consent?: boolean;
 }

@@ -161,7 +161,8 @@ export class OverlayState {
     if (event.revision < utterance.revision) return;
     // What a later utterance changes in an earlier one does not bring it back.
     const changedAt = utterance.final ? utterance.changedAt : nowMs - this.#ageMs(event, nowMs);
-    const { text, probabilities, revision } = event;
+    const { probabilities, revision } = event;
+    const text = (event.speaking && utterance.text) || event.text; // the words may have come further than those it rests on
     Object.assign(utterance, { text, label: shown(event), probabilities, revision, changedAt, final: event.final || utterance.final });
   }
 

@@ -63,6 +63,7 @@ function emotion(utterance) {
     return line;
   }
   line.append(element("small", { className: "share", text: share(utterance) }));
+  if (utterance.soFar) line.append(element("small", { className: "mark", text: "so far", title: "Told while it is being said: it will be told anew" }));
   if (status === Status.EARLY) line.append(element("small", { className: "mark", text: "early", title: "May change: speech can go on" }));
   if (utterance.was) line.append(element("small", { className: "mark", text: `was ${utterance.was}`, title: "Revised as more was known" }));
   return line;
@@ -75,7 +76,7 @@ function heading(utterance) {
     element("time", { text: clockTime(utterance.startMs) }),
     element("b", { text: utterance.speaker }),
   );
-  if (utterance.revision > 0) line.append(element("small", { text: `rev. ${utterance.revision}`, title: "Replaced as the dialog gave more context" }));
+  if (utterance.revision > 0 && !utterance.soFar) line.append(element("small", { text: `rev. ${utterance.revision}`, title: "Told so often before: early, and as more was known" }));
   return line;
 }
 
@@ -127,6 +128,7 @@ export class Rows {
     this.#place(row, utterance);
     row.className = `row ${utterance.label ? emotionClass(shown(utterance)) : ""} ${utterance.status}`;
     row.classList.toggle("is-withdrawn", utterance.withdrawn);
+    row.classList.toggle("so-far", utterance.soFar);
     row.replaceChildren(...content(utterance));
     this.#empty.hidden = true;
     if (follow) this.#list.scrollTop = this.#list.scrollHeight;

@@ -13,7 +13,10 @@ export const SESSION_LIMIT = 32; // what one picks from; those that are open are
 const PARTICIPANT_LIMIT = 64; // as many as the server tells of who have left
 const QUIET_ROOM_LIMIT = 8; // rooms without a session: the one that is shown, and those seen before
 
-/** Where an utterance stands: `waiting` for its emotion when the next has begun, `early` while it may be withdrawn. */
+/**
+ * Where an utterance stands: `waiting` for its emotion when the next has begun, `early` while it may be withdrawn. What
+ * is known while somebody speaks (`soFar`) is provisional, and never counts.
+ */
 export const Status = Object.freeze({ SPEAKING: "speaking", WAITING: "waiting", EARLY: "early", FINAL: "final" });
 
 function newDialog(key, room) {
@@ -62,6 +65,7 @@ function newUtterance(event) {
     revision: -1,
     withdrawn: false,
     label: null,
+    soFar: false, // the label was told while it was being said
     uncertain: false, // the label is less probable than what is relied upon
     was: null, // what was shown before the last revision, where that changed it
     probabilities: {},
@@ -281,17 +285,20 @@ export class Store {
   #emotion(change, event) {
     const utterance = this.#utterance(change, event);
     if (event.revision < utterance.revision) return;
-    const revised = utterance.label !== null && shown(utterance) !== shown(event) && !utterance.withdrawn;
+    const counted = utterance.label !== null && !utterance.withdrawn && !utterance.soFar;
+    const revised = counted && shown(utterance) !== shown(event);
+    const soFar = event.speaking ?? false;
     const was = revised ? shown(utterance) : utterance.was;
     Object.assign(utterance, {
       speaker: event.speaker,
       startMs: startOf(event),
       endMs: startOf(event) + event.end_ms - event.start_ms,
-      text: event.text,
-      status: event.final ? Status.FINAL : Status.EARLY,
+      text: (soFar && utterance.text) || event.text, // the words may have come further than those it rests on
+      status: event.final ? Status.FINAL : soFar ? Status.SPEAKING : Status.EARLY,
       revision: event.revision,
       withdrawn: false,
       label: event.label,
+      soFar,
       uncertain: event.uncertain ?? false,
       was,
       probabilities: event.probabilities,

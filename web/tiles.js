@@ -11,6 +11,7 @@ const PENDING = { [Status.SPEAKING]: "listeningâ€¦", [Status.WAITING]: "workingâ
 function standing(felt, latest) {
   if (felt?.withdrawn) return "withdrawn";
   if (felt?.status === Status.EARLY) return "early";
+  if (felt?.soFar && felt.status === Status.SPEAKING) return "so far";
   return PENDING[latest?.status] ?? "";
 }
 

@@ -14,7 +14,8 @@ const MOST_TICKS = 60;
 
 const STANDING = { [Status.SPEAKING]: " (speaking)", [Status.WAITING]: " (working)", [Status.EARLY]: " (early)", [Status.FINAL]: "" };
 
-const felt = (utterance) => [shown(utterance), share(utterance)].join(utterance.uncertain ? ", " : " ");
+const felt = (utterance) =>
+  [utterance.soFar ? "so far " : "", [shown(utterance), share(utterance)].join(utterance.uncertain ? ", " : " ")].join("");
 const describe = (utterance) =>
   `${clockTime(utterance.startMs)} ${utterance.speaker}: ${utterance.label ? felt(utterance) : "no emotion yet"}${STANDING[utterance.status]}. ${utterance.text}`;
 
@@ -68,7 +69,7 @@ export class Timeline {
     Object.assign(piece, { id, session, startMs, endMs, speaker, open: status === Status.SPEAKING });
     const { button } = piece;
     button.className = utterance.label ? emotionClass(shown(utterance)) : "pending";
-    button.classList.toggle("early", status === Status.EARLY);
+    button.classList.toggle("early", status === Status.EARLY || utterance.soFar);
     button.classList.toggle("is-withdrawn", utterance.withdrawn);
     button.replaceChildren(...(utterance.label ? [sign(shown(utterance))] : []));
     button.title = describe(utterance);

@@ -162,6 +162,9 @@ class Emotion(EventBase):
     utterance: int
     revision: int
     final: bool = Field(description="False while speech may still go on")
+    speaking: bool = Field(
+        default=False, description="told of what was said so far, while it was being said: provisional, never final"
+    )
     speaker: str
     start_ms: int
     end_ms: int
@@ -236,6 +239,7 @@ class Totals(BaseModel):
     dropped_video_frames: int = 0
     late_video_frames: int = 0
     skipped_partials: int = 0
+    skipped_provisional: int = 0
     rejected_transcripts: int = 0
     doubted_transcripts: int = 0
 

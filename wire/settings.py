@@ -1,12 +1,24 @@
 """What a client may set for its own session."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from wire.strict import Strict
 
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+
+
+def _at_most_every_second(interval_ms: int) -> int:
+    """Return an interval; raise :class:`ValueError` when it is shorter than a second."""
+    if 0 < interval_ms < _SECOND_MS:
+        message = f"at least {_SECOND_MS}, or 0 for none, not {interval_ms}"
+        raise ValueError(message)
+    return interval_ms
+
+
+_SECOND_MS: Final = 1_000
+SpeakingInterval = Annotated[Milliseconds, AfterValidator(_at_most_every_second)]
 
 
 class SegmenterSettings(Strict):
@@ -48,5 +60,8 @@ class ClientSettings(Strict):
     segmenter: SegmenterSettings | None = None
     language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
     partial_transcripts: bool = True
+    speaking_interval_ms: SpeakingInterval | None = Field(
+        None, description="from one provisional emotion to the next, at least the server's; 0: none is told"
+    )
     faces: bool = True
     consent: bool = Field(default=False, description="the participant was told that emotion is analyzed, and agreed")

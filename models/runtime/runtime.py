@@ -51,7 +51,9 @@ class Runtime:
     The methods prepare their input in the caller's thread and wait when the worker's queue is full. After
     ``close`` they raise RuntimeError, and what was waiting is cancelled. ``session`` says who asks, so that
     nobody waits for ever behind another. What an utterance needs comes before faces and scenes; of these, what
-    waits for more than ``deadline_ms`` is not computed, and its Future fails with DeadlineExceededError. No Future is
+    waits for more than ``deadline_ms`` is not computed, and its Future fails with DeadlineExceededError. What has the
+    ``priority`` of what is provisional comes last, and fails with DisplacedError where what an utterance needs comes
+    while it waits. No Future is
     waited for without end: where the engine does not answer for ``timeout_s``, they fail with HungError.
     """
 
@@ -137,15 +139,17 @@ class Runtime:
 
     @property
     def waiting(self) -> dict[Priority, int]:
-        """Return how many requests wait: those of ends of utterances, and those of images."""
+        """Return how many requests wait: of ends of utterances, of images, and provisional ones."""
         return self._worker.waiting
 
-    def text(self, turns: Sequence[Turn], index: int, *, session: str = "") -> "Future[Branch]":
+    def text(
+        self, turns: Sequence[Turn], index: int, *, session: str = "", priority: Priority = "utterance"
+    ) -> "Future[Branch]":
         """Read the utterance at ``index`` in the context of the turns around it, as the bundle was trained to."""
         inputs = self._prepared.text(turns, index)
-        return self._worker.submit(Item("text", inputs, _first(self._config.temperatures.text), session))
+        return self._worker.submit(Item("text", inputs, _first(self._config.temperatures.text), session, priority))
 
-    def audio(self, samples: Floats, *, session: str = "") -> "Future[Branch | None]":
+    def audio(self, samples: Floats, *, session: str = "", priority: Priority = "utterance") -> "Future[Branch | None]":
         """Hear an utterance: ``(n,)`` float32 in [-1, 1] at 16 kHz; of a longer one the last 15 s.
 
         The result is None where the bundle has no voice branch; it is that of a speaker who has said nothing before.
@@ -157,23 +161,22 @@ class Runtime:
         if "audio" not in self.modalities:
             return _known(None)
         inputs = self._prepared.audio(samples)
-        return self._worker.submit(Item("audio", inputs, _first(self._config.temperatures.audio), session))
+        return self._worker.submit(Item("audio", inputs, _first(self._config.temperatures.audio), session, priority))
 
     def voice(
-        self, statistics: Floats, speaker: SpeakerBaseline, reference: BaselineReference, *, session: str = ""
+        self,
+        statistics: Floats,
+        speaker: SpeakerBaseline,
+        reference: BaselineReference,
+        *,
+        session: str = "",
+        priority: Priority = "utterance",
     ) -> "Future[Branch]":
-        """Hear an utterance again, against its speaker's own baseline.
-
-        Args:
-            statistics: of the utterance, as :meth:`audio` has them.
-            speaker: what the same person said before.
-            reference: the bundle's, :attr:`baseline`.
-            session: as elsewhere.
-        """
+        """Hear an utterance again, by its ``statistics`` of :meth:`audio`, against its speaker's own baseline."""
         inputs = self._prepared.voice(statistics, speaker, reference)
         told = _first(self._config.temperatures.audio)
         return self._worker.submit(
-            Item("voice", inputs, lambda rows: replace(told(rows), statistics=statistics), session)
+            Item("voice", inputs, lambda rows: replace(told(rows), statistics=statistics), session, priority)
         )
 
     def faces(
@@ -210,7 +213,7 @@ class Runtime:
         finish = _first(self._config.temperatures.scene)
         return self._worker.submit(Item("scene", inputs, finish, session, "frame", _until(deadline_ms)))
 
-    def fuse(self, window: Window, *, session: str = "") -> "Future[Floats]":
+    def fuse(self, window: Window, *, session: str = "", priority: Priority = "utterance") -> "Future[Floats]":
         """Name the emotions of a window of the dialog: probabilities ``(utterances, classes)``.
 
         Raises:
@@ -222,7 +225,8 @@ class Runtime:
             scale = np.array(temperatures, np.float64)[:, None]
             return probabilities(rows["logits"][0, : len(temperatures)] / scale)
 
-        return self._worker.submit(Item("fusion", fusion_inputs(window, self._config.fusion), finish, session))
+        inputs = fusion_inputs(window, self._config.fusion)
+        return self._worker.submit(Item("fusion", inputs, finish, session, priority))
 
     def _limit_s(self) -> float:
         replacing = isinstance(self._engine, FallbackEngine | SwitchingEngine) and self._engine.is_replacing

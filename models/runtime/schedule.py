@@ -2,14 +2,15 @@
 
 The rules, in their order:
 
-1. A request past its deadline is not computed any more.
-2. Ends of utterances come before images (:data:`Priority`), except that an image that has waited for
-   :data:`FRAME_PATIENCE_MS` counts as urgent, so that no stream of utterances can shut images out.
+1. A request past its deadline is not computed any more, nor is a provisional one that waits while an utterance has
+   ended.
+2. Ends of utterances come before images, and both before what is provisional (:data:`Priority`), except that an image
+   that has waited for :data:`FRAME_PATIENCE_MS` counts as urgent, so that no stream of utterances can shut images out.
 3. Among equally urgent ones the session whose last turn is longest ago comes first, and its oldest request.
    A session that joins, or comes back after nothing of it was waiting, lines up behind those that wait.
-4. What shares a batch with the first (:attr:`Request.group`) and fits beside it goes along, in the same order. It
-   costs its session the turn only if it was the next of that session: else what is too large to go along would be
-   overtaken time and again.
+4. What shares a batch with the first (:attr:`Request.group`) and fits beside it goes along, in the same order, but
+   nothing provisional with what is not, which it would slow down. It costs its session the turn only if it was the next
+   of that session: else what is too large to go along would be overtaken time and again.
 
 A batch waits for company at most until the oldest request has waited for the window, and only while company is
 likely: while a session that sent something of the same group within :data:`COMPANY_MS` is not in the batch yet. A
@@ -18,9 +19,9 @@ session that is alone, or whose companions are all in the batch, waits for nobod
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from typing import Final, Generic, Literal, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar, get_args
 
-Priority = Literal["utterance", "frame"]
+Priority = Literal["utterance", "frame", "provisional"]
 
 FRAME_PATIENCE_MS: Final = 150.0
 COMPANY_MS: Final = 1_000.0
@@ -28,6 +29,10 @@ COMPANY_MS: Final = 1_000.0
 
 class DeadlineExceededError(TimeoutError):
     """A request was not computed, because its result would have come too late to be of use."""
+
+
+class DisplacedError(Exception):
+    """A provisional request was not computed, because what is more urgent came while it waited."""
 
 
 class Request(Protocol):
@@ -79,7 +84,7 @@ class Schedule(Generic[Asked]):
 
     def counts(self) -> dict[Priority, int]:
         """Return how many requests wait, by their priority."""
-        waiting: dict[Priority, int] = {"utterance": 0, "frame": 0}
+        waiting: dict[Priority, int] = dict.fromkeys(get_args(Priority), 0)
         for _, request in self._waiting:
             waiting[request.priority] += 1
         return waiting
@@ -91,16 +96,21 @@ class Schedule(Generic[Asked]):
 
     def add(self, request: Asked, now_ms: float) -> None:
         """Line up a request; one that can't say what it needs raises its error, and is not kept."""
-        group, _ = request.group, request.rows
+        kind, _ = _kind(request), request.rows
         self._waiting.append((now_ms, request))
         if request.session not in self._turns:
             self._give_turn(request.session)
-        self._lately[group, request.session] = now_ms
+        self._lately[kind, request.session] = now_ms
         self._lately = {key: at for key, at in self._lately.items() if now_ms - at <= COMPANY_MS}
 
     def take_late(self, now_ms: float) -> list[Asked]:
-        """Remove and return what is past its deadline."""
-        late = [request for _, request in self._waiting if _is_late(request, now_ms)]
+        """Remove and return what is not computed any more, by rule 1."""
+        urgent = any(request.priority == "utterance" for _, request in self._waiting)
+        late = [
+            request
+            for _, request in self._waiting
+            if _is_late(request, now_ms) or (urgent and request.priority == "provisional")
+        ]
         self.discard(late)
         return late
 
@@ -144,7 +154,7 @@ class Schedule(Generic[Asked]):
         batch: list[Asked] = []
         rows, full = 0, False
         for request in order:
-            if batch and request.group != batch[0].group:
+            if batch and _kind(request) != _kind(batch[0]):
                 continue
             if batch and rows + request.rows > self._max_rows:
                 full = True
@@ -156,19 +166,20 @@ class Schedule(Generic[Asked]):
     def _in_turn(self, now_ms: float) -> list[Asked]:
         """Return what is not late in the order of rules 2 and 3."""
         ranked = [
-            (not self._is_urgent(request, at, now_ms), request)
-            for at, request in self._waiting
-            if not _is_late(request, now_ms)
+            (self._rank(request, at, now_ms), request) for at, request in self._waiting if not _is_late(request, now_ms)
         ]
         places: Counter[str] = Counter()
-        order: list[tuple[bool, int, int, Asked]] = []
+        order: list[tuple[int, int, int, Asked]] = []
         for rank, request in sorted(ranked, key=lambda entry: entry[0]):
             order.append((rank, places[request.session], self._turns[request.session], request))
             places[request.session] += 1
         return [request for *_, request in sorted(order, key=lambda entry: entry[:3])]
 
-    def _is_urgent(self, request: Asked, since_ms: float, now_ms: float) -> bool:
-        return request.priority == "utterance" or now_ms - since_ms >= self._patience_ms
+    def _rank(self, request: Asked, since_ms: float, now_ms: float) -> int:
+        """Return 0 for what is urgent, then 1 for images and 2 for what is provisional."""
+        if request.priority == "provisional":
+            return 2
+        return int(request.priority == "frame" and now_ms - since_ms < self._patience_ms)
 
     def _is_due(self, batch: Iterable[Asked], now_ms: float) -> bool:
         """Return whether a batch with room left should go all the same."""
@@ -180,15 +191,20 @@ class Schedule(Generic[Asked]):
 
     def _company(self, batch: Iterable[Asked], now_ms: float) -> set[str]:
         """Return the sessions that send such requests and have none in the batch."""
-        group = next(iter(batch)).group
+        kind = _kind(next(iter(batch)))
         active = {
-            session for (other, session), at in self._lately.items() if other == group and now_ms - at <= COMPANY_MS
+            session for (other, session), at in self._lately.items() if other == kind and now_ms - at <= COMPANY_MS
         }
         return active - {request.session for request in batch}
 
     def _give_turn(self, session: str) -> None:
         self._last_turn += 1
         self._turns[session] = self._last_turn
+
+
+def _kind(request: Request) -> Hashable:
+    """Return what requests share that are computed together."""
+    return request.priority == "provisional", request.group
 
 
 def _is_late(request: Request, now_ms: float) -> bool:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.figures import BatchFigures, BatchTally
-from models.runtime.schedule import DeadlineExceededError, Priority, Schedule
+from models.runtime.schedule import DeadlineExceededError, DisplacedError, Priority, Schedule
 from models.runtime.watchdog import HungError, Watchdog
 from models.threads import as_exception, note_broken, watched_thread
 
@@ -23,7 +23,7 @@ QUEUE_ITEMS: Final = 256
 WINDOW_MS: Final = 5.0
 TIMEOUT_S: Final = 60.0
 
-DropReason = Literal["deadline", "cancelled", "failed", "timeout"]
+DropReason = Literal["deadline", "displaced", "cancelled", "failed", "timeout"]
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -117,10 +117,14 @@ class _Refusals:
             self._count(item, "cancelled")
 
     def late(self, items: Sequence[Item]) -> None:
-        """Fail running items that are past their deadline."""
+        """Fail running items that are past their deadline, or are provisional and in the way."""
         for item in items:
-            self._count(item, "deadline")
-            _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
+            if item.priority == "provisional":  # has no deadline
+                self._count(item, "displaced")
+                _refuse(item, DisplacedError(f"the {item.network} network had more urgent work"))
+            else:
+                self._count(item, "deadline")
+                _refuse(item, DeadlineExceededError(f"the {item.network} network was busy for too long"))
 
     def unanswered(self, items: Sequence[Item]) -> None:
         """Fail items to which the engine does not answer."""
@@ -208,7 +212,7 @@ class Worker:
 
     @property
     def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
-        """Return how many items were not run, by network and reason: late, taken back, failed, or not answered."""
+        """Return how many items were not run, by network and reason (:data:`DropReason`)."""
         return self._refusals.counts
 
     @property

@@ -17,7 +17,7 @@ FINAL: Final = 5
 def expendability(event: Event) -> int:
     """Return how late an event is dropped: 0 first, :data:`FINAL` last."""
     match event:
-        case events.TranscriptPartial():
+        case events.TranscriptPartial() | events.Emotion(speaking=True):
             return 0
         case events.Faces():
             return 1

@@ -12,9 +12,10 @@ from math import ceil
 from typing import Final, Literal, get_args
 
 from wire import events
-from wire.events import Event, Latency
+from wire.events import Event, Latency, UtteranceKey
 
 Stage = Literal["endpoint", "transcript", "features", "fusion", "total"]
+Standing = Literal["speaking", "early", "final"]
 
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -46,19 +47,19 @@ class EventFigures:
 
     Attributes:
         told: events by type.
-        emotions: by label, and whether they were final.
-        uncertain: emotions told as uncertain, by whether they were final.
+        emotions: by label, and how settled they were.
+        uncertain: emotions told as uncertain, by how settled they were.
         closed: ended sessions by reason.
         discarded: utterances without an emotion, by reason.
         warnings: by code.
         errors: by code.
-        latency: of the first emotion of each utterance, by stage.
+        latency: of the first emotion of each utterance after its end, by stage.
         recent: of the last of these.
     """
 
     told: Mapping[str, int]
-    emotions: Mapping[tuple[str, bool], int]
-    uncertain: Mapping[bool, int]
+    emotions: Mapping[tuple[str, Standing], int]
+    uncertain: Mapping[Standing, int]
     closed: Mapping[str, int]
     discarded: Mapping[str, int]
     warnings: Mapping[str, int]
@@ -73,8 +74,9 @@ class EventTally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._told: Counter[str] = Counter()
-        self._emotions: Counter[tuple[str, bool]] = Counter()
-        self._uncertain: Counter[bool] = Counter()
+        self._emotions: Counter[tuple[str, Standing]] = Counter()
+        self._uncertain: Counter[Standing] = Counter()
+        self._provisional: Counter[UtteranceKey] = Counter()  # told of each utterance that may go on
         self._closed: Counter[str] = Counter()
         self._discarded: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
@@ -89,11 +91,9 @@ class EventTally:
             self._told[event.type] += 1
             match event:
                 case events.Emotion():
-                    self._emotions[event.label, event.final] += 1
-                    self._uncertain[event.final] += event.uncertain
-                    if event.revision == 0:
-                        self._took(event.latency)
+                    self._felt(event)
                 case events.UtteranceDiscarded():
+                    self._provisional.pop((event.session, event.utterance), None)
                     self._discarded[event.reason if event.reason in DISCARDS else "other"] += 1
                 case events.Warning():
                     self._warnings[event.code] += 1
@@ -101,6 +101,7 @@ class EventTally:
                     self._errors[event.code] += 1
                 case events.SessionClosed():
                     self._closed[event.reason] += 1
+                    self._forget(event.session)
                 case _:
                     pass
 
@@ -125,12 +126,34 @@ class EventTally:
                 else {},
             )
 
+    def _felt(self, event: events.Emotion) -> None:
+        standing, key = standing_of(event), (event.session, event.utterance)
+        self._emotions[event.label, standing] += 1
+        self._uncertain[standing] += event.uncertain
+        if standing == "speaking":
+            self._provisional[key] += 1
+        elif event.revision == self._provisional[key]:
+            self._took(event.latency)
+        if event.final:
+            self._provisional.pop(key, None)
+
+    def _forget(self, session: str) -> None:
+        for key in [key for key in self._provisional if key[0] == session]:
+            del self._provisional[key]
+
     def _took(self, latency: Latency) -> None:
         self._recent.append(latency)
         for stage in STAGES:
             ms = spent_ms(latency, stage)
             self._latency[stage][bisect_left(BOUNDS_S, ms / 1000)] += 1
             self._sums_ms[stage] += ms
+
+
+def standing_of(event: events.Emotion) -> Standing:
+    """Return how settled an emotion is."""
+    if event.speaking:
+        return "speaking"
+    return "final" if event.final else "early"
 
 
 def spent_ms(latency: Latency, stage: Stage) -> float:

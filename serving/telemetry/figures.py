@@ -71,6 +71,7 @@ class Figures:
             ("video_frame", "late"): late,
             ("video_frame", "passed_over"): totals.passed_over_frames,
             ("partial_transcript", "not_in_time"): totals.skipped_partials,
+            ("provisional_emotion", "not_in_time"): totals.skipped_provisional,
             ("transcript", "not_believed"): totals.rejected_transcripts + totals.doubted_transcripts,
         }
 

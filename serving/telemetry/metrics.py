@@ -93,10 +93,9 @@ def _sessions(now: Figures) -> Iterator[Metric]:
 
 def _events(now: Figures) -> Iterator[Metric]:
     seen = now.events
-    emotions = {(label, "final" if final else "early"): count for (label, final), count in seen.emotions.items()}
-    uncertain = {("final" if final else "early",): count for final, count in seen.uncertain.items()}
+    uncertain = {(standing,): count for standing, count in seen.uncertain.items()}
     yield _counters("events", "Events told", ("type",), _labelled(seen.told.items()))
-    yield _counters("emotions", "Emotions told, revisions included", ("label", "stage"), emotions.items())
+    yield _counters("emotions", "Emotions told, revisions included", ("label", "stage"), seen.emotions.items())
     yield _counters("emotions_uncertain", "Emotions told as uncertain", ("stage",), uncertain.items())
     yield _counters(
         "utterances_discarded", "Utterances without emotion", ("reason",), _labelled(seen.discarded.items())

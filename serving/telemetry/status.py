@@ -96,7 +96,7 @@ class ServerStatus(BaseModel):
     open_sessions: list[SessionStatus]
     open_rooms: list[RoomFigures]
     utterances: int
-    emotions: int = Field(description="told so far, revisions included")
+    emotions: int = Field(description="told so far after the end of speech, revisions included")
     uncertain: int = Field(description="emotions of these that were not sure")
     latency: list[StageStatus]
     dropped: list[DropStatus]
@@ -119,8 +119,8 @@ def server_status(now: Figures) -> ServerStatus:
         open_sessions=[_session(one) for one in now.sessions],
         open_rooms=list(now.rooms),
         utterances=now.totals.utterances,
-        emotions=sum(now.events.emotions.values()),
-        uncertain=sum(now.events.uncertain.values()),
+        emotions=sum(count for (_, stage), count in now.events.emotions.items() if stage != "speaking"),
+        uncertain=sum(count for stage, count in now.events.uncertain.items() if stage != "speaking"),
         latency=_latency(now),
         dropped=[DropStatus(what=what, reason=reason, count=count) for (what, reason), count in _lost(now).items()],
         errors=dict(now.events.errors),

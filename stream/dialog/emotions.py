@@ -1,18 +1,22 @@
-"""From the utterances of one session that have ended to what is told of each: its emotion, and what is another now."""
+"""From the utterances of one session to what is told of each: its emotion, and what is another now."""
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from models.runtime.runtime import Runtime
+from models.speaker_baseline import SpeakerBaseline
 from stream.dialog.absence import Absences
-from stream.dialog.dialog import DialogUtterance
+from stream.dialog.dialog import Dialog, DialogUtterance
 from stream.dialog.pending import PendingUtterance
 from stream.dialog.recognizer import Kept, NoEmotionError, Recognition, Recognizer
 from stream.dialog.session_context import SessionContext
+from stream.dialog.steps import Steps
 from stream.dialog.voices import Voice, Voices
 from stream.settings import DialogSettings
 from stream.speech.belief import Belief
+from stream.speech.segmenter import Segment
 from stream.speech.transcript import Transcript
 from stream.vision.video_analyzer import Seen
 from wire import events
@@ -49,7 +53,7 @@ class Emotions:
     ) -> None:
         self.utterances = self.rejected = 0
         self._context, self._seen, self._absences, self._emit = context, seen, absences, emit
-        self._speaker, self._live = speaker, live
+        self._runtime, self._session, self._speaker, self._live = runtime, session, speaker, live
         known = settings.speaker_baseline == "always" or (live and settings.speaker_baseline == "live")
         self._voices = Voices(runtime, context, session=session, enabled=known)
         threshold = settings.confidence_threshold
@@ -73,7 +77,7 @@ class Emotions:
             return
         try:
             voice = pending.voice = self._voice(pending)
-            utterance = self._utterance(pending, pending.heard, 0 if voice is None else voice.baseline)
+            utterance = self._utterance(pending.segment, pending.heard.text, 0 if voice is None else voice.baseline)
             pending.recognition = self._recognizer.recognize(utterance, None if voice is None else voice.branch)
         except NoEmotionError as error:
             self._absences.note("emotion.failed", error, pending.segment.utterance)
@@ -99,15 +103,37 @@ class Emotions:
         for number, revised in self._revised(kept):
             self._send(revised, number, final=True, latency=_of_revision(revised))
 
-    def _utterance(self, pending: PendingUtterance, heard: Transcript, baseline: int) -> DialogUtterance:
-        segment = pending.segment
+    def so_far(self, segment: Segment, words: str) -> Steps[Recognition]:
+        """Return the steps to the emotion of an utterance that goes on, in the dialog as it is now.
+
+        Nothing of it is kept, and nothing is told of what fails: all of that is for the end of the utterance.
+        """
+        utterance, known = self._utterance(segment, words, 0), self._voices.known(self._speaker)
+        return self._provisional(utterance, segment, known, self._context.dialog.now)
+
+    def tell_so_far(self, recognition: Recognition) -> None:
+        """Tell the emotion of an utterance that goes on."""
+        revision = self._recognizer.early(recognition)
+        self._send(recognition, revision, final=False, latency=_of_revision(recognition), speaking=True)
+
+    def _provisional(
+        self, utterance: DialogUtterance, segment: Segment, known: SpeakerBaseline | None, dialog: Dialog
+    ) -> Steps[Recognition]:
+        heard = yield self._runtime.audio(segment.samples, session=self._session, priority="provisional")
+        if heard is None:
+            return (yield from self._recognizer.steps(utterance, None, dialog, "provisional"))
+        voice = yield from self._voices.steps(heard, known, "provisional")
+        told = replace(utterance, baseline=voice.baseline)
+        return (yield from self._recognizer.steps(told, voice.branch, dialog, "provisional"))
+
+    def _utterance(self, segment: Segment, words: str, baseline: int) -> DialogUtterance:
         seen = self._seen(segment.start_ms, segment.end_ms)
         return DialogUtterance(
             segment.utterance,
             self._speaker,
             segment.start_ms,
             segment.end_ms,
-            heard.text,
+            words,
             session=self._context.session,
             room_start_ms=self._context.room_ms(segment.start_ms),
             face=seen.face,
@@ -147,7 +173,9 @@ class Emotions:
         latency = pending.latency(recognition, live=self._live)
         self._send(recognition, revision, final=pending.final, latency=latency)
 
-    def _send(self, recognition: Recognition, revision: int, *, final: bool, latency: Latency) -> None:
+    def _send(
+        self, recognition: Recognition, revision: int, *, final: bool, latency: Latency, speaking: bool = False
+    ) -> None:
         utterance = recognition.utterance
         self._emit(
             events.Emotion(
@@ -155,6 +183,7 @@ class Emotions:
                 utterance=utterance.id,
                 revision=revision,
                 final=final,
+                speaking=speaking,
                 speaker=utterance.speaker,
                 start_ms=round(utterance.start_ms),
                 end_ms=round(utterance.end_ms),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
+from models.runtime.schedule import DisplacedError, Priority
 from stream.dialog.dialog import Dialog, DialogUtterance, Reach, Reading
 from stream.dialog.shared_dialog import SharedDialog
+from stream.dialog.steps import Steps, waited
 from wire.events import MODALITIES, Modality, Probabilities, UtteranceKey, likeliest
 
 Floats = npt.NDArray[np.float32]
@@ -94,16 +97,25 @@ class Recognizer:
         Raises:
             NoEmotionError: there is nothing that it could rest on, or the fusion failed.
         """
+        return waited(self.steps(utterance, audio, self._shared.now))
+
+    def steps(
+        self, utterance: DialogUtterance, audio: Branch | None, dialog: Dialog, priority: Priority = "utterance"
+    ) -> Steps[Recognition]:
+        """Do as :meth:`recognize`, in a dialog as it was, and as urgently as is said.
+
+        What is provisional ends with DisplacedError where it is in the way.
+        """
         start = self._clock()
         heard = replace(utterance, audio=None if audio is None else audio.embedding)
-        dialog = self._shared.now.with_utterance(heard, self._reach)
+        dialog = dialog.with_utterance(heard, self._reach)
         place = dialog.index(heard)
-        dialog = self._read(dialog, self._rests_on(dialog, place))
+        dialog = yield from self._read(dialog, self._rests_on(dialog, place), priority)
         middle = self._clock()
         if not present(dialog.utterances[place]):
             message = "neither words nor voice nor a face are known of it"
             raise NoEmotionError(message)
-        row = self._fused(dialog)[place]
+        row = (yield from self._fused(dialog, priority))[place]
         end = self._clock()
         spent = (middle - start) * 1000, (end - middle) * 1000
         return self._recognition(dialog, place, row, *spent)
@@ -138,8 +150,8 @@ class Recognizer:
         if not stale and reached == [place]:
             return []
         start = self._clock()
-        dialog = self._read(dialog, dialog.utterances)
-        rows = self._fused(dialog)
+        dialog = waited(self._read(dialog, dialog.utterances))
+        rows = waited(self._fused(dialog))
         spent = (self._clock() - start) * 1000
         found = [self._recognition(dialog, index, rows[index], 0.0, spent) for index in reached]
         told = {each.utterance.key: each for each in found}
@@ -155,16 +167,20 @@ class Recognizer:
         first = max(0, place - self._reach.future) if self._runtime.causal else 0
         return list(range(first, len(dialog.utterances)))
 
-    def _read(self, dialog: Dialog, needed: Iterable[DialogUtterance]) -> Dialog:
+    def _read(
+        self, dialog: Dialog, needed: Iterable[DialogUtterance], priority: Priority = "utterance"
+    ) -> Steps[Dialog]:
         """Return a dialog with the words read that are not, or were among other turns; all may use what is found."""
         asked = [
-            (said.key, said.reading, self._runtime.text(said.reading.turns, said.reading.index, session=self._session))
+            (said.key, said.reading, self._text(said.reading, priority))
             for said in needed
             if said.unread and said.reading is not None
         ]
         for key, reading, future in asked:
             try:
-                text = future.result().embedding
+                text = (yield future).embedding
+            except DisplacedError:  # nothing is wrong with the words
+                raise
             except Exception as error:  # noqa: BLE001 - whatever an engine raises, the text is absent
                 self._unread(key, error)
                 continue
@@ -172,15 +188,21 @@ class Recognizer:
             dialog = dialog.reading(key, reading, text)
         return dialog
 
-    def _fused(self, dialog: Dialog) -> Floats:
+    def _text(self, reading: Reading, priority: Priority) -> "Future[Branch]":
+        return self._runtime.text(reading.turns, reading.index, session=self._session, priority=priority)
+
+    def _fused(self, dialog: Dialog, priority: Priority = "utterance") -> Steps[Floats]:
         """Return the probabilities of a dialog's utterances, ``(utterances, classes)``."""
         for attempt in range(1, _ATTEMPTS + 1):
-            future = self._runtime.fuse(dialog.window(), session=self._session)
             try:
-                return future.result()
+                rows: Floats = yield self._runtime.fuse(dialog.window(), session=self._session, priority=priority)
+            except DisplacedError:
+                raise
             except Exception as error:
                 if attempt == _ATTEMPTS:
                     raise NoEmotionError from error
+            else:
+                return rows
         raise AssertionError
 
     def _recognition(

@@ -9,6 +9,7 @@ from models.media.high_pass import HighPass
 from models.runtime.runtime import Branch, Runtime
 from stream.dialog.pending import PendingUtterances
 from stream.dialog.session_context import SessionContext
+from stream.dialog.while_speaking import SoFar
 from stream.media import AudioChunk
 from stream.settings import Settings
 from stream.speech.job_queue import AsrJob
@@ -65,6 +66,18 @@ class Utterances:
     def skipped_partials(self) -> int:
         """Return how often the words so far were asked for and not told."""
         return self._partials.skipped
+
+    def so_far(self) -> SoFar | None:
+        """Return the utterance that goes on, None while nobody speaks or it has likely ended."""
+        opened = self._partials.open
+        if opened is None or self.pending.early is not None:
+            return None
+        words, hearing = self._partials.text, self._partials.hearing
+        return SoFar(opened.utterance, opened.start_ms, self._now_ms, words, hearing)
+
+    def sound_so_far(self) -> Segment | None:
+        """Return its sound up to now."""
+        return self._segmenter.open_segment()
 
     def push(self, chunk: AudioChunk) -> None:
         """Take the next sound."""

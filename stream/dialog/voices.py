@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from models.runtime.runtime import Branch, Runtime
+from models.runtime.schedule import Priority
+from models.speaker_baseline import SpeakerBaseline
 from stream.dialog.session_context import SessionContext
+from stream.dialog.steps import Steps, waited
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +35,18 @@ class Voices:
 
     def told(self, heard: Branch, speaker: str) -> Voice:
         """Return a voice against the baseline of whom it belongs to, as a stranger's where nothing is known yet."""
-        if self._reference is None or heard.statistics is None:
+        return waited(self.steps(heard, self.known(speaker)))
+
+    def known(self, speaker: str) -> SpeakerBaseline | None:
+        """Return a speaker's baseline as it is now, None where there are none."""
+        return None if self._reference is None else self._speakers.of((self._person, speaker), self._reference)
+
+    def steps(self, heard: Branch, known: SpeakerBaseline | None, priority: Priority = "utterance") -> Steps[Voice]:
+        """Do as :meth:`told`, with a baseline as it was, and as urgently as is said."""
+        if self._reference is None or known is None or not known.count or heard.statistics is None:
             return Voice(heard)
-        known = self._speakers.of((self._person, speaker), self._reference)
-        if not known.count:
-            return Voice(heard)
-        told = self._runtime.voice(heard.statistics, known, self._reference, session=self._session)
-        return Voice(told.result(), int(known.count))
+        told = self._runtime.voice(heard.statistics, known, self._reference, session=self._session, priority=priority)
+        return Voice((yield told), int(known.count))
 
     def learn(self, voice: Voice, speaker: str) -> None:
         """Take what was said for part of how its speaker sounds."""

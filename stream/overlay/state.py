@@ -113,7 +113,9 @@ class OverlayState:
             return
         if not line.final:  # what a later utterance changes in an earlier one does not bring it back
             line.changed_ms = now_ms
-        line.text, line.label, line.probabilities = event.text, event.shown, event.probabilities
+        if not (event.speaking and line.text):  # the words may have come further than those it rests on
+            line.text = event.text
+        line.label, line.probabilities = event.shown, event.probabilities
         line.revision, line.final = event.revision, event.final or line.final
 
     def _places(self, now_ms: float) -> list[tuple[events.FaceBox, _Place]]:

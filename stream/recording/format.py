@@ -166,8 +166,15 @@ class SkippedFrameStep(_Step):
     failed: str | None = None
 
 
+class SpeakingStep(_Step):
+    """What was sought of the utterance that goes on was ``told``, or given up for lack of time."""
+
+    do: Literal["speaking"] = "speaking"
+    told: bool = True
+
+
 Step = Annotated[
-    SoundStep | FrameStep | PollStep | EndStep | TranscriptStep | AnalyzedFrameStep | SkippedFrameStep,
+    SoundStep | FrameStep | PollStep | EndStep | TranscriptStep | AnalyzedFrameStep | SkippedFrameStep | SpeakingStep,
     Field(discriminator="do"),
 ]
 STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)

@@ -5,8 +5,10 @@ from concurrent.futures import Future
 from typing import Final
 
 from models.runtime.runtime import Runtime
+from stream.dialog.recognizer import Recognition
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
+from stream.dialog.steps import Run
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
 from stream.recording.format import (
@@ -17,6 +19,7 @@ from stream.recording.format import (
     SessionEntry,
     SkippedFrameStep,
     SoundStep,
+    SpeakingStep,
     TranscriptStep,
 )
 from stream.recording.reader import Taken
@@ -112,6 +115,31 @@ class RecordedVideoAnalyzer:
             self._failed(NoFrameError(step.failed))
 
 
+class RecordedPace:
+    """Lets count what was found while somebody spoke when it did then; nothing is computed that did not count."""
+
+    def __init__(self) -> None:
+        self._told: bool | None = None
+
+    def is_over(self, run: Run[Recognition]) -> bool:
+        """Compute what was told then, give up what was given up; return whether it is the moment."""
+        if self._told is None:
+            return False
+        if self._told:
+            run.finish()
+        else:
+            run.cancel()
+        return True
+
+    def concluded(self, _: Recognition | None, /) -> None:
+        """Wait for the next moment."""
+        self._told = None
+
+    def due(self, step: SpeakingStep) -> None:
+        """Let what is sought now be over."""
+        self._told = step.told
+
+
 class ReplayedSession:
     """Takes a session's recorded steps, one after the other.
 
@@ -124,7 +152,7 @@ class ReplayedSession:
         self, entry: SessionEntry, runtime: Runtime, dialog: SharedDialog, emit: Callable[[Event], None]
     ) -> None:
         settings = _patient(entry.settings.whole())
-        self._transcripts = RecordedTranscripts()
+        self._transcripts, self._pace = RecordedTranscripts(), RecordedPace()
         self._offset_ms = 0.0
         in_room = SessionContext(dialog, entry.id, lambda: self._offset_ms, entry.person)
         self._session = Session(
@@ -135,6 +163,7 @@ class ReplayedSession:
             live=True,
             context=SessionContext(dialog) if entry.alone else in_room,
             see=self._watch,
+            pace=self._pace,
         )
 
     @property
@@ -163,6 +192,9 @@ class ReplayedSession:
                 self._video.seen(step)
             case SkippedFrameStep():
                 self._video.unseen(step)
+            case SpeakingStep():
+                self._pace.due(step)
+                self._session.speak()
 
     def close(self) -> None:
         """Let go of what still waits."""

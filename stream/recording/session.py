@@ -1,8 +1,9 @@
 """A live session that is recorded: what it analyzes is what is recorded, and in which order is noted.
 
 What a live session tells depends on when transcripts come and which frames have been analyzed by then. So both take
-effect only at moments that are noted: transcripts when the session takes its next step, frames between two steps. In
-a room one lock orders the steps of all its sessions, because they share its dialog.
+effect only at moments that are noted: transcripts when the session takes its next step, frames between two steps. What
+was found of an utterance while it went on rests on the moment when it was asked for; the one when it is told is noted.
+In a room one lock orders the steps of all its sessions, because they share its dialog.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from stream.dialog.recognizer import Recognition
 from stream.dialog.session_context import SessionContext
+from stream.dialog.while_speaking import AsItComes
 from stream.jpeg import JpegFrame, encode_jpeg, jpeg_size
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
@@ -23,6 +26,7 @@ from stream.recording.format import (
     PollStep,
     SkippedFrameStep,
     SoundStep,
+    SpeakingStep,
     TranscriptStep,
 )
 from stream.recording.matroska import Block, TrackNumber
@@ -124,6 +128,21 @@ def hand_on(step: TranscriptStep, future: Future[Transcript]) -> None:
         future.set_result(step.transcript)
 
 
+class NotedPace(AsItComes):
+    """Notes which results came in time, and when.
+
+    Args:
+        note: is told just before a result is.
+    """
+
+    def __init__(self, session: str, note: Callable[[SpeakingStep], None]) -> None:
+        self._session, self._note = session, note
+
+    def concluded(self, found: Recognition | None, /) -> None:
+        """Note that a result counts from now on, or that there is none."""
+        self._note(SpeakingStep(session=self._session, told=found is not None))
+
+
 class RecordedSession:
     """Drives a live :class:`~stream.session.Session`, and notes all that has an effect on what it tells."""
 
@@ -152,6 +171,7 @@ class RecordedSession:
             context=context,
             transcribe=self._transcriber.submit,
             see=partial(Vision, witness=self),
+            pace=NotedPace(self._id, self._record.note),
         )
 
     @property

@@ -35,16 +35,22 @@ class Partials:
         interval_ms: int,
     ) -> None:
         self.open: SpeechStart | None = None
+        self.text = ""  # of the utterance in progress, as told last
         self.skipped = 0
         self._segmenter, self._transcribe, self._interval_ms = segmenter, transcribe, interval_ms
         self._asked: tuple[Segment, Future[Transcript]] | None = None
-        self._said: tuple[Word, ...] = ()  # of the utterance in progress, as told last
+        self._said: tuple[Word, ...] = ()  # the words of the text
         self._due_ms = 0.0
 
     def start(self, opened: SpeechStart) -> None:
         """Follow an utterance that begins."""
-        self.open, self._said = opened, ()
+        self.open, self.text, self._said = opened, "", ()
         self._due_ms = opened.start_ms + self._interval_ms
+
+    @property
+    def hearing(self) -> bool:
+        """Return whether words were asked for that are not there yet."""
+        return self._asked is not None
 
     def end(self, utterance: int) -> bool:
         """Follow an utterance no more; return whether it was the one in progress."""
@@ -84,7 +90,8 @@ class Partials:
         same = self.open.utterance == heard.segment.utterance
         before = self._said if same and not heard.whole else ()
         self._said = _following(before, _after(heard.transcript.words, self.open.start_ms))
-        return heard.transcript.text if same and heard.whole else text_of(self._said)
+        self.text = heard.transcript.text if same and heard.whole else text_of(self._said)
+        return self.text
 
     def drop(self) -> None:
         """Take back what was asked for."""

@@ -1,7 +1,8 @@
 import pytest
+from pydantic import ValidationError
 
 from stream.client_settings import AT_LEAST, AT_MOST, client_settings, wanted
-from stream.settings import Settings
+from stream.settings import DialogSettings, Settings
 from wire.errors import ErrorCode, ProtocolError
 from wire.events import Emotion, Faces, Latency, TranscriptPartial
 from wire.settings import ClientSettings, SegmenterSettings
@@ -46,6 +47,24 @@ class TestClientSettings:
         base = Settings(segmenter=SegmenterSettings(max_utterance_ms=60_000))
         asked = ClientSettings(segmenter=SegmenterSettings(max_utterance_ms=30_000))
         assert client_settings(base, asked).segmenter.max_utterance_ms == 30_000
+
+    @pytest.mark.parametrize(("own", "asked", "found"), [(1_000, None, 1_000), (1_000, 3_000, 3_000), (2_000, 0, 0)])
+    def test_a_client_may_have_provisional_emotions_less_often(self, own: int, asked: int | None, found: int) -> None:
+        base = Settings(dialog=DialogSettings(speaking_interval_ms=own))
+        settings = client_settings(base, ClientSettings(speaking_interval_ms=asked))
+        assert settings.dialog.speaking_interval_ms == found
+
+    @pytest.mark.parametrize(("own", "why"), [(2_000, "at least 2000 here"), (0, "only 0 here")])
+    def test_it_may_not_have_them_more_often(self, own: int, why: str) -> None:
+        base = Settings(dialog=DialogSettings(speaking_interval_ms=own))
+        with pytest.raises(ProtocolError, match=rf"settings\.speaking_interval_ms: {why}") as caught:
+            client_settings(base, ClientSettings(speaking_interval_ms=1_500))
+        assert caught.value.code is ErrorCode.FIELD_INVALID
+
+    def test_nobody_has_them_more_often_than_every_second(self) -> None:
+        for settings in (ClientSettings, DialogSettings):
+            with pytest.raises(ValidationError, match="at least 1000, or 0 for none, not 999"):
+                settings.model_validate({"speaking_interval_ms": 999})
 
     def test_a_language_that_is_not_known_here_is_refused_with_those_that_are(self) -> None:
         def only_english(language: str | None) -> None:

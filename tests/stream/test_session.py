@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from speech_clips import ONE_SENTENCE, TWO_SPEAKERS, noise, silence
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_until
 
 from models.bundle import Bundle
 from models.media.sound import read_sound
@@ -174,6 +174,22 @@ def test_an_early_emotion_is_withdrawn_when_speech_goes_on(talk: Talk, sentence:
     assert last.final
     assert last.utterance == 0
     assert totals.utterances >= 1
+
+
+def test_an_emotion_is_told_while_one_speaks_and_settled_afterwards(talk: Talk) -> None:
+    sound = np.concatenate([read_sound(TWO_SPEAKERS), silence(1.0)])
+    for start in range(0, len(sound), CHUNK):
+        talk.hear(sound[start : start + CHUNK])
+        wait_until(lambda: not talk.session._utterances._partials.hearing or bool(talk.session.poll()))
+        wait_until(lambda: talk.session._while_speaking._work is None or bool(talk.session.poll()))
+    totals = talk.session.finish()
+    spoken = [emotion for emotion in talk.emotions() if emotion.speaking]
+    settled = {emotion.utterance: emotion for emotion in talk.emotions() if emotion.final}
+    assert {emotion.utterance for emotion in spoken} <= settled.keys()
+    assert all(settled[emotion.utterance].revision > emotion.revision for emotion in spoken)
+    assert len(spoken) >= sound.size / SAMPLE_RATE / 3, "about every second"
+    assert sum(bool(emotion.text) for emotion in spoken) > len(spoken) / 2
+    assert (totals.utterances, totals.skipped_provisional) == (len(settled), 0)
 
 
 def test_finishing_tells_what_is_still_being_said(talk: Talk, sentence: Samples) -> None:

@@ -197,6 +197,18 @@ def test_revision_tells_what_it_was_before(modules: Page) -> None:
     assert (state["said"][0]["label"], state["said"][0]["was"]) == ("anger", "joy")
 
 
+def test_what_is_told_while_one_speaks_counts_for_nothing(modules: Page) -> None:
+    so_far = said(0, 0, "a", label="joy", text="so", final=False, speaking=True)
+    words = told(partial(0, "so it"), "a")
+    again = said(0, 0, "a", label="fear", text="so", final=False, speaking=True, revision=1)
+    state = store_of(modules, so_far, words, again)["said"][0]
+    assert (state["label"], state["text"], state["status"], state["was"]) == ("fear", "so it", "speaking", None)
+    ended = store_of(modules, so_far, words, again, said(0, 0, "a", label="anger", text="so it is", revision=2))[
+        "said"
+    ][0]
+    assert (ended["label"], ended["text"], ended["status"], ended["was"]) == ("anger", "so it is", "final", None)
+
+
 def test_snapshot_replaces_what_was_known_and_resuming_keeps_it(modules: Page) -> None:
     people = [{"name": "Ben", "session": "b", "number": 2, "here": True}]
     before = said(0, 0, "a", text="before")

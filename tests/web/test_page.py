@@ -83,6 +83,24 @@ def test_resumed_speech_shows_the_early_result_as_withdrawn(scripted: ScriptedSe
     expect(line).to_have_text("anger70%")
 
 
+def test_what_is_told_while_one_speaks_is_seen_as_such(scripted: ScriptedServer) -> None:
+    scripted.session()
+    scripted.tell(started(1))
+    scripted.tell(partial(1, "words of"))
+    scripted.tell(emotion(1, "joy", final=False, speaking=True, text="words"))
+    row = scripted.page.locator("#dialog li")
+    expect(row.locator(".mark")).to_have_text("so far")
+    expect(row.locator(".text")).to_have_text("words of")
+    expect(row).to_have_class("row emotion-joy speaking so-far")
+    piece = scripted.page.locator("#timeline .strip button.early")
+    expect(piece).to_have_attribute("title", "0:03 Ada: so far joy 70% (speaking). words of")
+    expect(scripted.page.locator("#captions .finished p:not(.empty)")).to_have_count(0)
+    check_accessible(scripted.page)
+    scripted.tell(emotion(1, "anger", revision=1))
+    expect(row).to_have_class("row emotion-anger final")
+    expect(row.locator(".mark")).to_have_count(0)
+
+
 def test_who_spoke_before_has_ended_when_the_next_begins(scripted: ScriptedServer) -> None:
     scripted.session()
     for utterance in (1, 2):

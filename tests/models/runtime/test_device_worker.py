@@ -88,15 +88,15 @@ def test_what_waits_while_the_device_is_busy_is_run_together(worker: Worker, eng
 
 
 def test_what_was_run_and_what_waits_is_counted(worker: Worker, engine: GatedEngine) -> None:
-    assert (worker.computed, worker.waiting) == ({}, {"utterance": 0, "frame": 0})
+    assert (worker.computed, worker.waiting) == ({}, {"utterance": 0, "frame": 0, "provisional": 0})
     first = worker.submit(face(1))
     engine.wait_until_running()
     others = [*(worker.submit(face(value)) for value in (2, 3)), worker.submit(audio(5, 3.0))]
-    assert worker.waiting == {"utterance": 1, "frame": 2}
+    assert worker.waiting == {"utterance": 1, "frame": 2, "provisional": 0}
     engine.let(3)
     for future in (first, *others):
         future.result(PATIENCE_S)
-    assert worker.waiting == {"utterance": 0, "frame": 0}
+    assert worker.waiting == {"utterance": 0, "frame": 0, "provisional": 0}
     computed = worker.computed
     assert {network: figures.sizes for network, figures in computed.items()} == {"face": {1: 1, 2: 1}, "audio": {1: 1}}
     assert (computed["face"].batches, computed["face"].requests) == (2, 3)

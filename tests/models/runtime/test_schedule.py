@@ -51,6 +51,25 @@ def test_a_image_that_has_waited_for_long_is_as_urgent_as_an_utterance() -> None
     assert [each.priority for each in drained(schedule, FRAME_PATIENCE_MS)] == ["frame", "utterance"]
 
 
+def test_what_is_provisional_goes_last_however_long_it_waits() -> None:
+    schedule = lined_up(Ask("ann", "provisional"), frame("ann"))
+    assert [each.priority for each in drained(schedule, 2 * FRAME_PATIENCE_MS)] == ["frame", "provisional"]
+
+
+def test_what_is_provisional_is_not_computed_where_an_utterance_waits() -> None:
+    asked = [Ask("ann", "provisional"), Ask("ben", "provisional"), Ask("ben"), frame("ann")]
+    schedule = lined_up(*asked)
+    assert schedule.take_late(0) == asked[:2]
+    assert drained(schedule) == asked[2:]
+
+
+def test_what_is_provisional_slows_nothing_down() -> None:
+    asked = [Ask("ann"), Ask("ben", "provisional"), Ask("cho", "provisional")]
+    schedule = lined_up(*asked, max_rows=4, window_ms=WINDOW_MS)
+    assert schedule.take_batch(0) == asked[:1], "it is neither in the same batch nor waited for"
+    assert schedule.take_batch(0) == asked[1:]
+
+
 def test_sessions_take_turns_however_much_one_of_them_sends() -> None:
     order = drained(lined_up(*(Ask("ann") for _ in range(3)), Ask("ben"), Ask("cho"), Ask("ben")))
     assert [each.session for each in order] == ["ann", "ben", "cho", "ann", "ben", "ann"]
@@ -130,6 +149,9 @@ ASKED = st.builds(
     group=st.sampled_from(["text", "audio", "face"]),
     rows=st.integers(1, 6),
 )
+PROVISIONAL = st.builds(
+    Ask, session=st.sampled_from(SESSIONS), priority=st.just("provisional"), group=st.sampled_from(["text", "audio"])
+)
 
 
 @dataclass(frozen=True)
@@ -149,6 +171,11 @@ STEPS = st.lists(
         st.one_of(st.none(), st.floats(-5, 200)),
     ),
     max_size=25,
+)
+
+
+WITH_PROVISIONAL = st.lists(
+    st.builds(Step, st.lists(st.one_of(ASKED, PROVISIONAL), max_size=4), st.floats(0, 60), st.none()), max_size=25
 )
 
 
@@ -204,6 +231,19 @@ def test_nothing_is_lost_or_computed_twice_and_only_what_is_late_is_dropped(step
         assert at > each.deadline_ms
     for now, batch, _ in run.batches:
         assert all(each.deadline_ms is None or now <= each.deadline_ms for each in batch)
+
+
+@given(WITH_PROVISIONAL)
+def test_what_is_provisional_is_computed_alone_or_dropped_for_an_utterance(steps: list[Step]) -> None:
+    run = simulate(steps)
+    assert run.computed.keys() | run.late.keys() == run.came.keys()
+    assert {each.priority for each in run.late} <= {"provisional"}
+    for at in run.late.values():
+        looks = [(now, waiting) for now, _, waiting in run.batches] + run.idle
+        assert any(each.priority == "utterance" for now, waiting in looks if now == at for each in waiting)
+    for _, batch, waiting in run.batches:
+        assert len({each.priority == "provisional" for each in batch}) == 1
+        assert batch[0].priority != "provisional" or {each.priority for each in waiting} == {"provisional"}
 
 
 @given(STEPS)

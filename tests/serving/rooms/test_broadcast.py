@@ -31,11 +31,12 @@ def faces(time_ms: int = 0) -> Event:
     return events.Faces(time_ms=time_ms, width=640, height=360, faces=[])
 
 
-def emotion(utterance: int = 1, revision: int = 0, *, final: bool = True) -> Event:
+def emotion(utterance: int = 1, revision: int = 0, *, final: bool = True, speaking: bool = False) -> Event:
     return events.Emotion(
         utterance=utterance,
         revision=revision,
         final=final,
+        speaking=speaking,
         speaker="Ann",
         start_ms=0,
         end_ms=900,
@@ -96,6 +97,7 @@ class TestWatcherQueue:
     def test_the_most_expendable_goes_first(self) -> None:
         order = [
             partial(),
+            emotion(final=False, speaking=True),
             faces(),
             started(),
             emotion(final=False),

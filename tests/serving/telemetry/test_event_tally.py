@@ -7,11 +7,14 @@ from wire import events
 from wire.events import Emotion, Event, Totals
 
 
-def emotion(revision: int = 0, total_ms: float = 700.0, *, final: bool = True, uncertain: bool = False) -> Emotion:
+def emotion(
+    revision: int = 0, total_ms: float = 700.0, *, final: bool = True, uncertain: bool = False, speaking: bool = False
+) -> Emotion:
     return Emotion(
         utterance=1,
         revision=revision,
         final=final,
+        speaking=speaking,
         speaker="Ana",
         start_ms=0,
         end_ms=900,
@@ -39,16 +42,42 @@ def test_nothing_told_is_nothing_counted() -> None:
 
 def test_only_the_first_emotion_of_an_utterance_tells_the_latency() -> None:
     figures = tally(emotion(final=False), emotion(1, 5_000.0), emotion(2, 0.0)).figures
-    assert figures.emotions == {("joy", False): 1, ("joy", True): 2}
+    assert figures.emotions == {("joy", "early"): 1, ("joy", "final"): 2}
     total = figures.latency["total"]
     assert (sum(total.counts), total.sum_s) == (1, 0.7)
     assert total.counts[BOUNDS_S.index(0.75)] == 1
     assert (figures.recent["total"].p50_ms, figures.recent["endpoint"].p95_ms) == (700.0, 200.0)
 
 
+def test_what_is_told_while_one_speaks_is_counted_apart_and_tells_no_latency() -> None:
+    spoken = [emotion(0, 0.0, final=False, speaking=True), emotion(1, 0.0, final=False, speaking=True)]
+    figures = tally(*spoken, emotion(2, final=False), emotion(3, 5_000.0), emotion(4, 0.0)).figures
+    assert figures.emotions == {("joy", "speaking"): 2, ("joy", "early"): 1, ("joy", "final"): 2}
+    assert (sum(figures.latency["total"].counts), figures.latency["total"].sum_s) == (1, 0.7)
+
+
+def test_what_is_taken_back_tells_the_latency_once() -> None:
+    spoken = emotion(1, 0.0, final=False, speaking=True)
+    told = [emotion(0, final=False), events.UtteranceResumed(utterance=1), spoken, emotion(2, 9_000.0)]
+    assert tally(*told).figures.latency["total"].sum_s == 0.7
+
+
+def test_nothing_is_remembered_of_what_has_ended() -> None:
+    spoken = emotion(0, final=False, speaking=True)
+    ends: list[Event] = [
+        emotion(1),
+        events.UtteranceDiscarded(utterance=1, reason="no words"),
+        events.SessionClosed(reason="client", totals=Totals()),
+    ]
+    assert [tally(spoken, end)._provisional for end in ends] == [{}, {}, {}]
+
+
 def test_what_is_not_sure_is_counted_beside_its_label() -> None:
     figures = tally(emotion(final=False, uncertain=True), emotion(1, uncertain=True), emotion(2)).figures
-    assert (figures.uncertain, figures.emotions) == ({False: 1, True: 1}, {("joy", False): 1, ("joy", True): 2})
+    assert (figures.uncertain, figures.emotions) == (
+        {"early": 1, "final": 1},
+        {("joy", "early"): 1, ("joy", "final"): 2},
+    )
 
 
 def test_a_duration_on_a_bound_is_within_it() -> None:

@@ -32,6 +32,7 @@ class Threads:
         self._back = threading.Semaphore(0)
         self._go: dict[int, threading.Semaphore] = {}
         self._own = threading.local()
+        self._broken: list[Exception] = []
 
     def pause(self) -> None:
         go = getattr(self._own, "go", None)
@@ -55,6 +56,8 @@ class Threads:
             if index in alive:
                 alive[index].release()
                 self._back.acquire()
+        for error in self._broken:
+            raise error
 
     def _work(
         self, task: Callable[[], None], go: threading.Semaphore, alive: dict[int, threading.Semaphore], index: int
@@ -63,6 +66,8 @@ class Threads:
         go.acquire()
         try:
             task()
+        except Exception as error:  # noqa: BLE001 - it is the test's
+            self._broken.append(error)
         finally:
             del alive[index]
             self._back.release()
@@ -91,12 +96,13 @@ class Networks:
     labels: tuple[str, ...] = ("joy", "anger")
     thresholds: Thresholds = field(default_factory=Thresholds)
 
-    def text(self, turns: list[Turn], index: int, *, session: str = "") -> Answer:  # noqa: ARG002 - whoever asks
+    def text(self, turns: list[Turn], index: int, **_: str) -> Answer:
+        """Whoever asks, however urgently, gets the same."""
         first = max(0, index - self.past_context)
         read = tuple(turns[first : index + 1 + self.future_context]), index - first
         return Answer(self.pause, Branch(_number(read), _number(read)))
 
-    def fuse(self, window: Window, *, session: str = "") -> Answer:  # noqa: ARG002 - as above
+    def fuse(self, window: Window, **_: str) -> Answer:
         features = [
             tuple(None if part is None else float(part[0]) for part in parts)
             for parts in zip(window.text, window.audio, window.face, window.scene, strict=True)

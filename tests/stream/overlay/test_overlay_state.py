@@ -52,6 +52,17 @@ def test_what_is_uncertain_is_shown_as_not_sure(state: OverlayState) -> None:
     assert view.bars == (("neutral", 0.2), ("joy", 0.8))
 
 
+def test_what_is_told_while_one_speaks_is_provisional_and_leaves_newer_words(state: OverlayState) -> None:
+    so_far = emotion(1, final=False).model_copy(update={"speaking": True})
+    state.apply(so_far, 0)
+    assert state.view(0).rows == (ShownUtterance("Ana", "words of 1", "joy", provisional=True),)
+    state.apply(partial(1, "words of 1 and more"), 100)
+    state.apply(so_far.model_copy(update={"revision": 1, "label": "fear"}), 200)
+    assert state.view(200).rows == (ShownUtterance("Ana", "words of 1 and more", "fear", provisional=True),)
+    state.apply(emotion(1, "anger", 2), 300)
+    assert state.view(300).rows == (ShownUtterance("Ana", "words of 1", "anger"),)
+
+
 def test_nothing_is_known_at_first(state: OverlayState) -> None:
     assert state.view(0) == View()
 

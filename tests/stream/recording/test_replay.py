@@ -20,6 +20,7 @@ import av
 import numpy as np
 import pytest
 from tiny_bundle import tiny_bundle, with_whisper
+from waiting import wait_until
 
 from models.bundle import Bundle, load_bundle, save_bundle
 from models.media.sound import read_sound
@@ -356,6 +357,25 @@ def test_a_session_in_no_room_has_a_recording_of_its_own(
     told = list(Recording(recording).events())
     assert {"emotion", "session.closed"} <= {event.type for event in told}
     assert "transcript.partial" not in {event.type for event in told}
+    assert replay_command(recording, None, check=True) == 0, capsys.readouterr().out
+
+
+def test_what_was_told_while_one_spoke_is_told_again_at_the_same_place(
+    tmp_path: Path, bundle: Bundle, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Call(tmp_path, bundle, bundle_folder)) as call:
+        channel = call.broadcast.open()
+        session = call.session(channel, "Ann", Clock(0), ClientSettings())
+        sound, step = read_sound(SPEECH / "two_speakers.opus"), CHUNK_MS * SAMPLES_PER_MS
+        for number, index in enumerate(range(0, len(sound), step)):
+            session.push(AudioChunk(index / SAMPLES_PER_MS, sound[index : index + step]))
+            if number % 40 < 30:  # what is sought is waited for, most of the time
+                wait_until(lambda: not session._session._while_speaking._work or bool(session.poll()))
+        channel.publish(events.SessionClosed(reason="client", totals=session.finish()))
+    (recording,) = tmp_path.iterdir()
+    told = [event for event in Recording(recording).events() if isinstance(event, events.Emotion)]
+    assert {event.speaking for event in told} == {True, False}
+    assert {event.text != "" for event in told if event.speaking} >= {True}
     assert replay_command(recording, None, check=True) == 0, capsys.readouterr().out
 
 
