@@ -1,7 +1,7 @@
 import pytest
 
 from stream.settings import TranscriberSettings
-from stream.speech.guards import Passage, doubt, in_doubt, rejection
+from stream.speech.guards import Passage, doubt, in_doubt, is_invented, rejection
 from stream.speech.transcript import Word
 
 SETTINGS = TranscriberSettings()
@@ -97,3 +97,19 @@ def test_from_when_on_words_are_doubted_is_a_setting() -> None:
     doubtful = passage("a bead", log_probability=-0.7)
     assert in_doubt([doubtful], TranscriberSettings(retry_log_probability=-0.6))
     assert not in_doubt([doubtful], SETTINGS)
+
+
+def test_words_of_a_window_that_holds_several_sounds_are_judged_each_by_their_own_probabilities() -> None:
+    def judged(probability: float) -> bool:
+        words = passage("that is what he said", probability=probability).words
+        return in_doubt([Passage.of(words, 0.1)], SETTINGS)
+
+    assert not judged(0.9)
+    assert judged(0.2)
+    assert in_doubt([Passage.of((), 0.1)], SETTINGS), "without words"
+    assert in_doubt([Passage.of(passage("no " * 40).words, 0.1)], SETTINGS), "a loop"
+
+
+def test_stock_phrases_are_known_however_they_are_written() -> None:
+    assert is_invented("Thank you.")
+    assert not is_invented("Thank you, Ann.")

@@ -11,6 +11,7 @@ from speech_clips import MEDIA, ONE_SENTENCE, TWO_SPEAKERS, noise, silence
 from models.media.sound import read_sound
 from stream.media import SAMPLE_RATE, Samples
 from stream.settings import TranscriberSettings
+from stream.speech.pack import Pack
 from stream.speech.sound import Sound
 from stream.speech.transcript import Transcript
 from stream.speech.whisper import Whisper
@@ -142,3 +143,18 @@ def test_words_beyond_a_sounds_own_limit_are_left_to_the_second_hearing(monkeypa
 @pytest.mark.parametrize(("setting", "most"), [(0, 1), (4, 4)])
 def test_how_many_are_heard_together_is_set_or_follows_from_the_device(setting: int, most: int) -> None:
     assert Whisper(TranscriberSettings(device="cpu", threads=1, max_batch=setting)).max_batch == most
+
+
+def test_sounds_of_one_window_have_their_own_words_and_what_is_no_speech_stays_in_doubt() -> None:
+    sentence = read_sound(ONE_SENTENCE)
+    pack = Pack([Sound(sentence, 1_000.0), Sound(noise(1.0, 0.03), 9_000.0), Sound(sentence, 20_000.0)])
+    first, nothing, second = whisper(12_000).hear_pack(pack)
+    assert nothing is None
+    for sound, transcript in zip(pack.sounds[::2], sure([first, second]), strict=True):
+        assert "white" in plain(transcript)
+        assert all(sound.start_ms <= word.start_ms <= word.end_ms <= sound.end_ms for word in transcript.words)
+
+
+def test_a_short_sound_with_no_other_beside_it_is_heard_as_it_is_live() -> None:
+    (sound,) = CLIPS[:1]
+    assert whisper(12_000).hear_pack(Pack([sound])) == whisper(12_000).hear([sound])
