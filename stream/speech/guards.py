@@ -38,6 +38,9 @@ _INVENTED: Final = frozenset(
 _UNSURE: Final = 0.5  # mean probability of the words
 _HOPELESS: Final = 1.0  # so far below the log-probability threshold the words are chance
 _MAX_CHARACTERS_PER_S: Final = 45.0  # twice what fast speakers reach
+_USUAL_CHARACTERS_PER_S: Final = 25.0  # more than nearly all speakers
+_SLOWEST_CHARACTERS_PER_S: Final = 3.0
+_LEAST_FILLED: Final = 0.4  # of a sound, without the silence at its ends
 _LEAST: Final = 1e-6  # probability of a word
 _SHORTEST_MS: Final = 500.0  # the times of a few short words may be that much too close
 
@@ -107,6 +110,26 @@ def in_doubt(passages: Sequence[Passage], settings: TranscriberSettings) -> bool
         passage.mean_log_probability < settings.retry_log_probability or rejection(passage, settings) is not None
         for passage in passages
     )
+
+
+def in_doubt_beside_others(passage: Passage, sound_ms: float, settings: TranscriberSettings) -> bool:
+    """Return whether words of one of several sounds that were heard together should be heard again, in it alone.
+
+    Besides what leaves any words in doubt: the model is unsure of them, they are such as it says to noise, or they do
+    not fill the time in which somebody spoke, or are too many for it: then some are those of the sound before or after.
+
+    Args:
+        passage: the words.
+        sound_ms: how long the sound is.
+        settings: of speech recognition.
+    """
+    if in_doubt([passage], settings) or is_invented(passage.text):
+        return True
+    letters, voiced_ms = len(bare(passage.text)), sound_ms - _SHORTEST_MS
+    spoken_ms = passage.words[-1].end_ms - passage.words[0].start_ms
+    few = spoken_ms < _LEAST_FILLED * voiced_ms or letters < _SLOWEST_CHARACTERS_PER_S * voiced_ms / 1000
+    many = letters > _USUAL_CHARACTERS_PER_S * max(spoken_ms, _SHORTEST_MS) / 1000
+    return few or many or mean_probability(passage.words) < settings.word_probability
 
 
 def doubt(passages: Sequence[Passage], settings: TranscriberSettings) -> str | None:

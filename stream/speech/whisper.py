@@ -18,7 +18,7 @@ from stream.media import SAMPLE_RATE, SAMPLES_PER_MS, Samples
 from stream.settings import TranscriberSettings
 from stream.speech.asr_model import OFFLINE_MODEL, AsrModelError, find_model
 from stream.speech.batched_whisper import BatchedWhisper
-from stream.speech.guards import Passage, doubt, in_doubt, is_invented, is_silence, rejection
+from stream.speech.guards import Passage, doubt, in_doubt, in_doubt_beside_others, is_silence, rejection
 from stream.speech.pack import Pack
 from stream.speech.repetition import without_loops
 from stream.speech.sound import Sound
@@ -143,7 +143,7 @@ class Whisper:
 
     def _sure(self, passage: Passage, sound: Sound, language: str) -> Transcript | None:
         """Return the words of one sound of several, without those said again in no time; None: they leave a doubt."""
-        if in_doubt([passage], self._settings) or is_invented(passage.text):
+        if in_doubt_beside_others(passage, sound.duration_ms, self._settings):
             return None
         return _without_loops([passage], sound, language)
 
@@ -239,17 +239,30 @@ def _token_limit(samples: int) -> int:
 
 
 def _passage(stretch: Stretch, sound: Sound) -> Passage:
-    words = tuple(
-        _in_media_time(word.word.strip(), float(word.start) * 1000, float(word.end) * 1000, word.probability, sound)
-        for word in stretch.words or ()
-    )
+    words: list[Word] = []
+    for word in stretch.words or ():
+        text, times = word.word.strip(), (float(word.start) * 1000, float(word.end) * 1000)
+        placed = _in_media_time(text, *times, word.probability, sound)
+        if words and _continues(word.word):
+            placed = _joined(words.pop(), placed)
+        words.append(placed)
     return Passage(
-        words=words,
+        words=tuple(words),
         text=stretch.text.strip(),
         no_speech_probability=stretch.no_speech_prob,
         mean_log_probability=stretch.avg_logprob,
         compression_ratio=stretch.compression_ratio,
     )
+
+
+def _continues(word: str) -> bool:
+    """Return whether it is the rest of the word before, as 'clock is; many languages have no blanks between words."""
+    return bool(word) and not (word[0].isspace() or word[0].isalnum())
+
+
+def _joined(one: Word, rest: Word) -> Word:
+    probability = min(one.probability, rest.probability)
+    return Word(one.text + rest.text, one.start_ms, max(one.end_ms, rest.end_ms), probability)
 
 
 def _in_media_time(text: str, start_ms: float, end_ms: float, probability: float, sound: Sound) -> Word:

@@ -1,7 +1,7 @@
 import pytest
 
 from stream.settings import TranscriberSettings
-from stream.speech.guards import Passage, doubt, in_doubt, is_invented, rejection
+from stream.speech.guards import Passage, doubt, in_doubt, in_doubt_beside_others, is_invented, rejection
 from stream.speech.transcript import Word
 
 SETTINGS = TranscriberSettings()
@@ -113,3 +113,28 @@ def test_words_of_a_window_that_holds_several_sounds_are_judged_each_by_their_ow
 def test_stock_phrases_are_known_however_they_are_written() -> None:
     assert is_invented("Thank you.")
     assert not is_invented("Thank you, Ann.")
+
+
+@pytest.mark.parametrize(
+    ("heard", "sound_ms", "doubtful"),
+    [
+        (passage("that is what he said"), 2_000, False),
+        (passage("it."), 2_000, True),
+        (passage("it.", each_ms=1_500), 2_000, True),
+        (passage("It's eleven o'clock. It's eleven o'clock.", each_ms=150), 1_400, True),
+        (passage("that is what he said", probability=0.55), 2_000, True),
+        (passage("Thank you."), 1_000, True),
+    ],
+    ids=[
+        "plain",
+        "a word of the sound before",
+        "the same, drawn out",
+        "those of two sounds",
+        "unsure",
+        "a stock phrase",
+    ],
+)
+def test_words_that_do_not_fit_their_sound_may_be_those_of_the_one_beside_it(
+    heard: Passage, sound_ms: float, *, doubtful: bool
+) -> None:
+    assert in_doubt_beside_others(heard, sound_ms, SETTINGS) is doubtful
