@@ -35,7 +35,7 @@ CAPTION: Final = (150, 154, 165)
 
 
 @dataclass(frozen=True)
-class Voice:
+class PlacedClip:
     """A CREMA-D clip and where it begins in the scene it is laid under, in seconds."""
 
     name: str
@@ -52,12 +52,12 @@ class Scene:
 
 # One held-out speaker all through. "That is exactly what happened" comes twice, in sadness and in joy.
 VOICES: Final = (
-    Voice("1055_MTI_SAD_XX", 0.4),
-    Voice("1055_ITH_SAD_XX", 3.7),
-    Voice("1055_TIE_SAD_XX", 7.1),
-    Voice("1055_TIE_HAP_XX", 10.5),
-    Voice("1055_IWL_HAP_XX", 13.6),
-    Voice("1055_WSI_HAP_XX", 16.6),
+    PlacedClip("1055_MTI_SAD_XX", 0.4),
+    PlacedClip("1055_ITH_SAD_XX", 3.7),
+    PlacedClip("1055_TIE_SAD_XX", 7.1),
+    PlacedClip("1055_TIE_HAP_XX", 10.5),
+    PlacedClip("1055_IWL_HAP_XX", 13.6),
+    PlacedClip("1055_WSI_HAP_XX", 16.6),
 )
 CALL: Final = (6.5, 21.8)  # seconds of two_speakers.wav: from the first hello to a pause
 

@@ -24,7 +24,7 @@ class BranchError(UserError):
 
 
 @dataclass(frozen=True, eq=False)
-class Branch:
+class CalibratedBranch:
     """A network that names the conversations' emotions, and what its logits are divided by."""
 
     network: nn.Module
@@ -39,7 +39,7 @@ class Branch:
         return OwnHead(self.network.head, self.temperature)
 
 
-def calibrated_branches(outputs: DevOutputs, train: Extraction, dev: Extraction) -> dict[Modality, Branch]:
+def calibrated_branches(outputs: DevOutputs, train: Extraction, dev: Extraction) -> dict[Modality, CalibratedBranch]:
     """Return the branch of each modality there is, its temperature fitted on dev.
 
     Args:
@@ -52,8 +52,8 @@ def calibrated_branches(outputs: DevOutputs, train: Extraction, dev: Extraction)
     """
     text, network = dev.branches["text"], outputs.extractors.text
     assert isinstance(network, TextEncoder)  # noqa: S101 - every training has one
-    found: dict[Modality, Branch] = {
-        "text": Branch(network, fit_temperature(text.output.logits, dev.labels[text.rows]))
+    found: dict[Modality, CalibratedBranch] = {
+        "text": CalibratedBranch(network, fit_temperature(text.output.logits, dev.labels[text.rows]))
     }
     for name in outputs.data.modalities:
         if name != "text":
@@ -61,21 +61,23 @@ def calibrated_branches(outputs: DevOutputs, train: Extraction, dev: Extraction)
     return found
 
 
-def _branch(name: Modality, outputs: DevOutputs, train: Extraction, dev: Extraction) -> Branch:
+def _branch(name: Modality, outputs: DevOutputs, train: Extraction, dev: Extraction) -> CalibratedBranch:
     """Return an extractor as it is if it has learned these emotions, else with a head that is fitted to them."""
     network = getattr(outputs.extractors, name)
     learned, judged = outputs.data.examples(name)
     same = learned.classes == judged.classes == outputs.data.labels
     if same and np.isin(judged.labels, learned.labels).any():
-        return Branch(network, fit_temperature(outputs.of(name).logits, judged.labels))
+        return CalibratedBranch(network, fit_temperature(outputs.of(name).logits, judged.labels))
     return _with_new_head(name, network, len(outputs.data.labels), train, dev)
 
 
-def _with_new_head(name: Modality, network: nn.Module, classes: int, train: Extraction, dev: Extraction) -> Branch:
+def _with_new_head(
+    name: Modality, network: nn.Module, classes: int, train: Extraction, dev: Extraction
+) -> CalibratedBranch:
     found = [extraction.branches.get(name) for extraction in (train, dev)]
     if found[0] is None or found[1] is None:
         message = f"{name}: no usable media in {'train' if found[0] is None else 'dev'} to fit a head for its labels"
         raise BranchError(message)
     head = fit_head(found[0].output.embeddings, train.labels[found[0].rows], classes)
     temperature = fit_temperature(linear_logits(head, found[1].output.embeddings), dev.labels[found[1].rows])
-    return Branch(with_head(cast("EmotionExtractor", network), head.to(device_of(network))), temperature)
+    return CalibratedBranch(with_head(cast("EmotionExtractor", network), head.to(device_of(network))), temperature)

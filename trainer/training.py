@@ -20,7 +20,7 @@ from models.media.spectrogram import sound_input
 from models.networks.speech_encoder import load_whisper_encoder
 from models.text_input import ContextFormat
 from models.user_error import UserError
-from trainer.branches import Branch, calibrated_branches
+from trainer.branches import CalibratedBranch, calibrated_branches
 from trainer.config import TrainConfig, save_train_config
 from trainer.corpora import Corpora
 from trainer.data.conversation import Conversations
@@ -193,7 +193,7 @@ class ConversationTraining:
         return DevOutputs(self.data, self.extractors)
 
     @cached_property
-    def branches(self) -> dict[Modality, Branch]:
+    def branches(self) -> dict[Modality, CalibratedBranch]:
         """Return the branches with heads for the conversations' emotions, and their temperatures.
 
         Raises:

@@ -13,7 +13,7 @@ from models.media.face_image import face_input
 from models.networks.extractor import EmotionExtractor
 from models.networks.speech_encoder import VoiceExtractor
 from models.text_input import Turn, with_context
-from trainer.branches import Branch
+from trainer.branches import CalibratedBranch
 from trainer.corpora import Corpora
 from trainer.data.faces import FaceSet
 from trainer.data.names import SPOKEN
@@ -50,7 +50,7 @@ _FACE_BATCH: Final = 128
 
 
 def drawn_data(
-    outputs: DevOutputs, train: Extraction, dev: Extraction, branches: Mapping[Modality, Branch]
+    outputs: DevOutputs, train: Extraction, dev: Extraction, branches: Mapping[Modality, CalibratedBranch]
 ) -> FusionData:
     """Return what the fusion is trained and calibrated on: real words, with voices and faces drawn by label.
 
@@ -77,7 +77,9 @@ def drawn_data(
     )
 
 
-def _media(outputs: DevOutputs, train: Extraction, dev: Extraction, branches: Mapping[Modality, Branch]) -> DrawnMedia:
+def _media(
+    outputs: DevOutputs, train: Extraction, dev: Extraction, branches: Mapping[Modality, CalibratedBranch]
+) -> DrawnMedia:
     data, extractors, settings = outputs.data, outputs.extractors, outputs.data.config.pairing
     rates: dict[Modality, HeldOutRates] = {}
     if settings.as_unheard:
