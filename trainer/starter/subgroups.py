@@ -73,9 +73,10 @@ def _difference(found: Found) -> Iterator[str]:
     reached = {(corpus, group): scores[""].unweighted_accuracy for (corpus, group, _), scores in found.items()}
     first, second = (f"{sex} speakers" for sex in _SEXES)
     both = [corpus for corpus, group in reached if group == first and (corpus, second) in reached]
-    if both:
-        mean = float(np.mean([reached[corpus, first] - reached[corpus, second] for corpus in both]))
+    gaps = {corpus: 100 * (reached[corpus, first] - reached[corpus, second]) for corpus in both}
+    if gaps:
+        told = ", ".join(f"{gap:+.1f} in {corpus}" for corpus, gap in gaps.items())
         yield (
-            f"Without a history, {first} less {second}: {100 * mean:+.1f} points, averaged over {', '.join(both)}. "
+            f"Without a history, {first} less {second}: {told} points, {np.mean(list(gaps.values())):+.1f} on average. "
             "Of few speakers, such a difference may be theirs alone."
         )

@@ -36,7 +36,7 @@ def test_each_group_of_a_corpus_has_the_unweighted_accuracy_of_its_clips() -> No
     }
     text = subgroup_text(rows)
     assert "| one | female speakers | 1 | 3 | 75.0 | 100.0 |" in text
-    assert "female speakers less male speakers: -25.0 points, averaged over one." in text
+    assert "female speakers less male speakers: -25.0 in one points, -25.0 on average." in text
 
 
 def test_a_branch_without_baselines_has_no_history_to_tell_of() -> None:
