@@ -4,7 +4,6 @@ What a command needs is imported when it runs, so that ``--help`` answers at onc
 """
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
@@ -36,6 +35,8 @@ app.command()(serve)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - the help must not wait for it
+
         typer.echo(f"m2fnet {version('m2fnet-live')}")
         raise typer.Exit
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.batch import work_through
-from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, sound_settings, told
+from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, read_settings, sound_settings, told
 from commands.outputs import FormOption, ResultOutput, destination
 from models.files.file_names import shown
 from models.files.output_checks import require_outside
-from stream.config import load_settings
-from stream.exports.formats import format_of
+from stream.exports.forms import format_of
 
 if TYPE_CHECKING:
     from stream.exports.output import ResultWriter
@@ -58,7 +57,7 @@ def analyze(
         ffmpeg -i rtsp://camera.local/stream -t 60 -f matroska - | m2fnet analyze -
     """
     with told(verbose=verbose):
-        settings = load_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
+        settings = read_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
         from stream.exports.output import ResultWriter  # noqa: PLC0415 - see cli.py's docstring
         from stream.sources.standard_input import input_name  # noqa: PLC0415 - as above
 

@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from commands.common import Config, Set, Verbose, err, told
-from stream.config import load_settings
+from commands.common import Config, Set, Verbose, err, read_settings, told
 
 if TYPE_CHECKING:
     from commands.diagnostics import Finding
@@ -36,7 +35,7 @@ def check(
         m2fnet check --json --set runtime.bundle=my-bundle
     """
     with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
+        settings = read_settings(config, set_ or [])
         from commands.diagnostics import can_run, diagnose  # noqa: PLC0415 - see cli.py's docstring
 
         with err.status("looking around"):

@@ -18,10 +18,9 @@ from typer.core import TyperGroup
 from models.files.file_names import encodable
 from models.files.whole_file import FileError
 from models.user_error import UserError
-from stream.settings import Settings
-from wire.strict import plain_reason
 
 if TYPE_CHECKING:
+    from stream.settings import Settings
     from trainer.features.transcripts import Transcribe
 
 INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
@@ -51,6 +50,8 @@ def _plain_complaints() -> Iterator[None]:
     try:
         yield
     except typer.BadParameter as complaint:
+        from wire.strict import plain_reason  # noqa: PLC0415 - loads pydantic, which the help must not wait for
+
         complaint.message = plain_reason(complaint.message)
         raise
 
@@ -217,7 +218,18 @@ def fail(message: str) -> None:
     raise typer.Exit(1)
 
 
-def transcriber(settings: Settings) -> "Transcribe":
+def read_settings(file: Path | None, overrides: Sequence[str]) -> "Settings":
+    """Return the settings that a command's options name.
+
+    Raises:
+        ConfigError: the file can't be read, or a key or value isn't allowed.
+    """
+    from stream.config import load_settings  # noqa: PLC0415 - loads pydantic, which the help must not wait for
+
+    return load_settings(file, overrides)
+
+
+def transcriber(settings: "Settings") -> "Transcribe":
     """Return the speech recogniser of the settings as the trainer takes it: sound to words."""
     from stream.speech.whisper import Whisper  # noqa: PLC0415 - see the module's docstring
 

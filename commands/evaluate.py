@@ -17,6 +17,7 @@ from commands.common import (
     Verbose,
     err,
     group,
+    read_settings,
     told,
     transcriber,
 )
@@ -33,7 +34,6 @@ from commands.outputs import (
     require_reports,
     write_text,
 )
-from stream.config import load_settings
 from trainer.data.names import Dataset
 from trainer.evaluation.text_tables import markdown_table
 
@@ -113,7 +113,7 @@ def evaluate_bundles(
         message = "missing --dataset, or one of the commands starter and tables"
         raise typer.BadParameter(message, ctx)
     with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
+        settings = read_settings(config, set_ or [])
         corpus, names = corpus_folder(root, dataset), bundle or [STARTER]
         read = [corpus, Path(split), config]
         require_reports([as_json, markdown, csv], folders=[figures, cache], inputs=read, bundles=names)
@@ -204,7 +204,7 @@ def evaluate_starter(
         m2fnet evaluate starter --data DATA --bundle my-bundle --json
     """
     with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
+        settings = read_settings(config, set_ or [])
         block = None if write is None else FigureBlock.of("m2fnet evaluate starter", write)
         from models.bundle import load_bundle  # noqa: PLC0415 - see the module's docstring
         from models.bundle_config import find_bundle  # noqa: PLC0415 - see the module's docstring

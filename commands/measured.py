@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-import psutil
 import typer
 from rich.table import Table
 
@@ -109,6 +108,8 @@ def as_markdown(table: Table) -> str:
 
 def machine() -> dict[str, str]:
     """Return what measured figures hold for."""
+    import psutil  # noqa: PLC0415 - the help of what writes figures must not wait for it
+
     memory_gib = psutil.virtual_memory().total / 2**30
     return {
         "processor": f"{_processor_model()}, {cores()} cores",

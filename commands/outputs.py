@@ -9,7 +9,7 @@ import typer
 
 from models.files.output_checks import require_outside, require_texts
 from models.files.whole_file import require_folder, write_whole
-from stream.exports.formats import FORMS, Format, find_format
+from stream.exports.forms import FORMS, Format, find_format
 
 STDOUT: Final = Path("-")
 CSV_ENCODING: Final = FORMS["csv"].encoding

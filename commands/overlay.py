@@ -18,12 +18,12 @@ from commands.common import (
     Set,
     Verbose,
     err,
+    read_settings,
     sound_settings,
     told,
 )
 from commands.outputs import STDOUT
 from models.files.output_checks import require_apart
-from stream.config import load_settings
 from stream.overlay.look import FADE_RANGE, SIZE_RANGE, Look, Position, parse_show
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def overlay(
     """
     with told(verbose=verbose):
         look = _look(show, size, position, fade)
-        settings = load_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
+        settings = read_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
         opened = _source(settings, camera, microphone, source, fps)
         read = getattr(opened, "path", None), config
         _run(settings, opened, _output(output, device, fps, filter(None, read)), look, name)

@@ -9,7 +9,7 @@ import typer
 from commands.batch import work_through
 from commands.common import Verbose, told
 from commands.outputs import FormOption, ResultOutput, destination
-from stream.exports.formats import Format, format_of
+from stream.exports.forms import Format, format_of
 
 if TYPE_CHECKING:
     from stream.exports.results import AnalysisResult

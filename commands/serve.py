@@ -17,11 +17,11 @@ from commands.common import (
     Set,
     Verbose,
     err,
+    read_settings,
     sound_settings,
     told,
 )
 from models.files.output_checks import require_outside
-from stream.config import load_settings
 
 
 def serve(
@@ -69,7 +69,7 @@ def serve(
     with told(verbose=verbose):
         chosen = [("host", host), ("port", port), ("record", record and record.absolute())]
         given = [f"server.{key}={value}" for key, value in chosen if value is not None]
-        settings = load_settings(config, [*(set_ or []), *given, *sound_settings(audio_track, audio_channel)])
+        settings = read_settings(config, [*(set_ or []), *given, *sound_settings(audio_track, audio_channel)])
         if settings.server.record is not None and settings.runtime.bundle is not None:
             require_outside([settings.server.record], [settings.runtime.bundle])
         from serving.run import run  # noqa: PLC0415 - see cli.py's docstring

@@ -18,13 +18,13 @@ from commands.common import (
     Verbose,
     err,
     group,
+    read_settings,
     told,
     transcriber,
 )
 from commands.data import train_data
 from commands.evaluate import show_report
 from commands.outputs import Root
-from stream.config import load_settings
 
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
@@ -88,7 +88,7 @@ def train_starter(
         m2fnet train starter --data DATA --keep text --keep audio
     """
     with told(verbose=verbose):
-        settings = load_settings(config, set_ or [])
+        settings = read_settings(config, set_ or [])
         from models.bundle import load_bundle  # noqa: PLC0415 - see the module's docstring
         from models.bundle_config import find_bundle  # noqa: PLC0415 - see the module's docstring
         from trainer.config import starter_config  # noqa: PLC0415 - see the module's docstring

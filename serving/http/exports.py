@@ -9,7 +9,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from serving.rooms.broadcast import Past
 from serving.rooms.requests import clean_name, query_fields
-from stream.exports.formats import FORMS, Format, encoded, find_format
+from stream.exports.formats import encoded
+from stream.exports.forms import FORMS, Format, find_format
 from stream.exports.from_events import dialog_from_events, shortened
 from wire.errors import ErrorCode, ProtocolError
 from wire.events import Event

@@ -10,7 +10,8 @@ from typing import Final
 
 from models.files.output_checks import require_texts
 from models.files.whole_file import FileError, require_folder, whole_file
-from stream.exports.formats import FORMS, Format, encoded, render
+from stream.exports.formats import encoded, render
+from stream.exports.forms import FORMS, Format
 from stream.exports.results import AnalysisResult
 
 STDOUT: Final = Path("-")

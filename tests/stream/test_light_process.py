@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 SPEECH = Path(__file__).parents[1] / "fixtures" / "speech" / "two_speakers.opus"
+SLOW = {"pydantic", "jinja2", "yaml", "numpy", "cv2"}
 HEAVY = {"torch", "torchvision", "torchaudio", "torch._dynamo", "transformers", "facenet_pytorch", "scipy", "sympy"}
-_TELL = f"import sys; print(*sorted({HEAVY!r} & set(sys.modules)))"
+_TELL = f"import sys; print(*sorted({HEAVY | SLOW} & set(sys.modules)))"
 _ANALYZE = """
 from models.runtime.runtime import Runtime
 from stream.analysis import analyze_file
@@ -24,10 +25,14 @@ models.close()
 """
 
 
-def told(program: str, environment: dict[str, str] | None = None) -> str:
+def told(program: str, environment: dict[str, str] | None = None) -> set[str]:
     found = {**os.environ, **(environment or {})}
     done = subprocess.run([sys.executable, "-c", f"{program}\n{_TELL}"], env=found, check=True, capture_output=True)
-    return done.stdout.decode().strip().splitlines()[-1] if done.stdout.strip() else ""
+    return set(done.stdout.decode().rpartition("\n")[0].rpartition("\n")[2].split())
+
+
+def test_the_command_line_waits_for_nothing_that_only_a_command_needs() -> None:
+    assert told("import cli") == set()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,7 @@ def told(program: str, environment: dict[str, str] | None = None) -> str:
     ],
 )
 def test_what_serves_imports_nothing_heavy(modules: str) -> None:
-    assert told(f"import {modules}") == ""
+    assert told(f"import {modules}").isdisjoint(HEAVY)
 
 
 @pytest.mark.slow
@@ -50,4 +55,4 @@ def test_converted_networks_are_served_without_what_converts_them(
     program = _ANALYZE.format(bundle=str(bundle_folder), engine=engine, clip=str(SPEECH))
     caches = {"XDG_CACHE_HOME": str(tmp_path)}
     told(program, caches)
-    assert told(program, caches) == ""
+    assert told(program, caches).isdisjoint(HEAVY)

@@ -8,7 +8,7 @@ from running_server import closing, control, event, get, running, sound, until
 
 from serving.http.exports import ExportError, ExportRequest, export_answer, export_response, parse_export
 from serving.rooms.broadcast import Broadcast
-from stream.exports.formats import FORMS, Format
+from stream.exports.forms import FORMS, Format
 
 
 @pytest.mark.parametrize(

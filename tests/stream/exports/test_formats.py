@@ -12,7 +12,8 @@ from exported_dialog import emotion, room_of_two
 from rich.cells import cell_len
 
 from models.labels import LABELS
-from stream.exports.formats import FORMS, Format, find_format, format_of, render
+from stream.exports.formats import render
+from stream.exports.forms import FORMS, Format, find_format, format_of
 from stream.exports.from_events import dialog_from_events
 from stream.exports.results import ANALYSIS, AnalysisResult, FaceResult, FrameResult, UtteranceResult, WarningResult
 

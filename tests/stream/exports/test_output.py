@@ -7,7 +7,7 @@ import pytest
 from exported_dialog import room_of_two
 
 from models.files.whole_file import FileError
-from stream.exports.formats import Format
+from stream.exports.forms import Format
 from stream.exports.from_events import dialog_from_events
 from stream.exports.output import ResultWriter, file_names, stem_of
 
