@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from trainer.data.conversation import DatasetError
-from trainer.data.places import home
+from trainer.data.places import home, votes_table
 from trainer.data.speech import SpeechClip
 
 Sex = Literal["female", "male"]
@@ -87,8 +87,7 @@ def _of_one_sex(clips: Sequence[SpeechClip], people: Sequence[Person]) -> list[P
 
 
 def _actors(corpus: str, folder: Path) -> dict[str, Person]:
-    places = (folder / _DEMOGRAPHICS, folder.parent / f"{corpus}_votes" / _DEMOGRAPHICS)
-    path = next((place for place in places if place.is_file()), None)
+    path = votes_table(corpus, folder, _DEMOGRAPHICS)
     if path is None:
         return {}
     try:

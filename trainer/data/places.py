@@ -37,6 +37,12 @@ def home(name: str, root: Path) -> Path:
     return root / name if (root / name).is_dir() else root
 
 
+def votes_table(corpus: str, folder: Path, file: str) -> Path | None:
+    """Return a table that came with a corpus's votes, in the corpus or in ``NAME_votes`` beside it; None without one."""
+    places = (folder / file, folder.parent / f"{corpus}_votes" / file)
+    return next((place for place in places if place.is_file()), None)
+
+
 def elsewhere(folder: Path, root: Path, split: str) -> Path | None:
     """Return the file or folder that a split is the path of, seen from the corpus, its root or here, or None."""
     return next((path for path in (folder / split, root / split, Path(split)) if path.exists()), None)

@@ -6,6 +6,7 @@ from typing import Final
 
 from models.labels import LABELS
 from trainer.data.conversation import DatasetError
+from trainer.data.places import votes_table
 
 _LETTERS: Final = {"A": "anger", "D": "disgust", "F": "fear", "H": "joy", "N": "neutral", "S": "sadness"}
 _PREFIX: Final = "voice_"
@@ -26,8 +27,7 @@ def load_votes(name: str, folder: Path) -> Votes | None:
     Raises:
         DatasetError: the table lacks a column or holds something else than counts.
     """
-    places = (folder / _FILE, folder.parent / f"{name}_votes" / _FILE)
-    path = next((place for place in places if place.is_file()), None)
+    path = votes_table(name, folder, _FILE)
     if path is None:
         return None
     try:
