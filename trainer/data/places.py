@@ -38,7 +38,7 @@ def home(name: str, root: Path) -> Path:
 
 
 def votes_table(corpus: str, folder: Path, file: str) -> Path | None:
-    """Return a table that came with a corpus's votes, in the corpus or in ``NAME_votes`` beside it; None without one."""
+    """Return a table of a corpus's votes: in the corpus or in ``NAME_votes`` beside it, None without one."""
     places = (folder / file, folder.parent / f"{corpus}_votes" / file)
     return next((place for place in places if place.is_file()), None)
 
