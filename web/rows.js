@@ -90,7 +90,7 @@ function details(utterance) {
 }
 
 function content(utterance) {
-  const text = element("p", { className: "text", text: utterance.text || (utterance.label ? "(no words)" : "…") });
+  const text = element("p", { className: "text", text: utterance.text || (utterance.label && !utterance.soFar ? "(no words)" : "…") });
   const left = element("div", { className: "said" }, heading(utterance), text);
   const right = element("div", { className: "felt" }, emotion(utterance));
   if (utterance.label !== null) {
