@@ -71,8 +71,8 @@ def _identity(name: ServedName, config: BundleConfig) -> str:
     else:
         part: NetworkName = "audio" if name == "voice" else cast("NetworkName", name)
         files = [*config.weight_files(part), *(_encoder_files(config) if name == "text" else ())]
-        shape = config.model_dump(mode="json", include={"labels", "text", "audio", "face", "scene", "fusion"})
-        told = [shape, [config.files.get(file) for file in files]]
+        built = {"labels": True, part: {"dim"} if part == "text" else True}  # how it is fed makes no other network
+        told = [config.model_dump(mode="json", include=built), [config.files.get(file) for file in files]]
     return hashlib.sha256(json.dumps([name, told, _program()], sort_keys=True).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """A bundle on disk says what the loaded one does."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.runtime.network import StoredNetwork, identity_of, module_of
 from models.runtime.served import served
 from models.runtime.served_networks import served_networks
 from models.stored_bundle import StoredBundle
+from models.text_input import ContextFormat
 
 
 @pytest.fixture
@@ -58,6 +60,13 @@ def test_other_weights_are_another_network_and_what_is_not_its_own_changes_nothi
     assert all(identity_of(copy[name]) == identity_of(network) for name, network in first.items())
     changed = {name for name in first if identity_of(first[name]) != identity_of(other[name])}
     assert changed == {"text", "audio", "face", "fusion"}, "those that find faces are no part of a bundle"
+
+
+def test_how_a_network_is_fed_makes_it_no_other(bundle_folder: Path) -> None:
+    stored = StoredBundle.read(bundle_folder)
+    text = stored.config.text.model_copy(update={"context": ContextFormat(past=1), "max_tokens": 32})
+    fed = replace(stored, config=stored.config.model_copy(update={"text": text}))
+    assert identity_of(served(fed)["text"]) == identity_of(served(stored)["text"])
 
 
 def test_a_tokenizer_that_is_none_is_told(bundle_folder: Path, tmp_path: Path) -> None:
