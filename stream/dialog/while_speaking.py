@@ -10,7 +10,7 @@ from stream.dialog.steps import Run, Steps
 from stream.speech.segmenter import Segment
 
 _FIRST_MS: Final = 1_000  # of an utterance are there before its emotion is sought for the first time
-_WORDS_MS: Final = 300  # that is waited with for words that are being heard
+_WORDS_MS: Final = 100  # that is waited with for words that are being heard
 
 
 @dataclass(frozen=True, slots=True)

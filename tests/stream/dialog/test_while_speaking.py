@@ -235,7 +235,7 @@ def test_words_that_are_being_heard_are_waited_for_but_not_for_long(runtime: Run
         going.do("told", 1)
     (first,) = provisional(going)
     assert (first.text, first.modalities) == ("", ["audio"])
-    assert OPEN_MS + 300 - WINDOW_MS <= first.end_ms - first.start_ms <= OPEN_MS + 400
+    assert OPEN_MS + 100 - WINDOW_MS <= first.end_ms - first.start_ms <= OPEN_MS + 200
 
 
 def test_what_is_not_done_when_the_next_is_due_is_left_out_and_counted(runtime: Runtime, voice: Samples) -> None:
