@@ -121,7 +121,7 @@ def test_dev_is_judged_by_corpus_and_by_the_probes() -> None:
 
 @pytest.mark.slow
 def test_training_by_the_metric_losses_alone_separates_the_labels(tmp_path: Path) -> None:
-    settings = replace(TINY, fit=replace(FIT, epochs=6), classification_weight=0.0, metric_weight=1.0)
+    settings = replace(TINY, fit=replace(FIT, epochs=10), classification_weight=0.0, metric_weight=1.0)
     assert fit(stage(settings), settings.fit, tmp_path)["knn"] > 0.8
 
 
