@@ -8,11 +8,10 @@ counts how many the machine carries, up to N, a minute for each.
 """
 
 import signal
-import subprocess
 import sys
 import time
-import wave
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -21,13 +20,13 @@ from typing import Final
 
 import numpy as np
 from analyze import run as analyze
-from capacity import FRAMES_PER_SECOND, climb
+from capacity import FRAMES_PER_SECOND, climb, most_carried
 from faster_whisper import WhisperModel
 from live import LiveReport, positive, tell
 from live import measure as play
-from live_client import record
-from live_server import ROOT, ProcessMeter, ServerError
+from live_server import ServerError
 from rich.console import Console
+from startup import DEMO, ended, half_a_second
 from written import script_parser, write_json
 
 from commands.measured import machine
@@ -38,8 +37,8 @@ from stream.settings import Settings
 from trainer.evaluation.text_tables import terminal_table
 from trainer.stages.packaged import packaged_whisper
 
-DEMO: Final = ROOT / "demo" / "clip.mp4"
 _ROUNDS: Final = 3
+_KIB: Final = 2**10
 _GIB: Final = 2**30
 
 
@@ -73,15 +72,12 @@ class Row:
 def file_rows(media: Path | None) -> Iterator[Row]:
     """Yield what whole files take, models loaded."""
     clips = [DEMO] if media is None else [media / "two_speakers.wav", media / "expressive_face.mp4", DEMO]
-    models = LiveModels.load(Settings())
-    try:
+    with closing(LiveModels.load(Settings())) as models:
         if media is not None:
             ratio = times_faster_whisper(clips[0], models)
             yield Row("analyze two_speakers.wav, times faster-whisper alone on the whole file", ratio, 1.8)
         analyze("warm", clips[-1:], models)
         done = analyze("all", clips, models)
-    finally:
-        models.close()
     yield Row(f"analyze {', '.join(clip.name for clip in clips)}", done.speed, 15, "hours an hour", least=True)
 
 
@@ -125,37 +121,19 @@ def live_rows(report: LiveReport) -> Iterator[Row]:
 
 
 def short_rows(folder: Path) -> Iterator[Row]:
-    """Yield what the whole command takes for half a second of sound, caches warm."""
-    path = folder / "short.wav"
-    sound = record(DEMO).sound[:8_000]
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
-    runs = [command("analyze", str(path)) for _ in range(_ROUNDS)]
-    yield Row("m2fnet analyze of 0.5 s", median(run[0] for run in runs), 3.5, "s")
-    yield Row("the same, memory", median(run[1] for run in runs) / _GIB, 1.2, "GiB")
-    yield Row("m2fnet --help", median(command("--help")[0] for _ in range(_ROUNDS)), 0.3, "s")
-    yield Row("m2fnet check", median(command("check")[0] for _ in range(_ROUNDS)), 4, "s")
-
-
-def command(*words: str) -> tuple[float, int]:
-    """Return how long a command of ours takes, and the most memory it has."""
-    begun = time.perf_counter()
-    line = [sys.executable, "-m", "cli", *words]
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with ProcessMeter(process.pid) as meter:
-        process.wait()
-        took_s = time.perf_counter() - begun
-    return took_s, meter.peak_bytes
+    """Yield what whole commands take, caches warm: for half a second of sound, and those that need no model."""
+    clip = str(half_a_second(folder / "short.wav"))
+    runs = [ended(["analyze", clip]) for _ in range(_ROUNDS)]
+    yield Row("m2fnet analyze of 0.5 s", median(run.seconds for run in runs), 3.5, "s")
+    yield Row("the same, memory", median(run.memory for run in runs) * _KIB / _GIB, 1.2, "GiB")
+    for name, aim in (("--help", 0.3), ("check", 4)):
+        yield Row(f"m2fnet {name}", median(ended([name]).seconds for _ in range(_ROUNDS)), aim, "s")
 
 
 def carried_row(most: int) -> Row:
     """Return how many participants are carried."""
-    points = climb(DEMO, most, FRAMES_PER_SECOND, [])
-    carried = max((point.participants for point in points if point.carried), default=0)
-    return Row(f"participants, {FRAMES_PER_SECOND:g} frames/s offered", carried, 10, least=True)
+    points = list(climb(DEMO, most, FRAMES_PER_SECOND, []))
+    return Row(f"participants, {FRAMES_PER_SECOND:g} frames/s offered", most_carried(points), 10, least=True)
 
 
 def rows(media: Path | None, participants: int) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from typing import Final
 import jiwer
 import numpy as np
 from faster_whisper.audio import decode_audio
+from stm import stm_rows
 
 from stream.media import SAMPLE_RATE, AudioChunk, Samples
 from stream.speech.segmenter import Segmenter, UtteranceEnd
@@ -69,8 +70,7 @@ def clips_named(said: Iterable[Said]) -> str:
 def telephone(media: Path) -> Iterator[Said]:
     """Yield the turns of the telephone talk, and every second one together with the next."""
     sound = decode_audio(str(media / "two_speakers.wav"), SAMPLE_RATE)
-    lines = (media / "two_speakers.stm").read_text(encoding="utf-8").splitlines()
-    turns = [(float(start), float(end), words) for *_, start, end, words in (line.split(None, 5) for line in lines)]
+    turns = stm_rows(media / "two_speakers.stm")
     pairs = [(one[0], other[1], f"{one[2]} {other[2]}") for one, other in zip(turns[5::2], turns[6::2], strict=False)]
     for start, end, words in (*turns, *pairs):
         stretch = sound[round((start - BEFORE_S) * SAMPLE_RATE) : round((end + AFTER_S) * SAMPLE_RATE)]

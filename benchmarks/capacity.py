@@ -102,7 +102,12 @@ def load_table(points: Sequence[Point]) -> Table:
 
 def told(points: Sequence[Point]) -> str:
     """Return how many were carried."""
-    return f"carried: {max((point.participants for point in points if point.carried), default=0)}"
+    return f"carried: {most_carried(points)}"
+
+
+def most_carried(points: Sequence[Point]) -> int:
+    """Return how many participants were carried at most."""
+    return max((point.participants for point in points if point.carried), default=0)
 
 
 def draw(points: Sequence[Point], path: Path) -> None:

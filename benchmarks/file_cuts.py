@@ -12,6 +12,7 @@ over the time for which both have one.
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ import jiwer
 from asr_clips import plain
 from rich.console import Console
 from rich.table import Table
+from stm import stm_rows
 from written import script_parser, write_json
 
 from commands.measured import machine
@@ -124,7 +126,7 @@ def transcript_of(path: Path) -> str | None:
     beside = path.with_suffix(".stm")
     if not beside.is_file():
         return None
-    return " ".join(line.split(None, 5)[5] for line in beside.read_text(encoding="utf-8").splitlines())
+    return " ".join(words for _, _, words in stm_rows(beside))
 
 
 def compare(path: Path, models: LiveModels, settings: Settings) -> Difference:
@@ -162,11 +164,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
     options = parser.parse_args()
     settings = load_settings(None, ["dialog.speaker_baseline=never", *options.set])
-    models = LiveModels.load(settings)
-    try:
+    with closing(LiveModels.load(settings)) as models:
         found = [compare(path, models, settings) for path in options.files]
-    finally:
-        models.close()
     table = differences_table([*found, total(found)])
     Console(highlight=False, markup=False, soft_wrap=True).print(table, "; ".join(machine().values()), sep="\n")
     if options.write:

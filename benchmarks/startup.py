@@ -19,7 +19,6 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import numpy as np
 from live import positive
 from live_client import record
 from live_server import ROOT, serving
@@ -27,6 +26,7 @@ from rich.console import Console
 from written import script_parser
 
 from trainer.evaluation.text_tables import terminal_table
+from wire.pcm import to_pcm
 
 DEMO: Final = ROOT / "demo" / "clip.mp4"
 _SAMPLES: Final = 8_000  # half a second
@@ -42,6 +42,11 @@ class Start:
     processor_s: float
     own: int
     mapped: int
+
+    @property
+    def memory(self) -> int:
+        """Return both together."""
+        return self.own + self.mapped
 
 
 class Memory:
@@ -117,10 +122,10 @@ def cells(title: str, starts: Sequence[Start]) -> list[str]:
 
 def half_a_second(path: Path) -> Path:
     """Write the demo clip's first half second of sound, and return where."""
-    sound = np.clip(record(DEMO).sound[:_SAMPLES], -1, 1)
+    sound = record(DEMO).sound[:_SAMPLES]
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes((sound * 32767).astype("<i2").tobytes())
+        file.writeframes(to_pcm(sound))
     return path
 
 

@@ -7,6 +7,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from statistics import median
 
+from stm import stm_rows
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -36,8 +38,7 @@ class Delays:
 
 def read_turns(path: Path) -> list[Turn]:
     """Return the turns of an STM file, in order."""
-    rows = [line.split(maxsplit=5) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [Turn(round(1000 * float(row[4])), row[5].split()) for row in rows]
+    return [Turn(round(1000 * end_s), words.split()) for _, end_s, words in stm_rows(path)]
 
 
 def delays(turns: Sequence[Turn], shown: Sequence[Shown]) -> Delays:

@@ -55,7 +55,7 @@ class Case:
 def asked(bundle: Bundle) -> Iterator[Question]:
     """Yield one row of what each network is asked of an utterance."""
     yield from questions(bundle)
-    if bundle.config.audio.baseline:
+    if bundle.config.knows_baselines:
         names = ("statistics", "offset", "count")
         rows = (example[:1] for example in examples("voice", bundle.config))
         yield Question("voice against its baseline", "voice", dict(zip(names, rows, strict=True)))

@@ -6,11 +6,11 @@ import time
 from typing import Any, Final
 from urllib.parse import urlunsplit
 
-import numpy as np
 from transcript_clock import Shown
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream.media import SAMPLES_PER_MS, Samples
+from wire.pcm import to_pcm
 
 _PIECE_MS: Final = 100
 _PATIENCE_S: Final = 60.0  # for its last words, after the last sound
@@ -30,11 +30,10 @@ async def listen_to(address: str, sound: Samples) -> list[Shown]:
 
 
 async def _speak(socket: ClientConnection, sound: Samples, begun: float) -> None:
-    pcm = (np.clip(sound, -1.0, 1.0) * 32767).astype("<i2")
     size = _PIECE_MS * SAMPLES_PER_MS
-    for number, start in enumerate(range(0, len(pcm), size), 1):
+    for number, start in enumerate(range(0, len(sound), size), 1):
         await asyncio.sleep(number * _PIECE_MS / 1000 - (time.perf_counter() - begun))
-        await socket.send(pcm[start : start + size].tobytes())
+        await socket.send(to_pcm(sound[start : start + size]))
     await socket.send(b"")  # its word for the end
 
 

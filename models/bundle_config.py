@@ -146,6 +146,11 @@ class BundleConfig(Strict):
         """Return the branches that the bundle has."""
         return tuple(name for name in MODALITIES if name in self.networks)
 
+    @property
+    def knows_baselines(self) -> bool:
+        """Return whether the voice branch has learned to tell a voice against its speaker's own baseline."""
+        return "audio" in self.networks and self.audio.kind == "whisper" and self.audio.baseline > 0
+
     def weight_files(self, network: NetworkName) -> tuple[str, ...]:
         """Return the names of the files that hold a network's weights."""
         return self.weights.get(network, (f"{network}.safetensors",))

@@ -44,7 +44,7 @@ class StoredBundle:
         Raises:
             BundleError: its weights can't be read.
         """
-        if not self.config.audio.baseline or "audio" not in self.config.networks:
+        if not self.config.knows_baselines:
             return None
         try:
             weights = load_sharded([self.folder / file for file in self.config.weight_files("audio")])

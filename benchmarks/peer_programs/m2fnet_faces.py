@@ -1,6 +1,7 @@
 """Our faces and expressions of frames. Argument: an .npy of ``(frames, height, width, 3)`` uint8 RGB."""
 
 import sys
+from contextlib import closing
 
 import numpy as np
 from one_run import tell
@@ -21,10 +22,8 @@ def main() -> None:
         numbered = enumerate(frames)
         return sum(bool(analyzer.analyze(VideoFrame(125 * number, frame)).faces.faces) for number, frame in numbered)
 
-    try:
+    with closing(models):
         tell(work)
-    finally:
-        models.close()
 
 
 if __name__ == "__main__":

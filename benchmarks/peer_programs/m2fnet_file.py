@@ -1,6 +1,7 @@
 """Our analysis of a whole file: words, faces, an emotion for each utterance. Argument: the file."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from one_run import tell
@@ -18,10 +19,8 @@ def main() -> None:
         result = analyze_file(Path(sys.argv[1]), models=models)
         return sum(len(utterance.text.split()) for utterance in result.utterances)
 
-    try:
+    with closing(models):
         tell(work)
-    finally:
-        models.close()
 
 
 if __name__ == "__main__":

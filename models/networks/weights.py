@@ -47,11 +47,19 @@ def pack(weights: Mapping[str, Array], precision: Precision) -> dict[str, Array]
 
 
 def _rounded(name: str, array: Array) -> dict[str, Array]:
-    rows = array.reshape(len(array), -1)
+    codes, scale = rounded(array.reshape(len(array), -1))
+    return {name: codes.reshape(array.shape), name + _SCALE: scale}
+
+
+def rounded(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Return what ``(rows, columns)`` float32 are nearest to: ``(rows, columns)`` int8 times ``(rows,)`` scales.
+
+    Where a row is not finite its scale is not.
+    """
     scale = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny) / np.float32(_HIGHEST)
     with np.errstate(invalid="ignore"):  # what is not finite is told by the scale
         codes = np.rint(rows / scale[:, None]).clip(-_HIGHEST, _HIGHEST).astype(np.int8)
-    return {name: codes.reshape(array.shape), name + _SCALE: scale}
+    return codes, scale
 
 
 def unpack(stored: Mapping[str, Array]) -> dict[str, Array]:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import openvino as ov
 from openvino import opset13
 
+from models.networks.weights import rounded
+
 Matrix = npt.NDArray[np.float32]
 
-_HIGHEST: Final = 127
 _LEAST: Final = 4096  # elements of a matrix that is worth it
 
 
@@ -44,7 +45,6 @@ def eight_bits(matrix: Matrix) -> tuple[npt.NDArray[np.int8], Matrix] | None:
 
     None if their product would be another matrix.
     """
-    scales = np.abs(matrix).max(axis=1, keepdims=True) / np.float32(_HIGHEST)
-    scales = np.maximum(scales, np.finfo(np.float32).tiny)
-    codes = np.rint(matrix / scales).astype(np.int8)
+    codes, scale = rounded(matrix)
+    scales = scale[:, None]
     return (codes, scales) if np.array_equal(codes * scales, matrix) else None

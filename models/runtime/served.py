@@ -56,8 +56,7 @@ def _loaded(bundle: StoredBundle) -> "dict[ServedName, nn.Module]":
 
 
 def _names(config: BundleConfig) -> tuple[ServedName, ...]:
-    knows_baselines = config.audio.baseline and config.audio.kind == "whisper"
-    return (*config.networks, *DETECTION, *(("voice",) if knows_baselines else ()))
+    return (*config.networks, *DETECTION, *(("voice",) if config.knows_baselines else ()))
 
 
 def _identity(name: ServedName, config: BundleConfig) -> str:

@@ -15,6 +15,7 @@ def served_networks(bundle: Bundle) -> dict[ServedName, nn.Module]:
     tells the statistics of an utterance against its speaker's baseline.
     """
     served: list[tuple[ServedName, nn.Module]] = [*bundle.networks().items(), *detection_networks().items()]
-    if bundle.config.audio.baseline and isinstance(bundle.audio, VoiceExtractor):
+    if bundle.config.knows_baselines:
+        assert isinstance(bundle.audio, VoiceExtractor)  # noqa: S101 - what a Whisper's voice branch is built as
         served += [("audio", StatisticsToo(bundle.audio).eval()), ("voice", bundle.audio.voice)]
     return dict(served)

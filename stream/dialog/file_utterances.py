@@ -8,24 +8,21 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from models.media.high_pass import HighPass
 from models.runtime.runtime import Branch, Runtime
 from stream.dialog.pending import PendingUtterances
 from stream.media import AudioChunk
 from stream.settings import Settings
 from stream.speech.job_queue import AsrJob, PackJob
-from stream.speech.loudness import LevelledDetector
 from stream.speech.pack import Pack, Packer
 from stream.speech.segmenter import Segment, UtteranceEnd
 from stream.speech.sound import Sound
-from stream.speech.sound_check import SoundCheck
+from stream.speech.sound_intake import SoundIntake
 from stream.speech.stretches import FileCutter, StretchFinder
 from stream.speech.transcriber import SpeechToText
 from stream.speech.transcript import Transcript, Word
-from stream.speech.vad import SpeechDetector
 from wire.events import Event
 
 LONGEST_PACK_MS: Final = 14_000
@@ -68,10 +65,10 @@ class FileUtterances:
         *,
         session: str,
     ) -> None:
-        self._transcriber, self._runtime, self._emit, self._session = transcriber, runtime, emit, session
+        self._transcriber, self._runtime, self._session = transcriber, runtime, session
         self._language = settings.transcriber.language
-        self._high_pass, self._sound = HighPass(), SoundCheck()
-        self._finder = StretchFinder(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
+        self._intake = SoundIntake(emit)
+        self._finder = StretchFinder(settings.segmenter, self._intake.detector)
         self._packer = Packer(LONGEST_PACK_MS, SPREAD_MS)
         self._asked: deque[_Asked] = deque()
         self._cutter = FileCutter(settings.segmenter, self._finder.probabilities)
@@ -81,8 +78,7 @@ class FileUtterances:
 
     def push(self, chunk: AudioChunk) -> None:
         """Take the next sound; waits while much of it is in recognition."""
-        self._sound.take(chunk.samples)
-        for stretch in self._finder.push(replace(chunk, samples=self._high_pass(chunk.samples))):
+        for stretch in self._finder.push(self._intake.filtered(chunk)):
             self._stretch(stretch)
         self._hear(self._packer.late(self._finder.settled_ms))
         while len(self._asked) > _IN_LINE:
@@ -107,7 +103,7 @@ class FileUtterances:
             self._take_first()
         self._cut(math.inf)
         self._began(self._cutter.finish())
-        self._tell_sound(spoken=False, ended=True)
+        self._intake.warn(spoken=False, ended=True)
 
     def cancel(self) -> None:
         """Take back whatever was asked for."""
@@ -119,7 +115,7 @@ class FileUtterances:
         self.pending.cancel()
 
     def _stretch(self, stretch: Sound) -> None:
-        self._tell_sound(spoken=True, ended=False)
+        self._intake.warn(spoken=True, ended=False)
         self._hear(self._packer.add(stretch))
 
     def _hear(self, pack: Pack | None) -> None:
@@ -181,10 +177,6 @@ class FileUtterances:
 
     def _voice(self, segment: Segment) -> "Future[Branch | None]":
         return self._runtime.audio(segment.samples, session=self._session)
-
-    def _tell_sound(self, *, spoken: bool, ended: bool) -> None:
-        for warning in self._sound.news(spoken=spoken, ended=ended):
-            self._emit(warning)
 
 
 def _result(asked: _Asked) -> list[Transcript | None]:

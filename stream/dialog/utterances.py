@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
 
-from models.media.high_pass import HighPass
 from models.runtime.runtime import Branch, Runtime
 from stream.dialog.pending import PendingUtterances
 from stream.dialog.session_context import SessionContext
@@ -13,7 +11,6 @@ from stream.dialog.while_speaking import SoFar
 from stream.media import AudioChunk
 from stream.settings import Settings
 from stream.speech.job_queue import AsrJob
-from stream.speech.loudness import LevelledDetector
 from stream.speech.partials import Partials
 from stream.speech.segmenter import (
     Discarded,
@@ -25,10 +22,9 @@ from stream.speech.segmenter import (
     SpeechStart,
     UtteranceEnd,
 )
-from stream.speech.sound_check import SoundCheck
+from stream.speech.sound_intake import SoundIntake
 from stream.speech.transcriber import Transcribe
 from stream.speech.transcript import Transcript
-from stream.speech.vad import SpeechDetector
 from wire import events
 from wire.events import Event
 
@@ -55,8 +51,8 @@ class Utterances:
     ) -> None:
         self._submit, self._runtime, self._settings, self._context = transcribe, runtime, settings, context
         self._emit, self._session, self._speaker = emit, session, speaker
-        self._high_pass, self._sound = HighPass(), SoundCheck()
-        self._segmenter = Segmenter(settings.segmenter, LevelledDetector(SpeechDetector(), self._sound.window))
+        self._intake = SoundIntake(emit)
+        self._segmenter = Segmenter(settings.segmenter, self._intake.detector)
         transcribe = partial(self._transcribe, partial=True)
         self._partials = Partials(self._segmenter, transcribe, settings.transcriber.partial_interval_ms)
         self.pending = PendingUtterances(self._transcribe, self._voice)
@@ -82,8 +78,7 @@ class Utterances:
     def push(self, chunk: AudioChunk) -> None:
         """Take the next sound."""
         self._now_ms = chunk.end_ms
-        self._sound.take(chunk.samples)
-        self._handle(self._segmenter.push(replace(chunk, samples=self._high_pass(chunk.samples))))
+        self._handle(self._segmenter.push(self._intake.filtered(chunk)))
         if self.pending.early is None:
             self._partials.ask(self._now_ms)
 
@@ -109,7 +104,7 @@ class Utterances:
         """Take the end of the sound, which ends the utterance in progress."""
         self._partials.drop()
         self._handle(self._segmenter.finish())
-        self._tell_sound(spoken=False, ended=True)
+        self._intake.warn(spoken=False, ended=True)
 
     def cancel(self) -> None:
         """Take back whatever was asked for."""
@@ -154,7 +149,7 @@ class Utterances:
     def _ended(self, event: UtteranceEnd) -> None:
         segment = event.segment
         self._partials.drop()
-        self._tell_sound(spoken=True, ended=False)
+        self._intake.warn(spoken=True, ended=False)
         self._partials.end(segment.utterance)
         if self.pending.confirm(segment):
             return
@@ -177,7 +172,3 @@ class Utterances:
 
     def _voice(self, segment: Segment) -> "Future[Branch | None]":
         return self._runtime.audio(segment.samples, session=self._session)
-
-    def _tell_sound(self, *, spoken: bool, ended: bool) -> None:
-        for warning in self._sound.news(spoken=spoken, ended=ended):
-            self._emit(warning)

@@ -1,10 +1,11 @@
 """Telling recognized words from invented ones: Whisper puts words to noise too. Pure."""
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from faster_whisper.transcribe import get_compression_ratio
 
 from stream.settings import TranscriberSettings
 from stream.speech.repetition import bare
@@ -65,14 +66,8 @@ class Passage:
             text=text,
             no_speech_probability=no_speech_probability,
             mean_log_probability=sum(likely) / len(likely) if likely else -math.inf,
-            compression_ratio=compression_ratio(text),
+            compression_ratio=get_compression_ratio(text),
         )
-
-
-def compression_ratio(text: str) -> float:
-    """Return how many times shorter a text is when it is compressed, as Whisper measures what repeats."""
-    plain = text.encode()
-    return len(plain) / len(zlib.compress(plain))
 
 
 def is_invented(text: str) -> bool:

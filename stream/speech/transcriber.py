@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from models.runtime.figures import BatchFigures, BatchTally
 from models.runtime.watchdog import HungError, Watchdog
@@ -27,6 +27,11 @@ _PATIENCE: Final = 10.0  # times its sound that a hearing may take, besides the 
 
 
 Heard = Literal["final", "partial", "failed", "timeout"]
+Result = TypeVar("Result")
+
+
+class _GivenUpError(Exception):
+    """What was being heard was failed meanwhile: nobody waits for it any more."""
 
 
 @dataclass(frozen=True)
@@ -201,70 +206,70 @@ class Transcriber:
             left = self._heard_again(left)
 
     def _hear_pack(self, job: PackJob) -> None:
-        start = time.perf_counter()
-        self._watchdog.begin([job], lambda: self._limit_s([job]))
         try:
-            transcripts = self._whisper.hear_pack(job.pack, job.language)
+            transcripts = self._watched(
+                [job], [job], self._first, len(job.pack.sounds), lambda: self._whisper.hear_pack(job.pack, job.language)
+            )
+        except _GivenUpError:
+            return
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
-            if not self._watchdog.end():
-                _log.debug("transcription failed", exc_info=True)
-                self._done["failed"] += 1
-                job.future.set_exception(error)
-            return
-        if self._watchdog.end():
-            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
-            return
-        self._first.note(len(transcripts), time.perf_counter() - start)
-        self._count(job)
-        job.future.set_result(transcripts)
+            self._break(job, error)
+        else:
+            self._tell(job, job.future, transcripts)
 
     def _heard_first(self, jobs: list[AsrJob]) -> list[AsrJob]:
         """Finish the jobs of which the model is sure and return the others: all, when they can't be heard together."""
-        start = time.perf_counter()
-        self._watchdog.begin(jobs, lambda: self._limit_s(jobs))
         try:
-            transcripts = self._whisper.hear([_sound(job) for job in jobs], jobs[0].language)
+            transcripts = self._watched(jobs, jobs, self._first, len(jobs), lambda: _together(self._whisper, jobs))
+        except _GivenUpError:
+            return []
         except Exception:  # noqa: BLE001 - whose fault it is shows when each is heard alone
-            if self._watchdog.end():
-                return []
             if len(jobs) > 1:  # of one alone, whoever waits for it is told
                 _log.warning("%d stretches could not be transcribed together", len(jobs), exc_info=True)
             return jobs
-        if self._watchdog.end():
-            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
-            return []
-        self._first.note(len(jobs), time.perf_counter() - start)
         for job, transcript in zip(jobs, transcripts, strict=True):
             if transcript is not None:
-                self._count(job)
-                job.future.set_result(transcript)
+                self._tell(job, job.future, transcript)
         return [job for job, transcript in zip(jobs, transcripts, strict=True) if transcript is None]
 
     def _heard_again(self, jobs: list[AsrJob]) -> list[AsrJob]:
         """Finish the first of the jobs and return the others; none if they were given up meanwhile."""
-        start = time.perf_counter()
         job, *others = jobs
-        self._watchdog.begin(jobs, lambda: self._limit_s([job]))
         try:
-            transcript = self._whisper.hear_again(_sound(job), job.language)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
-            if self._watchdog.end():
-                return []
-            _log.debug("transcription failed", exc_info=True)
-            self._done["failed"] += 1
-            job.future.set_exception(error)
-            return others
-        if self._watchdog.end():
-            _log.warning("speech recognition answers again, after %.0f s", time.perf_counter() - start)
+            transcript = self._watched(
+                jobs, [job], self._again, 1, lambda: self._whisper.hear_again(_sound(job), job.language)
+            )
+        except _GivenUpError:
             return []
-        self._again.note(1, time.perf_counter() - start)
-        self._count(job)
-        job.future.set_result(transcript)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to whoever waits for it
+            self._break(job, error)
+        else:
+            self._tell(job, job.future, transcript)
         return others
 
-    def _limit_s(self, jobs: Sequence[Job]) -> float:
-        """Return how many seconds hearing these may take."""
-        return self._timeout_s + _PATIENCE * sum(job.samples.size for job in jobs) / SAMPLE_RATE
+    def _watched(
+        self,
+        waiting: Sequence[Job],
+        heard: Sequence[Job],
+        tally: BatchTally,
+        stretches: int,
+        hear: Callable[[], Result],
+    ) -> Result:
+        """Return what is heard of some of the jobs that wait, and note how long it took.
+
+        Raises:
+            _GivenUpError: it took too long, and all that wait were failed meanwhile.
+            Exception: whatever went wrong.
+        """
+        self._watchdog.begin(waiting, lambda: self._timeout_s + _patience_s(heard))
+        found, spent_s = _ended(self._watchdog, hear)
+        tally.note(stretches, spent_s)
+        return found
+
+    def _break(self, job: Job, error: Exception) -> None:
+        _log.debug("transcription failed", exc_info=error)
+        self._done["failed"] += 1
+        job.future.set_exception(error)
 
     def _give_up(self, jobs: Sequence[Job], spent_s: float) -> None:
         """Fail what the model does not answer to, and all that waits for it; in the watchdog's thread."""
@@ -277,15 +282,46 @@ class Transcriber:
         for job in jobs:
             job.future.set_exception(error)
 
-    def _count(self, job: Job) -> None:
+    def _tell(self, job: Job, future: Future[Result], found: Result) -> None:
         self._done["partial" if job.partial else "final"] += 1
         self._sound_s += len(job.samples) / SAMPLE_RATE
+        future.set_result(found)
 
 
 def _refuse(jobs: Sequence[Job], error: BaseException) -> None:
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(as_exception(error))
+
+
+def _ended(watchdog: Watchdog[Job], hear: Callable[[], Result]) -> tuple[Result, float]:
+    """Return what is heard under a watchdog that has begun to watch, and the seconds that it took.
+
+    Raises:
+        _GivenUpError: it took too long, and all that wait were failed meanwhile.
+        Exception: whatever went wrong.
+    """
+    start = time.perf_counter()
+    try:
+        found = hear()
+    except Exception as error:
+        if watchdog.end():
+            raise _GivenUpError from error
+        raise
+    spent_s = time.perf_counter() - start
+    if watchdog.end():
+        _log.warning("speech recognition answers again, after %.0f s", spent_s)
+        raise _GivenUpError
+    return found, spent_s
+
+
+def _patience_s(jobs: Sequence[Job]) -> float:
+    """Return for how long hearing these may take, besides the time that every one may."""
+    return _PATIENCE * sum(job.samples.size for job in jobs) / SAMPLE_RATE
+
+
+def _together(whisper: Whisper, jobs: Sequence[AsrJob]) -> list[Transcript | None]:
+    return whisper.hear([_sound(job) for job in jobs], jobs[0].language)
 
 
 def _sound(job: AsrJob) -> Sound:
