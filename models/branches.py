@@ -7,3 +7,6 @@ Backbone = Literal["resnet18", "mobilenet_v1_faces"]
 
 EMBEDDING_DIM: Final = 300
 """The width of a voice's, a face's and a scene's embedding: the paper's linear projector (section 3.2)."""
+
+SPEAKER_DIM: Final = 256
+"""The width of a speaker's embedding: that of GE2E."""

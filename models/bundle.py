@@ -19,6 +19,7 @@ from models.bundle_config import (
     BundleConfig,
     BundleError,
     NetworkName,
+    SpeakerPart,
     check_bundle,
     file_names,
     listed,
@@ -29,6 +30,7 @@ from models.bundle_config import (
 from models.files.whole_file import FileError, require_folder, told_of, write_whole
 from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
+from models.networks.speaker_encoder import SpeakerEncoder
 from models.networks.speech_encoder import VoiceExtractor, learned_baseline
 from models.networks.text import TextEncoder
 from models.networks.weights import Precision, WeightError, load_sharded, pack, save_sharded
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 95_000_000  # what code hosts refuse begins at 100 MB
 _CARD: Final = "MODEL_CARD.md"
 _ENCODER: Final = "encoder"
+_HALVED: Final[frozenset[NetworkName]] = frozenset(
+    {"speaker"}
+)  # what 8 bits round a recurrent network adds to at each step
 _HEADER_BYTES: Final = 200_000  # what names and shapes take in a file of weights, at most
 
 
@@ -55,6 +60,7 @@ class Bundle:
     face: EmotionExtractor | None
     fusion: M2FNet
     scene: EmotionExtractor | None = None
+    speaker: SpeakerEncoder | None = None
 
     def networks(self) -> dict[NetworkName, nn.Module]:
         """Return the networks there are, by name."""
@@ -83,6 +89,7 @@ def load_bundle(folder: Path) -> Bundle:
         _face_network(config) if "face" in config.networks else None,
         M2FNet(config.fusion),
         EmotionExtractor(classes, config.scene.dim) if "scene" in config.networks else None,
+        SpeakerEncoder(config.speaker.dim) if "speaker" in config.networks else None,
     )
     for network_name, network in bundle.networks().items():
         _load_weights(network, [folder / file for file in config.weight_files(network_name)])
@@ -128,7 +135,7 @@ def save_bundle(
         folder: made with its parents.
         bundle: ``config.networks``, ``weights`` and ``files`` are ignored; the networks are left as they are.
         card: the text of MODEL_CARD.md.
-        precision: of the stored matrices; int8 halves the files once more.
+        precision: of the stored matrices; int8 halves the files once more, but that of the speaker encoder.
         max_file_bytes: no file may be larger.
 
     Returns:
@@ -205,6 +212,42 @@ def write_card(folder: Path, card: str) -> None:
     write_whole(folder / CONFIG, text + "\n")
 
 
+def write_speaker_encoder(folder: Path, encoder: SpeakerEncoder, stem: str = "speakers") -> tuple[str, ...]:
+    """Put a speaker encoder into a bundle, in the place of the one it may have; its other networks stay as they are.
+
+    Args:
+        folder: of the bundle.
+        encoder: is left as it is.
+        stem: what the names of its files begin with.
+
+    Returns:
+        the names of its files.
+
+    Raises:
+        BundleError: there is no bundle, or the weights are not finite in half precision.
+        FileError: it can't be written.
+    """
+    config, packed = read_config(folder), _packed("speaker", encoder, "float16")
+    gone = set(config.weight_files("speaker")) if "speaker" in config.networks else set()
+    with told_of(folder):
+        for name in gone:
+            (folder / name).unlink(missing_ok=True)
+        names = tuple(save_sharded(packed, folder, stem, MAX_FILE_BYTES - _HEADER_BYTES))
+    hashes = {name: digest for name, digest in config.files.items() if name not in gone}
+    hashes |= {name: sha256_of(folder / name) for name in names}
+    changed = config.model_copy(
+        update={
+            "format_version": FORMAT_VERSION,
+            "networks": (*(name for name in config.networks if name != "speaker"), "speaker"),
+            "speaker": SpeakerPart(dim=encoder.projector.out_features),
+            "weights": {**config.weights, "speaker": names},
+            "files": dict(sorted(hashes.items())),
+        }
+    )
+    write_whole(folder / CONFIG, changed.model_dump_json(indent=2) + "\n")
+    return names
+
+
 def _write(folder: Path, bundle: Bundle, card: str, precision: Precision, limit: int) -> BundleConfig:
     networks = bundle.networks()
     weights = {
@@ -229,9 +272,10 @@ def _write(folder: Path, bundle: Bundle, card: str, precision: Precision, limit:
     return config
 
 
-def _packed(name: str, network: nn.Module, precision: Precision) -> dict[str, npt.NDArray[Any]]:
+def _packed(name: NetworkName, network: nn.Module, precision: Precision) -> dict[str, npt.NDArray[Any]]:
+    weights = {key: tensor.cpu().numpy() for key, tensor in network.state_dict().items()}
     try:
-        return pack({key: tensor.cpu().numpy() for key, tensor in network.state_dict().items()}, precision)
+        return pack(weights, "float16" if name in _HALVED else precision)
     except WeightError as error:
         message = f"{name} has {error}: train it again"
         raise BundleError(message) from error

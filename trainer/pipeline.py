@@ -4,6 +4,7 @@ A modality without data is absent from the bundle.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from trainer.features.transcripts import Transcribe
 from trainer.fit.devices import processes
 from trainer.fit.metrics import Ints
 from trainer.fit.outputs import Floats
+from trainer.stages.pretrained_speakers import pretrained_speaker_encoder
 from trainer.starter.report import StarterReport, evaluate_bundle
 from trainer.training import ConversationTraining
 
@@ -117,12 +119,15 @@ def train_bundle(
     Raises:
         DatasetError: the conversations are missing, or not as they should be.
         CheckpointError: ``runs`` holds those of another training.
+        PretrainedWeightsError: the speaker encoder is missing or not the one it should be.
         BundleError: the bundle can't be written.
         FileError: the same.
     """
     require_place(out, runs)
+    given = config.speaker.pretrained
+    speaker = None if given is None else pretrained_speaker_encoder(given)  # if it is missing, not told hours later
     training = ConversationTraining(config, runs, kept)
-    bundle = Assembly(training).bundle()
+    bundle = replace(Assembly(training).bundle(), speaker=speaker)
     if processes().is_main_process:
         card = model_card(config, bundle.config, training.metrics, training.data.absent)
         save_bundle(out, bundle, card, config.output.precision, config.output.max_file_bytes)

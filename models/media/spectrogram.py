@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: as three-channel images (paper, section 4.2), and as Whisper's encoder takes them."""
+"""Mel spectrograms: as three-channel images (paper, section 4.2), and as the encoders of Whisper and GE2E take them."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +16,7 @@ WINDOW: Final = 400
 HOP: Final = 160
 MEL_BANDS: Final = 128
 WHISPER_BANDS: Final = 80
+SPEAKER_BANDS: Final = 40
 CHANNELS: Final = 3
 MIN_SAMPLES: Final = SAMPLE_RATE  # ResNet18 divides the time axis by 32: below this nothing is left
 _TIME_POOL: Final = 2  # frames averaged into one column: emotion is slower than 20 ms, and the ResNet costs half
@@ -24,6 +25,7 @@ _EPS: Final = 1e-3
 _LOUDNESS: Final = 0.05  # root mean square that Whisper's sounds are brought to
 _LOUDNESS_EPS: Final = 1e-5
 _WHISPER_FLOOR: Final = 1e-10
+_SPEAKER_LOUDNESS: Final = 10 ** (-30 / 20)  # -30 dB of full scale, as Resemblyzer raises what is quieter
 _DYNAMIC_RANGE: Final = 8.0  # decades below the loudest, as Whisper was trained
 
 
@@ -55,12 +57,31 @@ def whisper_mel(samples: Floats) -> Floats:
     Shape:
         input ``(batch, samples)`` float32 at 16 kHz; output ``(batch, 80, columns)``, one column for 160 samples.
     """
-    level = np.sqrt(np.square(samples).sum(axis=-1, keepdims=True) / max(1, samples.shape[-1]))
-    heard = pad_to_minimum((samples * _LOUDNESS / (level + _LOUDNESS_EPS)).astype(np.float32))
-    log = np.log10(np.maximum(_power(heard)[:, :-1] @ _slaney_bands(), np.float32(_WHISPER_FLOOR)))
+    heard = pad_to_minimum((samples * _LOUDNESS / (_level(samples) + _LOUDNESS_EPS)).astype(np.float32))
+    log = np.log10(np.maximum(_power(heard)[:, :-1] @ _slaney_bands(WHISPER_BANDS), np.float32(_WHISPER_FLOOR)))
     loudest = log.max(axis=(1, 2), keepdims=True)
     scaled = (np.maximum(log, loudest - _DYNAMIC_RANGE) + 4.0) / 4.0
     return np.ascontiguousarray(scaled.transpose(0, 2, 1), np.float32)
+
+
+def speaker_mel(samples: Floats) -> Floats:
+    """Return mel power spectrograms, not their logarithms, of sounds of which the quiet are raised to one loudness.
+
+    They are what the speaker encoder of Resemblyzer 0.1.4 was trained on, each sound taken by itself.
+
+    Shape:
+        input ``(batch, samples)`` float32 at 16 kHz, at least 160 samples; output ``(batch, frames, 40)``, one frame
+        for 160 samples.
+    """
+    gain = np.maximum(1.0, _SPEAKER_LOUDNESS / (_level(samples) + _LOUDNESS_EPS))
+    power = _power((samples * gain).astype(np.float32))[:, :-1]
+    return np.ascontiguousarray(power @ _slaney_bands(SPEAKER_BANDS), np.float32)
+
+
+def _level(samples: Floats) -> Floats:
+    """Return the root mean square of each sound, ``(batch, 1)``."""
+    level: Floats = np.sqrt(np.square(samples).sum(axis=-1, keepdims=True) / max(1, samples.shape[-1]))
+    return level
 
 
 def pad_to_minimum(samples: Floats, minimum: int = MIN_SAMPLES) -> Floats:
@@ -91,10 +112,10 @@ def _htk_bands() -> Floats:
 
 
 @cache
-def _slaney_bands() -> Floats:
+def _slaney_bands(bands: int) -> Floats:
     """Return Slaney's bands, each triangle's area the same: linear up to 1 kHz, logarithmic from there on."""
     linear, step = 1000.0 / (200.0 / 3), np.log(6.4) / 27
-    mel = np.linspace(0.0, linear + np.log(SAMPLE_RATE / 2 / 1000.0) / step, WHISPER_BANDS + 2)
+    mel = np.linspace(0.0, linear + np.log(SAMPLE_RATE / 2 / 1000.0) / step, bands + 2)
     hertz = np.where(mel < linear, mel * 200.0 / 3, 1000.0 * np.exp(step * (mel - linear)))
     areas: Floats = (_triangles(hertz) * 2.0 / (hertz[2:] - hertz[:-2])).astype(np.float32)
     return areas

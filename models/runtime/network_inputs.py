@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from models.bundle_config import BundleConfig
 from models.media.scene_image import SCENE_SIZE
-from models.media.spectrogram import CHANNELS, MEL_BANDS, WHISPER_BANDS
+from models.media.spectrogram import CHANNELS, MEL_BANDS, SPEAKER_BANDS, WHISPER_BANDS
 from models.runtime.engine import INPUT_NAMES, Array, Engine, EngineError, ServedName
 
 _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
@@ -18,6 +18,7 @@ _DYNAMIC_AXES: Final[Mapping[ServedName, tuple[int, ...]]] = {
     "face": (0,),
     "scene": (0,),
     "fusion": (0, 1),
+    "speaker": (0, 1),
     "pnet": (0, -2, -1),
     "rnet": (0,),
     "onet": (0,),
@@ -30,10 +31,8 @@ def examples(name: ServedName, config: BundleConfig) -> tuple[Array, ...]:
     if name == "text":
         ragged = np.tri(2, 5, 1, dtype=np.int64)  # or the tracer would leave the masking out
         return ragged, ragged, ragged
-    if name == "audio":
-        return (
-            _zeros(2, WHISPER_BANDS, 128) if config.audio.kind == "whisper" else _zeros(2, CHANNELS, MEL_BANDS, 64),
-        )
+    if name in {"audio", "speaker"}:
+        return (_spectrograms(name, config),)
     if name == "voice":
         statistics = _zeros(2, config.audio.baseline)
         return statistics, statistics, np.ones((2, 1), np.float32)
@@ -45,6 +44,12 @@ def examples(name: ServedName, config: BundleConfig) -> tuple[Array, ...]:
     widths = (config.fusion.text_dim, config.fusion.audio_dim, config.fusion.face_dim, config.fusion.scene_dim)
     mask = np.ones((2, 5), np.bool_)
     return *(_zeros(2, 5, width) for width in widths), *[mask] * (len(widths) + 1)
+
+
+def _spectrograms(name: ServedName, config: BundleConfig) -> npt.NDArray[np.float32]:
+    if name == "speaker":
+        return _zeros(2, 160, SPEAKER_BANDS)
+    return _zeros(2, WHISPER_BANDS, 128) if config.audio.kind == "whisper" else _zeros(2, CHANNELS, MEL_BANDS, 64)
 
 
 def _zeros(*sizes: int) -> npt.NDArray[np.float32]:

@@ -30,6 +30,7 @@ _AXIS_NAMES: Final[Mapping[ServedName, tuple[str, ...]]] = {
     "face": ("batch",),
     "scene": ("batch",),
     "fusion": ("batch", "utterances"),
+    "speaker": ("batch", "frames"),
     "pnet": ("batch", "height", "width"),
     "rnet": ("batch",),
     "onet": ("batch",),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from models.dialog_window import FusionConfig, Window
 from models.media.face_image import FACE_SIZE, face_input
 from models.media.scene_image import scene_input, shrink_scene
-from models.media.spectrogram import SAMPLE_RATE, sound_input
+from models.media.spectrogram import SAMPLE_RATE, WINDOW, sound_input, speaker_mel
 from models.runtime.engine import Array
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
 from models.stored_bundle import AnyBundle
@@ -58,6 +58,11 @@ class Preparation:
         """Return an ``(height, width, 3)`` RGB image as the scene branch sees it, ``(1, 3, size, size)``."""
         return {"images": scene_input(shrink_scene(image)[None])}
 
+    @staticmethod
+    def speaker(windows: Floats) -> dict[str, Array]:
+        """Return ``(windows, samples)`` as the speaker encoder hears them, ``(windows, frames, 40)``."""
+        return {"mel": speaker_mel(np.asarray(windows, np.float32))}
+
 
 def require_sound(samples: Floats) -> None:
     """Do nothing if it is sound.
@@ -67,6 +72,17 @@ def require_sound(samples: Floats) -> None:
     """
     if samples.ndim != 1 or not np.isfinite(samples).all():
         message = f"sound must be one channel of finite samples, not of shape {samples.shape}"
+        raise ValueError(message)
+
+
+def require_windows(windows: Floats) -> None:
+    """Do nothing if somebody's voice can be told by them.
+
+    Raises:
+        ValueError: they are not ``(windows, samples)`` of finite numbers, 25 ms or longer.
+    """
+    if windows.ndim != 2 or windows.shape[1] < WINDOW or not np.isfinite(windows).all():  # noqa: PLR2004 - as told
+        message = f"windows must be (windows, {WINDOW} or more finite samples), not of shape {windows.shape}"
         raise ValueError(message)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,20 +15,16 @@ from models.bundle_config import NetworkName, find_bundle
 from models.dialog_window import Window
 from models.networks.calibration import probabilities
 from models.networks.mtcnn import DETECTION, DetectionName, DetectionNetworks
-from models.runtime.engine import OUTPUT_NAMES, Engine, ServedName
-from models.runtime.fallback import Fallback, FallbackEngine
-from models.runtime.figures import BatchFigures
+from models.runtime.engine import OUTPUT_NAMES, Engine
 from models.runtime.names import EngineName, PrecisionName
-from models.runtime.preparation import Preparation, fusion_inputs, require_faces, require_sound
+from models.runtime.preparation import Preparation, fusion_inputs, require_faces, require_sound, require_windows
+from models.runtime.running import RunningEngine
 from models.runtime.schedule import Priority
 from models.runtime.select import choose_engine, choose_live_engine
-from models.runtime.switching import EngineState, SwitchingEngine
-from models.runtime.worker import TIMEOUT_S, WINDOW_MS, DropReason, Item, Outputs, Worker, now_ms
+from models.runtime.worker import TIMEOUT_S, WINDOW_MS, Item, Outputs, Worker, now_ms
 from models.speaker_baseline import BaselineReference, SpeakerBaseline
 from models.stored_bundle import AnyBundle, StoredBundle
 from models.text_input import Turn
-
-REPLACING: Final = 10  # times as long as usual may a batch take in which an engine is replaced: others are loaded first
 
 Floats = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -45,7 +42,7 @@ class Branch:
     statistics: Floats | None = None
 
 
-class Runtime:
+class Runtime(RunningEngine):
     """A loaded bundle on an engine, fed from any thread; one worker owns the device and batches what waits.
 
     The methods prepare their input in the caller's thread and wait when the worker's queue is full. After
@@ -75,25 +72,9 @@ class Runtime:
         self.modalities: tuple[NetworkName, ...] = bundle.config.modalities
         self.past_context = bundle.config.text.context.past
         self.future_context = bundle.config.text.context.future
+        self.tells_speakers = "speaker" in bundle.config.networks
         self._config, self._prepared = bundle.config, Preparation(bundle)
-        self._engine = engine
-        self._timeout_s = timeout_s
-        self._worker = Worker(engine, max_batch, window_ms=batch_window_ms, limit_s=self._limit_s)
-
-    @property
-    def engine_state(self) -> EngineState:
-        """Return the engine in use and the one that is being built to take its place."""
-        return self._engine.state if isinstance(self._engine, SwitchingEngine) else EngineState(self._engine.name)
-
-    @property
-    def is_building(self) -> bool:
-        """Return whether an engine is being built, which may go on for minutes after :meth:`close`."""
-        return isinstance(self._engine, SwitchingEngine) and self._engine.is_busy
-
-    @property
-    def fallbacks(self) -> Sequence[Fallback]:
-        """Return the engines that were given up so far, and why; it grows if one fails."""
-        return self._engine.fallbacks if isinstance(self._engine, FallbackEngine | SwitchingEngine) else ()
+        super().__init__(engine, max_batch, batch_window_ms, timeout_s)
 
     @classmethod
     def load(
@@ -121,26 +102,6 @@ class Runtime:
         choose = choose_live_engine if build_in_background else choose_engine
         chosen = choose(engine, stored, threads, precision, reload=lambda: stored)
         return cls(stored, chosen, max_batch, batch_window_ms=batch_window_ms, timeout_s=timeout_s)
-
-    @property
-    def dropped(self) -> dict[tuple[ServedName, DropReason], int]:
-        """Return how many requests were not computed, by network and reason."""
-        return self._worker.dropped
-
-    @property
-    def computed(self) -> dict[ServedName, BatchFigures]:
-        """Return what was computed so far, by network."""
-        return self._worker.computed
-
-    @property
-    def hangs(self) -> bool:
-        """Return whether the engine does not answer: all that is asked fails until it does."""
-        return self._worker.hangs
-
-    @property
-    def waiting(self) -> dict[Priority, int]:
-        """Return how many requests wait: of ends of utterances, of images, and provisional ones."""
-        return self._worker.waiting
 
     def text(
         self, turns: Sequence[Turn], index: int, *, session: str = "", priority: Priority = "utterance"
@@ -228,21 +189,24 @@ class Runtime:
         inputs = fusion_inputs(window, self._config.fusion)
         return self._worker.submit(Item("fusion", inputs, finish, session, priority))
 
-    def _limit_s(self) -> float:
-        replacing = isinstance(self._engine, FallbackEngine | SwitchingEngine) and self._engine.is_replacing
-        return self._timeout_s * REPLACING if replacing else self._timeout_s
+    def speaker(self, windows: Floats, *, session: str = "", priority: Priority = "utterance") -> "Future[Floats]":
+        """Hear who speaks in ``(windows, samples)`` float32 in [-1, 1] at 16 kHz: embeddings ``(windows, dim)``.
 
-    def close(self) -> None:
-        """Finish the batch under way, cancel what waits, and end the worker; a second call does nothing."""
-        self._worker.close()
-        if isinstance(self._engine, SwitchingEngine):
-            self._engine.close()
+        They are of unit length, so that products of two are cosines: the nearer to 1, the more alike the voices. The
+        network has learned on 1.6 s, and takes any length of 25 ms or more. One call is one batch, which nothing more
+        urgent interrupts: of a file, ask for some at a time. There may be none.
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        Raises:
+            ValueError: the bundle tells no speakers (``tells_speakers``), or these are no windows.
+        """
+        if not self.tells_speakers:
+            message = f"the bundle {self.bundle_name} tells no speakers"
+            raise ValueError(message)
+        require_windows(windows)
+        if not len(windows):
+            return _known(np.zeros((0, self._config.speaker.dim), np.float32))
+        inputs = self._prepared.speaker(windows)
+        return self._worker.submit(Item("speaker", inputs, itemgetter("embedding"), session, priority))
 
 
 def _known(result: Result) -> "Future[Result]":

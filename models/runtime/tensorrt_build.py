@@ -34,6 +34,7 @@ _ROWS: Final[Range] = (1, 1, 16)  # live, nearly everything comes alone
 _CANDIDATES: Final[Range] = (1, 32, 256)  # of faces, in one image or several
 _PYRAMID: Final[Range] = (12, 96, 1024)  # pixels a side of a shrunk image
 _COLUMNS: Final[Mapping[AudioKind, Range]] = {"whisper": (100, 300, 1500), "log-mel": (50, 150, 800)}  # 1, 3, 15 s
+_FRAMES: Final[Range] = (10, 120, 400)  # of a window in which somebody speaks: 0.1, 1.2, 4 s
 _UTTERANCES: Final[Range] = (1, 16, 64)
 _TYPICAL_TOKENS: Final = 48
 _TURING: Final = (7, 5)  # not among the GPUs that tensorrt_rtx builds for unless told
@@ -135,6 +136,7 @@ def _lengths(name: ServedName, config: BundleConfig) -> tuple[Range, ...]:
         "text": ((1, min(_TYPICAL_TOKENS, longest), longest),),
         "audio": (_COLUMNS[config.audio.kind],),
         "fusion": (_UTTERANCES,),
+        "speaker": (_FRAMES,),
         "pnet": (_PYRAMID, _PYRAMID),
     }
     return ranges.get(name, ())

@@ -11,9 +11,9 @@ import pytest
 import torch
 from full_disk import full_disk
 from safetensors.torch import load_file, save_file
-from tiny_bundle import tiny_bundle, with_other_branches
+from tiny_bundle import tiny_bundle, with_other_branches, with_speakers
 
-from models.bundle import MAX_FILE_BYTES, Bundle, load_bundle, require_place, save_bundle
+from models.bundle import MAX_FILE_BYTES, Bundle, load_bundle, require_place, save_bundle, write_speaker_encoder
 from models.bundle_config import STARTER, BundleConfig, BundleError, Temperatures, Thresholds, find_bundle
 from models.files.whole_file import FileError
 from models.labels import LABELS
@@ -299,6 +299,39 @@ def test_a_bundle_may_lack_voice_face_and_scene(tmp_path: Path) -> None:
     loaded = load_bundle(tmp_path / "words")
     assert (loaded.audio, loaded.face, loaded.scene) == (None, None, None)
     assert set(loaded.networks()) == {"text", "fusion"}
+
+
+def test_a_bundle_may_tell_speakers_in_half_precision_whatever_the_others_have(tmp_path: Path) -> None:
+    bundle = with_speakers(tiny_bundle())
+    config = save_bundle(tmp_path / "speakers", bundle, "", precision="int8")
+    assert config.networks[-1] == "speaker"
+    assert load_file(tmp_path / "speakers" / "speaker.safetensors")["lstm.weight_hh_l0"].dtype == torch.float16
+    loaded, mel = load_bundle(tmp_path / "speakers").speaker, torch.rand(2, 120, 40)
+    assert loaded is not None
+    assert bundle.speaker is not None
+    assert (loaded(mel) * bundle.speaker(mel)).sum(dim=1).min() > 0.9999
+
+
+def test_a_bundle_that_tells_no_speakers_need_not_say_so(copy: Path) -> None:
+    edit_config(copy, lambda raw: raw.pop("speaker"))
+    loaded = load_bundle(copy)
+    assert loaded.speaker is None
+    assert loaded.config.speaker.dim == 256
+
+
+def test_a_speaker_encoder_is_put_into_a_bundle_and_replaced_by_another(copy: Path) -> None:
+    before = load_bundle(copy)
+    for seed, stem in ((0, "speaker"), (1, "voices"), (2, "voices")):
+        encoder = with_speakers(before, seed).speaker
+        assert encoder is not None
+        assert write_speaker_encoder(copy, encoder, stem) == (f"{stem}.safetensors",)
+        loaded = load_bundle(copy)
+        assert loaded.speaker is not None
+        torch.testing.assert_close(loaded.speaker.state_dict(), encoder.state_dict(), rtol=1e-3, atol=1e-4)
+        assert loaded.config.networks == (*before.config.networks, "speaker")
+        assert len(list(copy.glob("*.safetensors"))) == len(loaded.config.networks)
+    for name, network in before.networks().items():
+        torch.testing.assert_close(loaded.networks()[name].state_dict(), network.state_dict(), rtol=0, atol=0)
 
 
 def test_a_bundle_tells_the_backbone_of_its_faces(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bundle import with_whisper
+from tiny_bundle import with_speakers, with_whisper
 
 from models.bundle import Bundle, save_bundle
 from models.bundle_config import CONFIG, BundleError, sha256_of
@@ -20,8 +20,8 @@ from models.text_input import ContextFormat
 
 @pytest.fixture
 def knowing(bundle: Bundle, tmp_path: Path) -> Path:
-    """A saved bundle whose voice is told against its speaker's baseline."""
-    save_bundle(tmp_path / "knowing", with_whisper(bundle, baseline=True), "# Knowing\n")
+    """A saved bundle whose voice is told against its speaker's baseline, and which tells speakers."""
+    save_bundle(tmp_path / "knowing", with_speakers(with_whisper(bundle, baseline=True)), "# Knowing\n")
     return tmp_path / "knowing"
 
 

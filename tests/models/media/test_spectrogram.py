@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 from torchaudio.transforms import MelSpectrogram
 
-from models.media.spectrogram import log_mel_image, pad_to_minimum, sound_input, whisper_mel
+from models.media.spectrogram import log_mel_image, pad_to_minimum, sound_input, speaker_mel, whisper_mel
 
 
 def tone(hertz: float, seconds: float, gain: float = 0.1) -> np.ndarray:
@@ -33,6 +33,19 @@ def test_whispers_spectrograms_are_those_of_torchaudio(samples: int) -> None:
     log = mel(sounds * 0.05 / (level + 1e-5))[..., :-1].clamp(min=1e-10).log10()
     expected = (torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8) + 4) / 4
     np.testing.assert_allclose(whisper_mel(sounds.numpy()), expected.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [400, 19_200, 25_600, 25_700])
+@pytest.mark.parametrize("gain", [0.01, 1.0, 5.0])
+def test_what_tells_speakers_is_torchaudios_spectrogram_of_no_quiet_sound(samples: int, gain: float) -> None:
+    sounds = torch.from_numpy(noise(samples, 2) * np.float32(gain))
+    mel = MelSpectrogram(16_000, n_fft=400, hop_length=160, n_mels=40, norm="slaney", mel_scale="slaney")
+    decibels = 20 * sounds.square().mean(dim=-1, keepdim=True).sqrt().log10()
+    raised = sounds * 10 ** ((-30 - decibels).clamp(min=0) / 20)
+    expected = mel(raised)[..., :-1].transpose(1, 2).numpy()
+    found = speaker_mel(sounds.numpy())
+    assert found.shape == (2, samples // 160, 40)
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-6)  # the decibels of 1e-5 are added to a level
 
 
 def test_a_networks_input_is_of_its_kind() -> None:

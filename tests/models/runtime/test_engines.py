@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 import pytest
 import torch
-from tiny_bundle import with_other_branches
+from tiny_bundle import with_other_branches, with_speakers
 
 from models.bundle import Bundle, load_bundle
 from models.bundle_config import STARTER, BundleConfig
@@ -55,7 +55,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engines(request: pytest.FixtureRequest, bundle_folder: Path, cache: Path) -> tuple[BundleConfig, Engine, ...]:
     match request.param:
         case "tiny":
-            loaded = load_bundle(bundle_folder)
+            loaded = with_speakers(load_bundle(bundle_folder))
         case "starter":
             loaded = load_bundle(STARTER)
         case other:
@@ -83,6 +83,23 @@ def window_rows(rows: int, length: int, config: BundleConfig, generator: np.rand
     return inputs
 
 
+def speech_windows(generator: np.random.Generator) -> Iterator[Inputs]:
+    for rows, frames in [(1, 120), (3, 160), (16, 120), (2, 37)]:
+        yield {"mel": generator.gamma(0.2, size=(rows, frames, 40)).astype(np.float32)}
+
+
+def patches(generator: np.random.Generator) -> Iterator[tuple[ServedName, Inputs]]:
+    sizes: list[tuple[ServedName, int, int, int]] = [
+        ("pnet", 1, 12, 12),
+        ("pnet", 1, 73, 129),
+        ("pnet", 3, 26, 46),
+        ("rnet", 37, 24, 24),
+        ("onet", 5, 48, 48),
+    ]
+    for name, rows, height, width in sizes:
+        yield name, {"images": generator.uniform(-1, 1, (rows, 3, height, width)).astype(np.float32)}
+
+
 def cases(config: BundleConfig) -> Iterator[tuple[ServedName, Inputs]]:
     generator = np.random.default_rng(5)
     for lengths in [(7,), (12, 3, 9), (40, 40), (1,)]:
@@ -103,19 +120,15 @@ def cases(config: BundleConfig) -> Iterator[tuple[ServedName, Inputs]]:
         yield "scene", {"images": generator.normal(size=(2, 3, 160, 160)).astype(np.float32)}
     for rows, length in [(1, 16), (4, 16), (1, 1), (2, 32)]:
         yield "fusion", window_rows(rows, length, config, generator)
-    patches: list[tuple[ServedName, int, int, int]] = [
-        ("pnet", 1, 12, 12),
-        ("pnet", 1, 73, 129),
-        ("pnet", 3, 26, 46),
-        ("rnet", 37, 24, 24),
-        ("onet", 5, 48, 48),
-    ]
-    for name, rows, height, width in patches:
-        yield name, {"images": generator.uniform(-1, 1, (rows, 3, height, width)).astype(np.float32)}
+    if "speaker" in config.networks:
+        yield from (("speaker", inputs) for inputs in speech_windows(generator))
+    yield from patches(generator)
 
 
 def difference(network: ServedName, inputs: Inputs, expected: Outputs, actual: Outputs) -> float:
-    """Return how far probabilities differ at most; padding may say anything."""
+    """Return how far probabilities differ at most, or the cosine of speakers from 1; padding may say anything."""
+    if network == "speaker":
+        return float(np.abs(1 - (expected["embedding"] * actual["embedding"]).sum(axis=1)).max())
     counted = inputs["valid"] if network == "fusion" else slice(None)
     if network in DETECTION:  # its scores are probabilities, its other outputs shares of a box
         return max(float(np.abs(expected[output] - actual[output]).max()) for output in OUTPUT_NAMES[network])

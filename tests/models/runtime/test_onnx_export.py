@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 from test_engines import cases, difference
-from tiny_bundle import with_other_branches
+from tiny_bundle import with_other_branches, with_speakers
 
 from models.bundle import Bundle
 from models.runtime import onnx_export
@@ -19,7 +19,7 @@ from models.runtime.onnx_models import onnx_model
 from models.runtime.served_networks import served_networks
 from models.runtime.torch_engine import TorchEngine
 
-NAMES: list[ServedName] = ["text", "audio", "voice", "face", "scene", "fusion", "pnet", "rnet", "onet"]
+NAMES: list[ServedName] = ["text", "audio", "voice", "face", "scene", "fusion", "speaker", "pnet", "rnet", "onet"]
 
 
 @pytest.mark.slow
@@ -27,7 +27,7 @@ NAMES: list[ServedName] = ["text", "audio", "voice", "face", "scene", "fusion", 
 def test_a_half_network_computes_in_float16_between_float32_inputs_and_outputs(
     bundle: Bundle, name: ServedName
 ) -> None:
-    full = with_other_branches(bundle, baseline=True)
+    full = with_speakers(with_other_branches(bundle, baseline=True))
     graph = onnx.load_from_string(export_onnx(name, served_networks(full)[name], full.config, "float16")).graph
     assert tuple(port.name for port in graph.input) == INPUT_NAMES[name]
     assert tuple(port.name for port in graph.output) == output_names(name, full.config)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_bundle import with_speakers
 from waiting import PATIENCE_S
 
 from models.bundle import Bundle
@@ -12,8 +13,9 @@ from models.bundle_config import BundleError
 from models.dialog_window import Window
 from models.labels import LABELS
 from models.media.face_image import face_input
-from models.media.spectrogram import log_mel_image
+from models.media.spectrogram import log_mel_image, speaker_mel
 from models.networks.calibration import probabilities
+from models.networks.speaker_encoder import SpeakerEncoder
 from models.networks.text import as_tensors
 from models.runtime.engine import Array, Outputs, ServedName
 from models.runtime.fallback import Candidate, FallbackEngine
@@ -89,6 +91,45 @@ def test_of_a_long_sound_the_last_15_seconds_are_heard(runtime: Runtime) -> None
 def test_what_is_no_sound_is_refused(runtime: Runtime, sound: np.ndarray) -> None:
     with pytest.raises(ValueError, match="one channel of finite samples"):
         runtime.audio(sound)
+
+
+@pytest.fixture(scope="module")
+def telling(bundle: Bundle) -> Iterator[tuple[Runtime, SpeakerEncoder]]:
+    """A runtime that tells speakers, and its encoder."""
+    known = with_speakers(bundle)
+    assert known.speaker is not None
+    with Runtime(known, TorchEngine(known)) as started:
+        yield started, known.speaker
+
+
+@pytest.mark.parametrize("samples", [400, 19_200, 25_600])
+def test_who_speaks_is_told_by_the_mel_spectrograms_of_windows(
+    telling: tuple[Runtime, SpeakerEncoder], samples: int
+) -> None:
+    runtime, encoder = telling
+    windows = vector(1, 3 * samples).reshape(3, samples) / 10
+    found = runtime.speaker(windows).result(PATIENCE_S)
+    assert found.shape == (3, 256)
+    np.testing.assert_allclose(found, encoder(torch.from_numpy(speaker_mel(windows))).numpy(), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_no_windows_are_no_embeddings(telling: tuple[Runtime, SpeakerEncoder]) -> None:
+    assert telling[0].speaker(np.zeros((0, 19_200), np.float32)).result(PATIENCE_S).shape == (0, 256)
+
+
+@pytest.mark.parametrize("windows", [np.zeros(19_200), np.zeros((2, 399)), np.full((1, 19_200), np.nan)])
+def test_what_are_no_windows_is_refused(telling: tuple[Runtime, SpeakerEncoder], windows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"windows must be \(windows, 400 or more finite samples\)"):
+        telling[0].speaker(windows.astype(np.float32))
+
+
+def test_a_bundle_without_an_encoder_says_that_it_tells_no_speakers(
+    runtime: Runtime, telling: tuple[Runtime, SpeakerEncoder]
+) -> None:
+    assert (runtime.tells_speakers, telling[0].tells_speakers) == (False, True)
+    with pytest.raises(ValueError, match="the bundle tiny tells no speakers"):
+        runtime.speaker(np.zeros((1, 19_200), np.float32))
 
 
 def test_each_face_is_seen_by_itself(runtime: Runtime, bundle: Bundle) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_bundle import with_other_branches
+from tiny_bundle import with_other_branches, with_speakers
 
 from models.bundle import Bundle
 from models.media.spectrogram import AudioKind
@@ -29,7 +29,7 @@ def rtx() -> object:
 
 
 def bundle_for(bundle: Bundle, audio: AudioKind) -> Bundle:
-    return with_other_branches(bundle, baseline=True) if audio == "whisper" else bundle
+    return with_speakers(with_other_branches(bundle, baseline=True) if audio == "whisper" else bundle)
 
 
 @pytest.mark.slow
@@ -45,6 +45,7 @@ def bundle_for(bundle: Bundle, audio: AudioKind) -> Bundle:
         ("face", "log-mel"),
         ("scene", "whisper"),
         ("fusion", "log-mel"),
+        ("speaker", "log-mel"),
         ("pnet", "log-mel"),
         ("rnet", "log-mel"),
         ("onet", "log-mel"),
@@ -57,7 +58,7 @@ def test_every_network_is_built(
     network = served_networks(chosen)[name]
     plan = tensorrt_plan("tensorrt_rtx", name, network, chosen.config, precision, tmp_path)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    if name not in {"fusion", "pnet", "rnet"}:  # so small here that its kernels outweigh its weights
+    if name not in {"fusion", "speaker", "pnet", "rnet"}:  # so small that its kernels outweigh its weights
         assert len(plan) < parameters * (3 if precision == "float16" else 5) + 4_000_000
     assert len(plan) > parameters * (2 if precision == "float16" else 4)
 
@@ -128,6 +129,7 @@ def test_profiles_hold_everything_the_pipeline_asks_for(bundle: Bundle) -> None:
     assert profile("face", bundle.config) == {"images": ((1, 3, 96, 96), (1, 3, 96, 96), (16, 3, 96, 96))}
     assert profile("audio", bundle.config)["images"] == ((1, 3, 128, 50), (1, 3, 128, 150), (16, 3, 128, 800))
     assert profile("fusion", bundle.config)["valid"] == ((1, 1), (1, 16), (16, 64))
+    assert profile("speaker", bundle.config) == {"mel": ((1, 10, 40), (1, 120, 40), (16, 400, 40))}
     assert profile("pnet", bundle.config) == {"images": ((1, 3, 12, 12), (1, 3, 96, 96), (16, 3, 1024, 1024))}
     assert profile("rnet", bundle.config)["images"][2] == (256, 3, 24, 24)
     assert profile("audio", with_other_branches(bundle).config)["images"][2] == (16, 80, 1500)

@@ -95,7 +95,8 @@ def data(tmp_path: Path) -> Path:
 def settings(data: Path, encoder: Path) -> TrainConfig:
     once = [f"{stage}.fit.epochs=1" for stage in ("text", "visual", "audio", "fusion")]
     small = ["text.frozen_layers=1", "text.batch=4", "visual.batch=16", "visual.small_epochs=1"]
-    small += ["visual.pretrained=null", "visual.small_size=32", "audio.batch=4", "audio.views=2", "fusion.batch=2"]
+    small += ["speaker.pretrained=null", "visual.pretrained=null"]
+    small += ["visual.small_size=32", "audio.batch=4", "audio.views=2", "fusion.batch=2"]
     return starter_config(data, [f"text.encoder={encoder}", "text.fit.select=accuracy", *once, *small])
 
 
