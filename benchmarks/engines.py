@@ -27,7 +27,7 @@ from written import script_parser
 
 from models.bundle import Bundle, load_bundle
 from models.bundle_config import NetworkName, find_bundle
-from models.media.spectrogram import SAMPLE_RATE, sound_input
+from models.media.spectrogram import SAMPLE_RATE, sound_input, speaker_mel
 from models.runtime.engine import INPUT_NAMES, Array, Engine, ServedName
 from models.runtime.names import EngineName, PrecisionName
 from models.runtime.network_inputs import examples
@@ -62,15 +62,18 @@ def questions(bundle: Bundle) -> Iterator[Question]:
     if "audio" in config.networks:
         samples = generator.normal(size=3 * SAMPLE_RATE).astype(np.float32)
         yield Question("voice, 3 s", "audio", {"images": sound_input(config.audio.kind, [samples])})
+    if "speaker" in config.networks:
+        window = generator.normal(size=(1, round(1.2 * SAMPLE_RATE))).astype(np.float32)
+        yield Question("speaker, 1.2 s", "speaker", {"mel": speaker_mel(window)})
     frames: list[tuple[NetworkName, str]] = [("face", f"face, {config.face.size} px"), ("scene", "scene")]
     for name, title in frames:
         if name in config.networks:
             yield Question(title, name, _one(name, bundle, generator))
-    window: dict[str, Array] = {"valid": np.ones((1, 16), np.bool_)}
+    dialog: dict[str, Array] = {"valid": np.ones((1, 16), np.bool_)}
     for name in ("text", "audio", "face", "scene"):
-        window[name] = generator.normal(size=(1, 16, getattr(config.fusion, f"{name}_dim"))).astype(np.float32)
-        window[f"{name}_present"] = np.ones((1, 16), np.bool_)
-    yield Question("fusion, 16 utterances", "fusion", window)
+        dialog[name] = generator.normal(size=(1, 16, getattr(config.fusion, f"{name}_dim"))).astype(np.float32)
+        dialog[f"{name}_present"] = np.ones((1, 16), np.bool_)
+    yield Question("fusion, 16 utterances", "fusion", dialog)
     yield Question("P-Net, 73 x 129", "pnet", {"images": generator.normal(size=(1, 3, 73, 129)).astype(np.float32)})
     yield Question("R-Net", "rnet", _one("rnet", bundle, generator))
     yield Question("O-Net", "onet", _one("onet", bundle, generator))

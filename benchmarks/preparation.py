@@ -20,7 +20,7 @@ from models.media.display import Display
 from models.media.face_image import crop_face, face_input
 from models.media.geometry import Box
 from models.media.scene_image import scene_input, shrink_scene
-from models.media.spectrogram import SAMPLE_RATE, sound_input
+from models.media.spectrogram import SAMPLE_RATE, sound_input, speaker_mel
 from stream.jpeg import decode_jpeg
 from stream.vision.face_finder import small_grey
 from trainer.evaluation.text_tables import terminal_table
@@ -53,6 +53,7 @@ def steps(data: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "a face as the network takes it", lambda: face_input(crops, 64)
     yield "a scene as the network takes it", lambda: scene_input(shrink_scene(image)[None])
     yield "log-mel of 3 s, Whisper's", lambda: sound_input("whisper", [sound])
+    yield "mel of 1.2 s, the speaker encoder's", lambda: speaker_mel(sound[None, : round(1.2 * SAMPLE_RATE)])
     yield "log-mel of 3 s, the paper's", lambda: sound_input("log-mel", [sound])
 
 

@@ -17,7 +17,7 @@ from models.runtime.network import Network, identity_of
 from models.runtime.readiness import require_time
 
 _log: Final = logging.getLogger(__name__)
-_KEPT: Final = 24  # three bundles' worth
+_KEPT: Final = 27  # three bundles' worth
 _HASHES: Final = "SHA256SUMS"
 
 Model = TypeVar("Model")

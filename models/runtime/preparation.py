@@ -16,6 +16,7 @@ from models.stored_bundle import AnyBundle
 from models.text_input import Turn, tokenize, with_context
 
 MAX_SAMPLES: Final = 15 * SAMPLE_RATE
+MAX_WINDOW: Final = 4 * SAMPLE_RATE  # in which somebody speaks: it has learned on less than half of it
 WINDOW_STEP: Final = 16  # windows are padded to a multiple of it, so that engines see few shapes
 
 Floats = npt.NDArray[np.float32]
@@ -79,10 +80,11 @@ def require_windows(windows: Floats) -> None:
     """Do nothing if somebody's voice can be told by them.
 
     Raises:
-        ValueError: they are not ``(windows, samples)`` of finite numbers, 25 ms or longer.
+        ValueError: they are not ``(windows, samples)`` of finite numbers, 25 ms to 4 s.
     """
-    if windows.ndim != 2 or windows.shape[1] < WINDOW or not np.isfinite(windows).all():  # noqa: PLR2004 - as told
-        message = f"windows must be (windows, {WINDOW} or more finite samples), not of shape {windows.shape}"
+    fits = windows.ndim == 2 and WINDOW <= windows.shape[1] <= MAX_WINDOW  # noqa: PLR2004 - (windows, samples)
+    if not fits or not np.isfinite(windows).all():
+        message = f"windows must be (windows, {WINDOW} to {MAX_WINDOW} finite samples), not of shape {windows.shape}"
         raise ValueError(message)
 
 

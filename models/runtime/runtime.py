@@ -193,7 +193,7 @@ class Runtime(RunningEngine):
         """Hear who speaks in ``(windows, samples)`` float32 in [-1, 1] at 16 kHz: embeddings ``(windows, dim)``.
 
         They are of unit length, so that products of two are cosines: the nearer to 1, the more alike the voices. The
-        network has learned on 1.6 s, and takes any length of 25 ms or more. One call is one batch, which nothing more
+        network has learned on 1.6 s, and takes 25 ms to 4 s. One call is one batch, which nothing more
         urgent interrupts: of a file, ask for some at a time. There may be none.
 
         Raises:

@@ -321,6 +321,7 @@ def test_a_precision_that_an_engine_lacks_is_refused(bundle: Bundle, name: Engin
 
 @pytest.mark.slow
 def test_bfloat16_says_nearly_the_same(bundle: Bundle, cache: Path) -> None:
+    bundle = with_speakers(bundle)
     reference = TorchEngine(bundle)
     for engine in (
         TorchEngine(bundle, precision="bfloat16"),
@@ -335,12 +336,16 @@ def test_bfloat16_says_nearly_the_same(bundle: Bundle, cache: Path) -> None:
 
 @pytest.mark.slow
 def test_compiled_networks_give_the_same_probabilities(bundle: Bundle) -> None:
+    bundle = with_speakers(bundle)
     reference, compiled = TorchEngine(bundle), TorchEngine(bundle, compiled=True)
     assert (compiled.name, compiled.describe().engine) == ("torch-compiled-cpu", "torch-compiled")
     for rows, length in [(1, 16), (2, 32)]:  # the smallest network, two shapes: compiling a ResNet takes minutes
         inputs = window_rows(rows, length, bundle.config, np.random.default_rng(5))
         expected = reference.run("fusion", inputs)
         assert difference("fusion", inputs, expected, compiled.run("fusion", inputs)) < 1e-3
+    for inputs in speech_windows(np.random.default_rng(5)):
+        expected = reference.run("speaker", inputs)
+        assert difference("speaker", inputs, expected, compiled.run("speaker", inputs)) < 1e-3
 
 
 @pytest.mark.gpu

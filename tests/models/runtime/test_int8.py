@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from test_engines import Inputs, cases, difference
-from tiny_bundle import with_other_branches
+from tiny_bundle import with_other_branches, with_speakers
 
 from models.bundle import Bundle
 from models.networks.mtcnn import DETECTION
@@ -40,6 +40,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_quantised_networks_are_found_and_say_nearly_the_same(
     bundle: Bundle, calibration: dict[ServedName, list[Inputs]]
 ) -> None:
+    bundle = with_speakers(bundle)
     exporter = Exporter("openvino", bundle.config, "int8", calibrate=lambda: calibration)
     for name, network in bundle.networks().items():
         exporter.export(name, network)
@@ -50,6 +51,7 @@ def test_quantised_networks_are_found_and_say_nearly_the_same(
         far = difference(network, inputs, reference.run(network, inputs), engine.run(network, inputs))
         apart[network] = max(apart.get(network, 0.0), far)
     assert all(apart[name] < 1e-3 for name in DETECTION), "faces are found in float32"
+    assert apart["speaker"] < 1e-5, "what is not calibrated stays in float32"
     assert all(apart[name] < 0.1 for name in bundle.networks()), apart
     assert any(apart[name] > 1e-4 for name in bundle.networks()), "nothing was quantised"
 

@@ -101,6 +101,7 @@ def test_an_openvino_export_is_two_files(bundle: Bundle, tmp_path: Path, monkeyp
 
 @pytest.mark.slow
 def test_float16_networks_say_nearly_the_same(bundle: Bundle) -> None:
+    bundle = with_speakers(bundle)
     reference = TorchEngine(bundle)
     sessions = {
         name: onnxruntime.InferenceSession(export_onnx(name, network, bundle.config, "float16"))
