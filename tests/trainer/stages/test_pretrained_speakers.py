@@ -1,34 +1,19 @@
-import hashlib
-import io
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from speaker_package import Weights, write_speaker_package
 
 from models.networks.speaker_encoder import SpeakerEncoder
-from trainer.stages import pretrained_speakers as pretrained
 from trainer.stages.pretrained_speakers import pretrained_speaker_encoder
 from trainer.stages.tfjs_weights import PretrainedWeightsError
-
-Weights = dict[str, torch.Tensor]
 
 
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
-    """Write a file as the package has it, with weights of its network and what was kept beside them."""
-    torch.manual_seed(0)
-    lstm, linear = torch.nn.LSTM(40, 256, 3), torch.nn.Linear(256, 256)
-    stored = {f"lstm.{name}": tensor for name, tensor in lstm.state_dict().items()}
-    stored |= {f"linear.{name}": tensor for name, tensor in linear.state_dict().items()}
-    file = io.BytesIO()
-    beside = {"similarity_weight": torch.ones(1), "similarity_bias": torch.ones(1)}
-    torch.save({"step": 1, "model_state": {**beside, **stored}, "optimizer_state": {"state": torch.ones(9)}}, file)
-    (tmp_path / "pretrained.pt").write_bytes(file.getvalue())
-    with zipfile.ZipFile(tmp_path / "package.whl", "w") as package:
-        package.writestr("resemblyzer/pretrained.pt", file.getvalue())
-    monkeypatch.setattr(pretrained, "_SHA256", hashlib.sha256(file.getvalue()).hexdigest())
-    return stored
+    """The weights of the package in the folder of the test."""
+    return write_speaker_package(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["pretrained.pt", "package.whl"])
