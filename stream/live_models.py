@@ -15,7 +15,8 @@ from models.runtime.switching import EngineState
 from models.runtime.worker import DropReason
 from stream.settings import RuntimeSettings, Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures, SpeechToText, Transcriber
-from stream.vision.video_analyzer import FaceAnalyzer
+from stream.vision.face_analyzer import FaceAnalyzer
+from stream.vision.speaking_face import APART_MS, TOGETHER_MS
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class LiveModels:
             self.runtime,
             detect_every=settings.detect_every,
             eager=live,
+            speaking_face=settings.speaking_face == "auto",
+            apart_ms=APART_MS if live else TOGETHER_MS,
             session=session,
             deadline_ms=deadline_ms,
         )

@@ -78,7 +78,7 @@ class Session:
         self._emotions = Emotions(
             models.runtime,
             place,
-            self._vision.between,
+            self._vision.during,
             absences,
             emit,
             settings.dialog,

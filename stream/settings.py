@@ -116,6 +116,11 @@ class VisionSettings(Section):
     )
     min_confidence: float = Field(FaceSettings.min_confidence, gt=0, lt=1, description="surer than this is a face")
     max_faces: int = Field(FaceSettings.max_faces, ge=1, le=64, description="faces of one frame, the largest first")
+    speaking_face: Literal["auto", "off"] = Field(
+        "auto",
+        description="whose mouth moves as the voice does is the speaker, whose face alone counts for the utterance; "
+        "off: all faces count, by their area, as they do where that can't be told",
+    )
 
 
 class DialogSettings(Section):

@@ -130,6 +130,8 @@ export interface Emotion extends EventBase {
   uncertain: boolean;
   probabilities: Record<string, number>;
   modalities: ("text" | "audio" | "face" | "scene")[];
+  /** The id of the face that spoke, in the session's `faces`; null where that is not told. */
+  face: number | null;
   baseline_utterances: number;
   latency: Record<"endpoint_ms" | "transcript_ms" | "features_ms" | "fusion_ms" | "total_ms", number>;
 }

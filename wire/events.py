@@ -174,6 +174,9 @@ class Emotion(EventBase):
     uncertain: bool = Field(default=False, description="not sure: the label is less probable than what is relied upon")
     probabilities: Probabilities
     modalities: list[Modality]
+    face: int | None = Field(
+        None, description="id of the face that spoke, in the session's `faces`; null where that is not told"
+    )
     baseline_utterances: int = Field(
         0, ge=0, description="earlier utterances of the speaker that the voice was told against"
     )

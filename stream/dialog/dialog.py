@@ -36,7 +36,8 @@ class DialogUtterance:
     """One utterance with the features it has; None is an absent modality.
 
     ``start_ms`` and ``end_ms`` are its session's media time, ``room_start_ms`` the conversation's, by which the
-    utterances of several sessions are in order. ``baseline`` is how many earlier utterances of its speaker its voice
+    utterances of several sessions are in order. ``speaking_face`` is the id of the face that spoke, where that is
+    known. ``baseline`` is how many earlier utterances of its speaker its voice
     was told against. ``reading`` is what its words are to be read among, ``read`` what they were when ``text`` was
     made: whoever is added beside it changes the one and not the other.
     """
@@ -52,6 +53,7 @@ class DialogUtterance:
     audio: Floats | None = None
     face: Floats | None = None
     scene: Floats | None = None
+    speaking_face: int | None = None
     baseline: int = 0
     reading: Reading | None = None
     read: Reading | None = None

@@ -14,11 +14,12 @@ from stream.dialog.recognizer import Kept, NoEmotionError, Recognition, Recogniz
 from stream.dialog.session_context import SessionContext
 from stream.dialog.steps import Steps
 from stream.dialog.voices import Voice, Voices
+from stream.media import AudioChunk
 from stream.settings import DialogSettings
 from stream.speech.belief import Belief
 from stream.speech.segmenter import Segment
 from stream.speech.transcript import Transcript
-from stream.vision.video_analyzer import Seen
+from stream.vision.face_analyzer import Seen
 from wire import events
 from wire.events import Event, Latency, UtteranceKey
 
@@ -31,7 +32,7 @@ class Emotions:
 
     Args:
         context: the session's place in a conversation with others.
-        seen: tells what was seen from one media time to another.
+        seen: tells what was seen of an utterance, given its sound.
         emit: gets the events.
         settings: of the dialog.
         session: whose requests these are, for the runtime.
@@ -42,7 +43,7 @@ class Emotions:
         self,
         runtime: Runtime,
         context: SessionContext,
-        seen: Callable[[float, float], Seen],
+        seen: Callable[[AudioChunk], Seen],
         absences: Absences,
         emit: Callable[[Event], None],
         settings: DialogSettings,
@@ -127,7 +128,7 @@ class Emotions:
         return (yield from self._recognizer.steps(told, voice.branch, dialog, "provisional"))
 
     def _utterance(self, segment: Segment, words: str, baseline: int) -> DialogUtterance:
-        seen = self._seen(segment.start_ms, segment.end_ms)
+        seen = self._seen(AudioChunk(segment.start_ms, segment.samples))
         return DialogUtterance(
             segment.utterance,
             self._speaker,
@@ -138,6 +139,7 @@ class Emotions:
             room_start_ms=self._context.room_ms(segment.start_ms),
             face=seen.face,
             scene=seen.scene,
+            speaking_face=seen.speaking,
             baseline=baseline,
         )
 
@@ -193,6 +195,7 @@ class Emotions:
                 uncertain=recognition.uncertain,
                 probabilities=recognition.probabilities,
                 modalities=recognition.modalities,
+                face=utterance.speaking_face,
                 baseline_utterances=utterance.baseline,
                 latency=latency,
             )

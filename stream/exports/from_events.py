@@ -78,7 +78,7 @@ class _Collected:
         return AnalysisResult(
             file=name,
             duration_ms=round(self._reached_ms),
-            utterances=[_utterance(number, event) for number, event in enumerate(said)],
+            utterances=[self._utterance(number, event) for number, event in enumerate(said)],
             faces=sorted(self._frames, key=lambda frame: frame.time_ms),
             warnings=self._warnings,
         )
@@ -99,6 +99,21 @@ class _Collected:
         ]
         return FrameResult(time_ms=round(time_ms), participant=self._names.get(event.session, ""), faces=faces)
 
+    def _utterance(self, number: int, event: events.Emotion) -> UtteranceResult:
+        start_ms = _start_ms(event)
+        return UtteranceResult(
+            id=number,
+            speaker=event.speaker,
+            start_ms=start_ms,
+            end_ms=start_ms + event.end_ms - event.start_ms,
+            text=event.text,
+            label=event.label,
+            uncertain=event.uncertain,
+            probabilities=event.probabilities,
+            modalities=event.modalities,
+            face=None if event.face is None else self._face(event.session, event.face),
+        )
+
     def _face(self, session: str, face: int) -> int:
         return self._faces.setdefault((session, face), FIRST_FACE + len(self._faces))
 
@@ -113,21 +128,6 @@ class _Collected:
 def _start_ms(event: events.Emotion) -> int:
     """Return when it starts in the dialog; a clock that is corrected may place the first words before its beginning."""
     return max(0, event.room_start_ms if event.room else event.start_ms)
-
-
-def _utterance(number: int, event: events.Emotion) -> UtteranceResult:
-    start_ms = _start_ms(event)
-    return UtteranceResult(
-        id=number,
-        speaker=event.speaker,
-        start_ms=start_ms,
-        end_ms=start_ms + event.end_ms - event.start_ms,
-        text=event.text,
-        label=event.label,
-        uncertain=event.uncertain,
-        probabilities=event.probabilities,
-        modalities=event.modalities,
-    )
 
 
 def shortened(result: AnalysisResult, forgotten: int) -> AnalysisResult:

@@ -21,6 +21,7 @@ class UtteranceResult(Strict):
     uncertain: bool = Field(default=False, description="not sure: the label is less probable than what is relied upon")
     probabilities: Probabilities
     modalities: list[Modality] = Field(description="what the emotion rests on")
+    face: int | None = Field(None, description="id of the face that spoke, null where that is not told")
 
     @property
     def confidence(self) -> float:

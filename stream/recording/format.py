@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from models.files.config_file import Section
 from models.user_error import UserError
@@ -38,6 +38,14 @@ class AnalysisSettings(Section):
     vision: VisionSettings
     dialog: DialogSettings
     runtime: RuntimeSettings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_they_were(cls, told: object) -> object:
+        """Leave out what was not done yet when older recordings were made, whatever is usual now."""
+        if isinstance(told, dict) and isinstance(vision := told.get("vision"), dict):
+            return told | {"vision": {"speaking_face": "off"} | vision}
+        return told
 
     @classmethod
     def of(cls, settings: Settings) -> "AnalysisSettings":

@@ -1,7 +1,7 @@
 """A recording read again: its description, its events, and the steps of its sessions with their media."""
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from stream.recording.format import (
     EndStep,
     FrameStep,
     RecordingError,
+    SkippedFrameStep,
     SoundStep,
     Step,
     media_name,
@@ -24,6 +25,7 @@ from stream.recording.format import (
     read_lines,
 )
 from stream.recording.matroska import TrackNumber
+from stream.vision.mouths import MOST_BETWEEN
 from wire.events import EVENT, Event
 
 log = logging.getLogger("m2fnet.replay")
@@ -33,7 +35,7 @@ Piece = tuple[TrackNumber, bytes]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """A step, and the media it took: PCM, or the frame's JPEG where it was analyzed later, else nothing."""
+    """A step, and the media it took: PCM, or the frame's JPEG where it was looked at later, else nothing."""
 
     step: Step
     data: bytes = b""
@@ -69,7 +71,7 @@ class Recording:
         Raises:
             RecordingError: a line can't be understood, or the media are not those of the steps.
         """
-        analyzed = {(step.session, step.frame) for step in self._steps() if isinstance(step, AnalyzedFrameStep)}
+        seen = _looked_at(self._steps())
         media = {entry.id: read_media(self.folder / media_name(entry.id)) for entry in self.about.sessions}
         for step in self._steps():
             if step.session not in media:
@@ -82,7 +84,7 @@ class Recording:
                     log.warning("the media of session %s end before its steps: the rest is left out", step.session)
                     return
                 data = self._matching(step, piece)
-            passed_over = isinstance(step, FrameStep) and (step.session, step.frame) not in analyzed
+            passed_over = isinstance(step, FrameStep) and (step.session, step.frame) not in seen
             yield Taken(step, b"" if passed_over else data)
             if isinstance(step, EndStep):
                 media[step.session].close()
@@ -97,6 +99,19 @@ class Recording:
             message = f"the media of session {step.session} are not those of its steps at {step.time_ms:.0f} ms"
             raise RecordingError(message)
         return data
+
+
+def _looked_at(steps: Iterable[Step]) -> set[tuple[str, int]]:
+    """Return the frames that were analyzed, and those between them in which mouths were looked at."""
+    found: set[tuple[str, int]] = set()
+    taken_up: dict[str, int] = {}
+    for step in steps:
+        if isinstance(step, AnalyzedFrameStep):
+            first = max(taken_up.get(step.session, -1) + 1, step.frame - MOST_BETWEEN)
+            found.update((step.session, frame) for frame in range(first, step.frame + 1))
+        if isinstance(step, AnalyzedFrameStep | SkippedFrameStep):
+            taken_up[step.session] = step.frame
+    return found
 
 
 def read_media(path: Path) -> Generator[Piece]:

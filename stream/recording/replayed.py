@@ -29,7 +29,8 @@ from stream.settings import Settings
 from stream.speech.job_queue import AsrJob, PackJob
 from stream.speech.transcriber import AsrFigures
 from stream.speech.transcript import Transcript
-from stream.vision.video_analyzer import FrameAnalysis, Seen, VideoAnalyzer, VisionCounts
+from stream.vision.face_analyzer import Seen
+from stream.vision.video_analyzer import FrameAnalysis, VideoAnalyzer, VisionCounts
 from wire.events import Event
 from wire.pcm import from_pcm
 
@@ -92,9 +93,9 @@ class RecordedVideoAnalyzer:
         if isinstance(frame, NumberedFrame):
             self._waiting[frame.number] = frame
 
-    def between(self, start_ms: float, end_ms: float) -> Seen:
-        """Return what was seen of an utterance."""
-        return self._analyzer.between(start_ms, end_ms)
+    def during(self, sound: AudioChunk) -> Seen:
+        """Return what was seen of an utterance, given its sound."""
+        return self._analyzer.during(sound)
 
     def close(self) -> None:
         """Wait for nothing."""
@@ -104,15 +105,21 @@ class RecordedVideoAnalyzer:
 
     def seen(self, step: AnalyzedFrameStep) -> None:
         """Analyze a frame."""
-        analyzed = self._analyzer.analyze(self._waiting.pop(step.frame))
+        *between, frame = self._taken_up(step.frame)
+        analyzed = self._analyzer.analyze(frame, between)
         self._analyzer.keep(analyzed)
         self._emit(analyzed.faces.model_copy(update={"interval_ms": step.interval_ms}))
 
     def unseen(self, step: SkippedFrameStep) -> None:
         """Pass over a frame, as it was."""
+        self._taken_up(step.frame)
         self._analyzer.forget()
         if step.failed is not None:
             self._failed(NoFrameError(step.failed))
+
+    def _taken_up(self, number: int) -> list[NumberedFrame]:
+        """Return the frames since the last that was taken up, to this one; nobody asks for them again."""
+        return [self._waiting.pop(each) for each in sorted(self._waiting) if each <= number]
 
 
 class RecordedPace:
@@ -208,7 +215,7 @@ class ReplayedSession:
     def _take_frame(self, step: FrameStep, data: bytes) -> None:
         if data:
             self._session.push(NumberedFrame(step.time_ms, data, step.frame))
-        else:  # never analyzed: all it did was to let the session go on
+        else:  # never looked at: all it did was to let the session go on
             self._session.poll()
 
     def _move(self, offset_ms: float | None) -> None:

@@ -1,15 +1,12 @@
-"""What was seen when: one vector for each analyzed frame, of its faces or its scene, kept until it is not needed."""
+"""What was seen when: what each analyzed frame showed of faces or scene, kept until it is not needed."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+from models.networks.faces import evenly_spaced
 
-from models.networks.faces import evenly_spaced, over_frames
-
-Floats = npt.NDArray[np.float32]
+Value = TypeVar("Value")
 
 _KEPT_MS: Final = 120_000.0
 
@@ -24,28 +21,27 @@ def nearest(times: Sequence[float], wanted: float) -> int:
     return after if times[after] - wanted < wanted - times[after - 1] else after - 1
 
 
-class FrameTimeline:
-    """Vectors by time; a frame without a face is kept too, so that it is not mistaken for a gap."""
+class FrameTimeline(Generic[Value]):
+    """What frames showed by time; one without a face is kept too, so that it is not mistaken for a gap."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
-        self._vectors: list[Floats | None] = []
+        self._values: list[Value] = []
 
-    def add(self, time_ms: float, vector: Floats | None) -> None:
-        """Note the vector of a frame, None if it had no face; old ones are forgotten."""
+    def add(self, time_ms: float, value: Value) -> None:
+        """Note what a frame showed; old ones are forgotten."""
         if self._times and time_ms <= self._times[-1]:
             return
         self._times.append(time_ms)
-        self._vectors.append(vector)
+        self._values.append(value)
         old = bisect_left(self._times, time_ms - _KEPT_MS)
-        del self._times[:old], self._vectors[:old]
+        del self._times[:old], self._values[:old]
 
-    def utterance(self, start_ms: float, end_ms: float) -> Floats | None:
-        """Return the maximum over the frames nearest to 15 even times of an utterance; None without a face."""
+    def during(self, start_ms: float, end_ms: float) -> list[Value]:
+        """Return what the frames nearest to 15 even times of an utterance showed, in their order."""
         first, last = bisect_left(self._times, start_ms), bisect_left(self._times, end_ms)
         times = self._times[first:last]
         if not times:
-            return None
+            return []
         chosen = sorted({first + nearest(times, wanted) for wanted in evenly_spaced(start_ms, end_ms)})
-        seen = [vector for vector in (self._vectors[index] for index in chosen) if vector is not None]
-        return over_frames(seen) if seen else None
+        return [self._values[index] for index in chosen]

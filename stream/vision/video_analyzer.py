@@ -1,32 +1,22 @@
-"""Faces in the frames of one participant: found, followed, and named by expression as frames arrive."""
+"""The thread that looks at the frames of one participant as they arrive, as many as there is time for."""
 
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from models.media.face_image import crop_face
-from models.media.geometry import Box
-from models.networks.faces import weighted_faces
-from models.runtime.runtime import Branch, Runtime
 from models.runtime.schedule import DeadlineExceededError
 from models.threads import as_exception, watched_thread
-from stream.media import Image, VideoFrame
+from stream.media import AudioChunk, VideoFrame
 from stream.settings import VisionSettings
-from stream.vision.face_finder import Detector, FaceFinder
+from stream.vision.face_analyzer import FaceAnalyzer, Seen
 from stream.vision.frame_rate import FrameRate
-from stream.vision.frame_timeline import FrameTimeline
-from stream.vision.tracker import FaceTracker
-from wire.events import FaceBox, Faces
-
-Floats = npt.NDArray[np.float32]
+from stream.vision.mouths import MOST_BETWEEN
+from wire.events import Faces
 
 _STOP_TIMEOUT_S: Final = 5.0
 _IN_LINE: Final = 16
@@ -51,24 +41,6 @@ class VisionCounts:
     passed_over: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What was seen of an utterance: its face and scene vectors ``(dim,)``, None where there is none."""
-
-    face: Floats | None
-    scene: Floats | None
-
-
-@dataclass(frozen=True, eq=False)
-class Analyzed:
-    """What one frame shows, and whether its faces were followed instead of searched for."""
-
-    time_ms: float
-    faces: Faces
-    seen: Seen
-    followed: bool
-
-
 class AnalysisObserver(Protocol):
     """Is there when a frame has been dealt with: what comes of it happens within the context it gives."""
 
@@ -89,94 +61,14 @@ class Nobody:
     unseen = seen
 
 
-class FaceAnalyzer:
-    """Turns a frame into a ``faces`` event, and remembers what is kept of it for the utterance it belongs to.
-
-    Args:
-        detect_every: search for faces in one of so many frames at least.
-        eager: search also wherever the frame before had no face.
-        session: whose requests these are, for the runtime.
-        deadline_ms: how long a frame may wait, in line or for a network; None: for ever.
-    """
-
-    def __init__(
-        self,
-        detector: Detector,
-        runtime: Runtime,
-        *,
-        detect_every: int = 1,
-        eager: bool = True,
-        session: str = "",
-        deadline_ms: float | None = None,
-    ) -> None:
-        self.deadline_ms = deadline_ms
-        self._runtime, self._session = runtime, session
-        self._finder = FaceFinder(detector, detect_every, eager=eager)
-        self._tracker = FaceTracker()
-        self._faces, self._scenes = FrameTimeline(), FrameTimeline()
-        self._lock = threading.Lock()
-
-    def analyze(self, frame: VideoFrame) -> Analyzed:
-        """Find, follow and embed the faces of one frame; :meth:`keep` then remembers it.
-
-        Whatever goes wrong, nothing of the frame is left, and the next one is searched.
-
-        Raises:
-            DeadlineExceededError: it had to wait for a network for too long.
-        """
-        try:
-            return self._analyze(frame)
-        except BaseException:
-            self.forget()
-            raise
-
-    def forget(self) -> None:
-        """Search the next frame, whatever was known of this one."""
-        self._finder.forget()
-
-    def keep(self, analyzed: Analyzed) -> None:
-        """Remember what a frame shows, for the utterance it belongs to."""
-        with self._lock:
-            self._faces.add(analyzed.time_ms, analyzed.seen.face)
-            self._scenes.add(analyzed.time_ms, analyzed.seen.scene)
-
-    def _analyze(self, frame: VideoFrame) -> Analyzed:
-        height, width = frame.image.shape[:2]
-        scene = self._runtime.scene(frame.image, session=self._session, deadline_ms=self.deadline_ms)
-        found = self._finder.find(frame.image)
-        boxes = found.boxes
-        branches = self._expressions(frame.image, boxes)
-        vector = weighted_faces([branch.embedding for branch in branches], boxes) if branches else None
-        whole = scene.result()
-        ids = self._tracker.update(frame.time_ms, boxes)
-        named = [dict(zip(self._runtime.labels, map(float, branch.probabilities), strict=True)) for branch in branches]
-        faces = [
-            FaceBox(id=identity, box=(box.left, box.top, box.right, box.bottom), expression=expression)
-            for identity, box, expression in zip(ids, boxes, named or [{}] * len(boxes), strict=True)
-        ]
-        told = Faces(time_ms=round(frame.time_ms), width=width, height=height, faces=faces)
-        return Analyzed(frame.time_ms, told, Seen(vector, None if whole is None else whole.embedding), found.followed)
-
-    def _expressions(self, image: Image, boxes: Sequence[Box]) -> list[Branch]:
-        if not boxes:
-            return []
-        crops = np.stack([crop_face(image, box) for box in boxes])
-        return self._runtime.faces(crops, session=self._session, deadline_ms=self.deadline_ms).result()
-
-    def between(self, start_ms: float, end_ms: float) -> Seen:
-        """Return what was seen of an utterance."""
-        with self._lock:
-            return Seen(self._faces.utterance(start_ms, end_ms), self._scenes.utterance(start_ms, end_ms))
-
-
 class VideoAnalyzer(Protocol):
     """What a session needs of its eyes: :class:`Vision`."""
 
     def push(self, frame: VideoFrame) -> None:
         """Offer the next frame."""
 
-    def between(self, start_ms: float, end_ms: float) -> Seen:
-        """Return what was seen of an utterance."""
+    def during(self, sound: AudioChunk) -> Seen:
+        """Return what was seen of an utterance, given its sound."""
 
     @property
     def counts(self) -> VisionCounts:
@@ -203,6 +95,19 @@ class FrameAnalysis:
     emit: Callable[[Faces], None]
     failed: Callable[[Exception], None]
     live: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A frame that is to be analyzed: since when, and those since the one before, oldest first."""
+
+    since: float
+    frame: VideoFrame
+    between: tuple[VideoFrame, ...]
+
+    def then(self, later: tuple[VideoFrame, ...]) -> tuple[VideoFrame, ...]:
+        """Return what lies between the frame before and one after this, if this is not analyzed."""
+        return (*self.between, self.frame, *later)[-MOST_BETWEEN:]
 
 
 MakeVideoAnalyzer = Callable[[FrameAnalysis], VideoAnalyzer]
@@ -235,7 +140,8 @@ class Vision:
         self._clock, self._witness = clock, witness or Nobody()
         self._rate = FrameRate(task.settings.max_fps, task.settings.processor_share if task.live else None)
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[float, VideoFrame]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._passed: tuple[VideoFrame, ...] = ()  # since the last that waits, or was analyzed
         self._busy = self._closed = False
         self._busy_ms = math.inf  # media time of the frame that is being analyzed
         self._broken: Exception | None = None
@@ -245,27 +151,40 @@ class Vision:
         self._thread.start()
 
     def push(self, frame: VideoFrame) -> None:
-        """Offer the next frame; whether it is looked at depends on how long ago the last was."""
+        """Offer the next frame; whether it is analyzed depends on how long ago the last was."""
         self._require_unbroken()
         with self._changed:
             running_ms = (self._clock() - self._began) * 1000 if self._busy else 0.0
-            if self._closed or not self._rate.admits(frame.time_ms, running_ms):
+            if self._closed:
+                return
+            if not self._rate.admits(frame.time_ms, running_ms):
+                self._pass(frame)
                 return
             if self._live:
-                self._count(skipped=len(self._waiting))
-                self._waiting.clear()
+                self._drop_waiting()
             else:
                 self._changed.wait_for(lambda: self._closed or len(self._waiting) < _IN_LINE)
-            self._waiting.append((self._clock(), frame))
+            self._waiting.append(_Waiting(self._clock(), frame, self._passed))
+            self._passed = ()
             self._changed.notify_all()
 
-    def between(self, start_ms: float, end_ms: float) -> Seen:
-        """Return what was seen of an utterance; not live, its frames in line come first."""
+    def _pass(self, frame: VideoFrame) -> None:
+        if self._analyzer.tells_speakers:
+            self._passed = (*self._passed, frame)[-MOST_BETWEEN:]
+
+    def _drop_waiting(self) -> None:
+        """Let the newest frame take the place of those that wait."""
+        self._count(skipped=len(self._waiting))
+        while self._waiting:
+            self._passed = self._waiting.pop().then(self._passed)
+
+    def during(self, sound: AudioChunk) -> Seen:
+        """Return what was seen of an utterance, given its sound; not live, its frames in line come first."""
         if not self._live:
             with self._changed:
-                self._changed.wait_for(lambda: self._broken is not None or not self._is_due(end_ms))
+                self._changed.wait_for(lambda: self._broken is not None or not self._is_due(sound.end_ms))
         self._require_unbroken()
-        return self._analyzer.between(start_ms, end_ms)
+        return self._analyzer.during(sound)
 
     @property
     def counts(self) -> VisionCounts:
@@ -289,14 +208,12 @@ class Vision:
 
     def _work(self) -> None:
         while (waited := self._next()) is not None:
-            since, frame = waited
-            start = self._clock()
-            if self._is_late((start - since) * 1000):
-                self._count(late=1)
-                self._done(None)
+            frame, start = waited.frame, self._clock()
+            if self._is_late((start - waited.since) * 1000):
+                self._leave_out(waited)
                 continue
             try:
-                self._tell(frame)
+                self._tell(waited)
             except DeadlineExceededError:
                 with self._witness.unseen(frame, None):
                     self._count(late=1)
@@ -304,6 +221,17 @@ class Vision:
                 with self._witness.unseen(frame, error):
                     self._failed(error)
             self._done((self._clock() - start) * 1000)
+
+    def _leave_out(self, waited: _Waiting) -> None:
+        """Pass over a frame that is late; it lies between those before and after it now."""
+        with self._changed:
+            if self._waiting:
+                following = self._waiting.popleft()
+                self._waiting.appendleft(replace(following, between=waited.then(following.between)))
+            else:
+                self._passed = waited.then(self._passed)
+        self._count(late=1)
+        self._done(None)
 
     def _broke(self, error: BaseException) -> None:
         """Let the session, which must not wait for a thread that is gone, raise what broke it."""
@@ -319,21 +247,21 @@ class Vision:
 
     def _is_due(self, end_ms: float) -> bool:
         """Return whether a frame before a time is yet to be analyzed."""
-        return self._busy_ms < end_ms or any(frame.time_ms < end_ms for _, frame in self._waiting)
+        return self._busy_ms < end_ms or any(waiting.frame.time_ms < end_ms for waiting in self._waiting)
 
     def _is_late(self, waited_ms: float) -> bool:
         deadline_ms = self._analyzer.deadline_ms
         return deadline_ms is not None and waited_ms > deadline_ms
 
-    def _tell(self, frame: VideoFrame) -> None:
+    def _tell(self, waited: _Waiting) -> None:
         """Analyze a frame and tell its faces.
 
         Raises:
             DeadlineExceededError: it has waited for a network for too long.
         """
-        analyzed = self._analyzer.analyze(frame)
+        analyzed = self._analyzer.analyze(waited.frame, waited.between)
         interval_ms = round(self._rate.interval_ms)
-        with self._witness.seen(frame, interval_ms):
+        with self._witness.seen(waited.frame, interval_ms):
             self._analyzer.keep(analyzed)
             self._count(analyzed=1, followed=int(analyzed.followed))
             self._emit(analyzed.faces.model_copy(update={"interval_ms": interval_ms}))
@@ -349,11 +277,11 @@ class Vision:
                 late=so_far.late + late,
             )
 
-    def _next(self) -> tuple[float, VideoFrame] | None:
+    def _next(self) -> _Waiting | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             self._busy, self._began = bool(self._waiting), self._clock()
-            self._busy_ms = self._waiting[0][1].time_ms if self._waiting else math.inf
+            self._busy_ms = self._waiting[0].frame.time_ms if self._waiting else math.inf
             return self._waiting.popleft() if self._waiting else None
 
     def _done(self, cost_ms: float | None) -> None:

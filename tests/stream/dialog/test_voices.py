@@ -26,7 +26,7 @@ from stream.dialog.voices import Voices
 from stream.settings import DialogSettings
 from stream.speech.segmenter import Segment
 from stream.speech.transcript import Transcript
-from stream.vision.video_analyzer import Seen
+from stream.vision.face_analyzer import Seen
 from wire import events
 
 

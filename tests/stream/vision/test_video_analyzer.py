@@ -16,9 +16,10 @@ from models.networks.faces import Detection
 from models.runtime.runtime import Branch
 from models.runtime.schedule import DeadlineExceededError
 from stream.jpeg import JpegFrame
-from stream.media import Image, VideoFrame
+from stream.media import AudioChunk, Image, VideoFrame
 from stream.settings import VisionSettings
-from stream.vision.video_analyzer import FaceAnalyzer, FrameAnalysis, Vision, VisionCounts
+from stream.vision.face_analyzer import FaceAnalyzer
+from stream.vision.video_analyzer import FrameAnalysis, Vision, VisionCounts
 from wire.events import Faces
 
 
@@ -171,7 +172,7 @@ def test_a_frame_for_which_the_networks_had_no_time_is_late_and_no_failure(make:
     scene.push(0)
     assert scene.close() == VisionCounts(late=1)
     assert (scene.told, scene.failures) == ([], [])
-    assert scene.vision.between(0, 1000).face is None
+    assert scene.vision.during(AudioChunk(0, np.zeros(16_000, np.float32))).face is None
 
 
 def test_what_breaks_is_told_and_is_neither_analyzed_nor_late(make: Callable[..., Scene]) -> None:
