@@ -71,6 +71,10 @@ class SpeakerBaseline:
                 raise ValueError(message)
         return type(self)(self.statistics + statistics, self.probabilities + probabilities, self.count + 1)
 
+    def less(self, statistics: Floats, probabilities: Floats) -> Self:
+        """Return the baseline without an utterance that it was updated with, and that was another speaker's."""
+        return type(self)(self.statistics - statistics, self.probabilities - probabilities, self.count - 1)
+
     def offset(self, reference: BaselineReference) -> npt.NDArray[np.float32]:
         """Return ``(..., dim)``: what to take from the statistics of the next utterance; zeros before the first."""
         residuals = self.statistics - self.probabilities @ reference.deviations

@@ -13,6 +13,7 @@ from uuid import uuid4
 from stream.dialog.absence import Absences
 from stream.dialog.emotions import Emotions
 from stream.dialog.file_utterances import FileUtterances
+from stream.dialog.pending import PendingUtterance
 from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.dialog.utterances import Utterances
@@ -21,6 +22,7 @@ from stream.engine_news import EngineWarnings
 from stream.live_models import LiveModels
 from stream.media import AudioChunk, VideoFrame
 from stream.settings import Settings
+from stream.speakers.telling_apart import telling_apart
 from stream.speech.transcriber import Transcribe
 from stream.vision.video_analyzer import FrameAnalysis, MakeVideoAnalyzer, Vision
 from wire.events import Event, Totals
@@ -66,12 +68,15 @@ class Session:
         key = uuid4().hex  # tells the runtime whose requests are whose
         place = context or SessionContext(SharedDialog(settings.dialog.window))
         submit = transcribe or models.transcriber.submit
-        self._utterances = (
-            Utterances(submit, models.runtime, settings, place, emit, session=key, speaker=speaker)
-            if live
-            else FileUtterances(models.transcriber, models.runtime, settings, emit, session=key)
-        )
         absences = Absences(emit)
+        self._speakers = 0
+        failed = partial(absences.note, "speaker.failed")
+        who = telling_apart(models.runtime, settings.speakers, speaker, failed, self._count_speakers, session=key)
+        self._utterances = (
+            Utterances(submit, models.runtime, settings, place, emit, who=who, session=key)
+            if live
+            else FileUtterances(models.transcriber, models.runtime, settings, emit, who=who, session=key)
+        )
         analyzer = models.face_analyzer(settings.vision, session=key, live=live)
         failed = partial(absences.note, "faces.failed")
         self._vision = see(FrameAnalysis(analyzer, settings.vision, emit, failed, live=live))
@@ -82,11 +87,12 @@ class Session:
             absences,
             emit,
             settings.dialog,
+            who=who,
             session=key,
-            speaker=speaker,
             live=live,
         )
         self._while_speaking = self._seeking(models, settings.dialog.speaking_interval_ms, pace or AsItComes())
+        self._gathered: list[PendingUtterance] = []  # of a file
         self._engine_news = EngineWarnings()
         self._end_ms = 0.0
         self._audio_chunks = self._video_frames = 0
@@ -129,6 +135,7 @@ class Session:
             try:
                 self.end()
                 self._conclude(wait=True)
+                self._conclude_file()
                 self._vision.close()
                 self._tell_engine()
             finally:
@@ -178,6 +185,9 @@ class Session:
             pace,
         )
 
+    def _count_speakers(self, count: int) -> None:
+        self._speakers = count
+
     def _conclude(self, *, wait: bool) -> None:
         """Bring the utterances to their emotions, in order, as far as their transcripts are there."""
         pending = self._utterances.pending
@@ -185,11 +195,28 @@ class Session:
             head = pending.first
             if not (wait or head.transcript.done()):
                 return
+            if not self._live:
+                self._gather(head)
+                continue
             self._emotions.recognize(head)
             if not head.final:
                 return
             pending.done()
             self._emotions.keep(head)
+
+    def _gather(self, head: PendingUtterance) -> None:
+        """Take what is known of a file's utterance; who says it is known at the end."""
+        self._emotions.gather(head)
+        head.let_go()
+        self._utterances.pending.done()
+        self._gathered.append(head)
+
+    def _conclude_file(self) -> None:
+        """Bring a file's utterances to their emotions, now that all its speech is known."""
+        for gathered in self._gathered:
+            self._emotions.recognize(gathered)
+            self._emotions.keep(gathered)
+        self._gathered.clear()
 
     def _tell_engine(self) -> None:
         state = self._runtime.engine_state  # first: whoever is no longer being built is already among the others

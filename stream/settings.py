@@ -123,6 +123,23 @@ class VisionSettings(Section):
     )
 
 
+class SpeakersSettings(Section):
+    """Who speaks, where several people share a microphone."""
+
+    tell_apart: bool = Field(default=True, description="tell the people on one microphone apart by their voices")
+    most: int = Field(8, ge=1, le=26, description="people on one microphone, at most")
+    alike: float = Field(
+        0.54, gt=-1, lt=1, description="mean cosine of voice embeddings from which they are one person's"
+    )
+    alike_narrow: float = Field(
+        0.68, gt=-1, lt=1, description="the same of a telephone's sound, in which all voices are more alike"
+    )
+    evidence_ms: Milliseconds = Field(
+        4_000, description="speech of somebody new, before it is believed that there is one"
+    )
+    reluctance: float = Field(0.2, ge=0, le=10, description="how much more alike another must be for a turn to change")
+
+
 class DialogSettings(Section):
     """The rolling dialog."""
 
@@ -229,6 +246,7 @@ class Settings(Section):
     transcriber: TranscriberSettings = TranscriberSettings()
     vision: VisionSettings = VisionSettings()
     dialog: DialogSettings = DialogSettings()
+    speakers: SpeakersSettings = SpeakersSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     sources: SourcesSettings = SourcesSettings()
     server: ServerSettings = ServerSettings()

@@ -11,13 +11,16 @@ from wire import events
 
 log = logging.getLogger("m2fnet.session")
 
-AbsenceCode = Literal["transcript.failed", "text.failed", "voice.failed", "faces.failed", "emotion.failed"]
+AbsenceCode = Literal[
+    "transcript.failed", "text.failed", "voice.failed", "speaker.failed", "faces.failed", "emotion.failed"
+]
 
 # In plain words and always the same: what an error says is for the log, and a replay tells what was told then.
 _TOLD: Final[dict[AbsenceCode, str]] = {
     "transcript.failed": "{which} has no transcript, because speech recognition failed; the rest of it counts",
     "text.failed": "the words of {which} could not be read for their emotion; the rest of it counts",
     "voice.failed": "the voice of {which} could not be heard for its emotion; the rest of it counts",
+    "speaker.failed": "a stretch of speech could not be heard for whose voice it is; the speaker is told by the rest",
     "faces.failed": "a frame could not be analyzed; its faces are absent",
     "emotion.failed": "the emotion of {which} could not be found, because what computes it failed",
 }

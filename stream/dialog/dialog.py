@@ -1,5 +1,6 @@
 """The rolling dialog: pure bookkeeping of utterances, their features and what is absent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -80,6 +81,15 @@ class DialogUtterance:
 
 
 @dataclass(frozen=True, eq=False)
+class Respoken:
+    """What is another of an utterance that somebody else said: its voice is told against another's baseline."""
+
+    speaker: str
+    audio: Floats | None
+    baseline: int
+
+
+@dataclass(frozen=True, eq=False)
 class Dialog:
     """The last utterances in the order of their start; immutable, so that an early one can be tried and dropped.
 
@@ -108,6 +118,12 @@ class Dialog:
             for item in self.utterances
         )
         return replace(self, utterances=tuple(taken))
+
+    def respoken(self, changes: Mapping[UtteranceKey, Respoken]) -> "Dialog":
+        """Return the dialog with some utterances said by others, in what other words are read among too."""
+        said = [_respoken(item, changes.get(item.key)) for item in self.utterances]
+        read = tuple(_renamed(said, place) for place in range(len(said)))
+        return replace(self, utterances=read, version=self.version + 1)
 
     def _ordered(self, utterance: DialogUtterance) -> list[DialogUtterance]:
         others = [item for item in self.utterances if item.key != utterance.key]
@@ -144,6 +160,25 @@ def _placed(ordered: list[DialogUtterance], new: DialogUtterance, reach: Reach) 
         replace(said, reading=_around(ordered, index, reach)) if -reach.future <= index - place <= reach.past else said
         for index, said in enumerate(ordered)
     )
+
+
+def _respoken(said: DialogUtterance, change: Respoken | None) -> DialogUtterance:
+    if change is None:
+        return said
+    return replace(said, speaker=change.speaker, audio=change.audio, baseline=change.baseline)
+
+
+def _renamed(ordered: list[DialogUtterance], index: int) -> DialogUtterance:
+    """Return an utterance to be read among the turns as they are now; those that are forgotten stay as they were."""
+    said = ordered[index]
+    if said.reading is None:
+        return said
+    first = index - said.reading.index
+    turns = tuple(
+        ordered[first + place].turn if 0 <= first + place < len(ordered) else turn
+        for place, turn in enumerate(said.reading.turns)
+    )
+    return replace(said, reading=replace(said.reading, turns=turns))
 
 
 def _around(ordered: list[DialogUtterance], index: int, reach: Reach) -> Reading:

@@ -15,6 +15,7 @@ from models.runtime.runtime import Branch, Runtime
 from stream.dialog.pending import PendingUtterances
 from stream.media import AudioChunk
 from stream.settings import Settings
+from stream.speakers.who import Who
 from stream.speech.job_queue import AsrJob, PackJob
 from stream.speech.pack import Pack, Packer
 from stream.speech.segmenter import Segment, UtteranceEnd
@@ -29,6 +30,10 @@ LONGEST_PACK_MS: Final = 14_000
 SPREAD_MS: Final = 30_000
 """Of media from the begin of a pack to its end: what bounds how much sound is kept."""
 
+AHEAD_MS: Final = 20_000
+"""Of media that has been heard when it is decided who speaks: cuts at a change of speakers come so much later."""
+
+_TOGETHER_MS: Final = 10_000  # and of the media that it is then decided of at once
 _IN_LINE: Final = 3  # packs in recognition before reading pauses
 _ROUNDING_MS: Final = 0.5
 
@@ -53,6 +58,7 @@ class FileUtterances:
     Args:
         transcriber: hears packs, and what they leave in doubt.
         emit: gets the warnings about the sound.
+        who: tells who speaks.
         session: whose requests these are, for speech recognition and the runtime.
     """
 
@@ -63,14 +69,16 @@ class FileUtterances:
         settings: Settings,
         emit: Callable[[Event], None],
         *,
+        who: Who,
         session: str,
     ) -> None:
-        self._transcriber, self._runtime, self._session = transcriber, runtime, session
+        self._transcriber, self._runtime, self._who, self._session = transcriber, runtime, who, session
         self._language = settings.transcriber.language
         self._intake = SoundIntake(emit)
         self._finder = StretchFinder(settings.segmenter, self._intake.detector)
         self._packer = Packer(LONGEST_PACK_MS, SPREAD_MS)
         self._asked: deque[_Asked] = deque()
+        self._spoken: deque[tuple[float, float]] = deque()  # stretches of which it is to be decided who speaks
         self._cutter = FileCutter(settings.segmenter, self._finder.probabilities)
         self._doubtful: deque[tuple[Sound, Future[Transcript]]] = deque()
         self.pending = PendingUtterances(self._heard_alone, self._voice)
@@ -83,6 +91,8 @@ class FileUtterances:
         self._hear(self._packer.late(self._finder.settled_ms))
         while len(self._asked) > _IN_LINE:
             self._take_first()
+        if self._spoken and self._spoken[0][1] + AHEAD_MS <= self._finder.settled_ms:
+            self._decide(self._finder.settled_ms - AHEAD_MS + _TOGETHER_MS)
         self._cut(self._finder.settled_ms)
 
     def poll(self) -> None:
@@ -101,6 +111,7 @@ class FileUtterances:
         self._hear(self._packer.rest())
         while self._asked:
             self._take_first()
+        self._decide(math.inf)
         self._cut(math.inf)
         self._began(self._cutter.finish())
         self._intake.warn(spoken=False, ended=True)
@@ -112,11 +123,21 @@ class FileUtterances:
             asked.together.cancel()
             for future in (asked.alone or {}).values():
                 future.cancel()
+        self._who.cancel()
         self.pending.cancel()
 
     def _stretch(self, stretch: Sound) -> None:
         self._intake.warn(spoken=True, ended=False)
         self._hear(self._packer.add(stretch))
+        self._who.begin(stretch.start_ms)
+        self._who.follow(stretch.start_ms, stretch.end_ms, stretch.between)
+        self._who.end(stretch.end_ms, stretch.between)
+        self._spoken.append((stretch.start_ms, stretch.end_ms))
+
+    def _decide(self, until_ms: float) -> None:
+        """Decide who speaks in the stretches that end by then, and cut where that changes."""
+        while self._spoken and self._spoken[0][1] <= until_ms:
+            self._cutter.change(self._who.changes(*self._spoken.popleft()))
 
     def _hear(self, pack: Pack | None) -> None:
         if pack is not None:
@@ -152,7 +173,9 @@ class FileUtterances:
 
     def _cut(self, until_ms: float) -> None:
         """Cut the sound up to a time, but not beyond the first that is not heard yet."""
-        for start_ms in (self._asked[0].pack.sounds[0].start_ms if self._asked else None, self._packer.start_ms):
+        heard = self._asked[0].pack.sounds[0].start_ms if self._asked else None
+        decided = self._spoken[0][0] if self._spoken else None
+        for start_ms in (heard, decided, self._packer.start_ms):
             until_ms = until_ms if start_ms is None else min(until_ms, start_ms)
         for chunk in self._finder.take(until_ms):
             self._began(self._cutter.push(chunk))

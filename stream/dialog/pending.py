@@ -4,13 +4,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.runtime.runtime import Branch
 from stream.dialog.recognizer import Recognition
 from stream.dialog.voices import Voice
 from stream.speech.segmenter import Segment
 from stream.speech.transcript import Transcript, Word, text_of
+from stream.vision.face_analyzer import Seen
 from wire.events import Latency
 
 
@@ -23,8 +24,10 @@ class PendingUtterance:
         endpoint_ms: what its end was waited for.
         final: it has ended; else it may go on, and its result be taken back.
         heard: its transcript, once it is there: since ``heard_at``.
-        voice: what its voice says, against its speaker's baseline, once that was asked for.
-        told: whether its emotion was.
+        branch: what its voice says, of whomever it is.
+        seen: what was seen of it, once that was asked for.
+        voice: what its voice says against its speaker's baseline, once the speaker is known.
+        named: its emotion was sought, and ``told``: it was told.
     """
 
     segment: Segment
@@ -36,9 +39,16 @@ class PendingUtterance:
     final: bool
     heard: Transcript | None = None
     heard_at: float = 0.0
+    branch: Branch | None = None
+    seen: Seen | None = None
     voice: Voice | None = None
     recognition: Recognition | None = None
+    named: bool = False
     told: bool = False
+
+    def let_go(self) -> None:
+        """Keep the sound no longer: all that was asked of it is there."""
+        self.segment = replace(self.segment, samples=self.segment.samples[:0])
 
     def latency(self, recognition: Recognition, *, live: bool) -> Latency:
         """Return where the time went until now; of a file there is no time since its end."""

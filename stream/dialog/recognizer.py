@@ -1,7 +1,7 @@
 """From one utterance and its dialog to an emotion: the last steps, which need every feature at hand."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from models.runtime.runtime import Branch, Runtime
 from models.runtime.schedule import DisplacedError, Priority
-from stream.dialog.dialog import Dialog, DialogUtterance, Reach, Reading
+from stream.dialog.dialog import Dialog, DialogUtterance, Reach, Reading, Respoken
 from stream.dialog.shared_dialog import SharedDialog
 from stream.dialog.steps import Steps, waited
 from wire.events import MODALITIES, Modality, Probabilities, UtteranceKey, likeliest
 
 Floats = npt.NDArray[np.float32]
 
+_ANYTHING: Final = -1.0  # moved by: whatever was found is told
 _CHANGED: Final = 0.005  # a revision that moves no probability by more says nothing new
 _ATTEMPTS: Final = 2  # to fuse: what failed once may have been the batch's fault
 
@@ -121,13 +122,48 @@ class Recognizer:
         return self._recognition(dialog, place, row, *spent)
 
     def early(self, recognition: Recognition) -> int:
-        """Return the number of the revision that tells what may still be taken back."""
+        """Return the number of the revision that tells what may still be taken back, or tells again what was told."""
         return self._shared.early(recognition.utterance.key)
 
     def keep(self, recognition: Recognition) -> Kept:
         """Commit an utterance that has ended to the dialog."""
         found = recognition.utterance, recognition.probabilities
         return Kept(recognition, *self._shared.keep(*found, self._reach))
+
+    def respoken(
+        self, changes: Mapping[UtteranceKey, Respoken], moved: Collection[UtteranceKey]
+    ) -> list[tuple[int, Recognition]]:
+        """Take that others said the utterances that moved; return what is told anew, numbered: these, and what changes.
+
+        Of those that the dialog has forgotten, nothing is found anew.
+
+        Args:
+            changes: how these, and others' voices for their sake, are told now.
+            moved: which of them are told whatever is found.
+
+        Raises:
+            NoEmotionError: the fusion failed.
+        """
+        dialog = self._shared.respeak(changes)
+        if not dialog.utterances:
+            return []
+        found = self._all(dialog)
+        named = {key: each.probabilities for key, each in found.items()}
+        surely = [(key, now) for key, now in named.items() if key in moved]
+        perhaps = [(key, now) for key, now in named.items() if key not in moved]
+        news = self._shared.news(surely, dialog.version, _ANYTHING)
+        news |= self._shared.news(perhaps, dialog.version, _CHANGED)
+        return [(number, found[key]) for key, number in news.items()]
+
+    def _all(self, dialog: Dialog) -> dict[UtteranceKey, Recognition]:
+        """Return what all utterances of a dialog are found to be in it."""
+        start = self._clock()
+        dialog = waited(self._read(dialog, dialog.utterances))
+        rows = waited(self._fused(dialog))
+        spent = (self._clock() - start) * 1000
+        places = range(len(dialog.utterances))
+        found = (self._recognition(dialog, place, rows[place], 0.0, spent) for place in places)
+        return {each.utterance.key: each for each in found}
 
     def revisions(self, kept: Kept) -> list[tuple[int, Recognition]]:
         """Return the utterances whose emotion is another now that this one was kept, numbered; others' too.
@@ -149,12 +185,8 @@ class Recognizer:
         reached = [place] if forgotten else self._reached(dialog, place)
         if not stale and reached == [place]:
             return []
-        start = self._clock()
-        dialog = waited(self._read(dialog, dialog.utterances))
-        rows = waited(self._fused(dialog))
-        spent = (self._clock() - start) * 1000
-        found = [self._recognition(dialog, index, rows[index], 0.0, spent) for index in reached]
-        told = {each.utterance.key: each for each in found}
+        found = self._all(dialog)
+        told = {key: found[key] for key in (dialog.utterances[index].key for index in reached)}
         named = [(key, each.probabilities) for key, each in told.items()]
         return [(number, told[key]) for key, number in self._shared.news(named, dialog.version, _CHANGED).items()]
 

@@ -1,9 +1,9 @@
 """The one dialog of a conversation, whatever number of sessions speak in it: their threads share it."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from stream.dialog.dialog import Dialog, DialogUtterance, Floats, Reach, Reading
+from stream.dialog.dialog import Dialog, DialogUtterance, Floats, Reach, Reading, Respoken
 from stream.dialog.revisions import Revisions
 from stream.dialog.speakers import SpeakerBaselines
 from wire.events import Probabilities, UtteranceKey
@@ -44,6 +44,12 @@ class SharedDialog:
         with self._lock:
             self._dialog = self._dialog.keeping(utterance, reach)
             return self._dialog, self._telling.kept(utterance.key, self._dialog.version, probabilities)
+
+    def respeak(self, changes: Mapping[UtteranceKey, Respoken]) -> Dialog:
+        """Take that others said some utterances; return the dialog with that."""
+        with self._lock:
+            self._dialog = self._dialog.respoken(changes)
+            return self._dialog
 
     def read(self, key: UtteranceKey, reading: Reading, text: Floats) -> None:
         """Take the text features of an utterance, unless it is forgotten or stands in another context by now."""

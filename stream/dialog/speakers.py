@@ -36,6 +36,13 @@ class SpeakerBaselines:
         with self._lock:
             return self._known.get(speaker) or SpeakerBaseline.unheard(reference)
 
+    def unlearn(self, speaker: Speaker, statistics: Floats, probabilities: Floats) -> None:
+        """Take back an utterance that was somebody else's."""
+        with self._lock:
+            before = self._known.get(speaker)
+            if before is not None:
+                self._known[speaker] = before.less(statistics, probabilities)
+
     def learn(self, speaker: Speaker, reference: BaselineReference, statistics: Floats, probabilities: Floats) -> None:
         """Add an utterance of a speaker; one of which no finite numbers came says nothing of anybody."""
         if not (np.isfinite(statistics).all() and np.isfinite(probabilities).all()):

@@ -10,6 +10,7 @@ from stream.dialog.session_context import SessionContext
 from stream.dialog.while_speaking import SoFar
 from stream.media import AudioChunk
 from stream.settings import Settings
+from stream.speakers.who import Who
 from stream.speech.job_queue import AsrJob
 from stream.speech.partials import Partials
 from stream.speech.segmenter import (
@@ -35,6 +36,7 @@ class Utterances:
     Args:
         transcribe: lines up sound for its words.
         emit: gets the events.
+        who: tells who speaks.
         session: whose requests these are, for speech recognition and the runtime.
     """
 
@@ -46,11 +48,11 @@ class Utterances:
         context: SessionContext,
         emit: Callable[[Event], None],
         *,
+        who: Who,
         session: str,
-        speaker: str,
     ) -> None:
         self._submit, self._runtime, self._settings, self._context = transcribe, runtime, settings, context
-        self._emit, self._session, self._speaker = emit, session, speaker
+        self._emit, self._session, self._who = emit, session, who
         self._intake = SoundIntake(emit)
         self._segmenter = Segmenter(settings.segmenter, self._intake.detector)
         transcribe = partial(self._transcribe, partial=True)
@@ -80,6 +82,7 @@ class Utterances:
         self._now_ms = chunk.end_ms
         self._handle(self._segmenter.push(self._intake.filtered(chunk)))
         if self.pending.early is None:
+            self._follow_voice()
             self._partials.ask(self._now_ms)
 
     def poll(self) -> None:
@@ -93,7 +96,7 @@ class Utterances:
             self._emit(
                 events.TranscriptPartial(
                     utterance=opened.utterance,
-                    speaker=self._speaker,
+                    speaker=self._who.so_far(opened.start_ms, self._now_ms),
                     start_ms=round(opened.start_ms),
                     room_start_ms=round(self._context.room_ms(opened.start_ms)),
                     text=text,
@@ -109,6 +112,7 @@ class Utterances:
     def cancel(self) -> None:
         """Take back whatever was asked for."""
         self._partials.drop()
+        self._who.cancel()
         self.pending.cancel()
 
     def _handle(self, segment_events: list[SegmentEvent]) -> None:
@@ -125,12 +129,22 @@ class Utterances:
                 case Discarded():
                     self._discarded(event)
 
+    def _follow_voice(self) -> None:
+        """Cut the utterance in progress where another began to speak in it."""
+        opened = self._partials.open
+        if opened is None:
+            return
+        changed_ms = self._who.follow(opened.start_ms, self._segmenter.spoken_ms, self._segmenter.between)
+        if changed_ms is not None:
+            self._handle(self._segmenter.change(changed_ms))
+
     def _started(self, event: SpeechStart) -> None:
         self._partials.start(event)
+        self._who.begin(event.start_ms)
         self._emit(
             events.SpeechStarted(
                 utterance=event.utterance,
-                speaker=self._speaker,
+                speaker=self._who.so_far(event.start_ms, self._now_ms),
                 start_ms=round(event.start_ms),
                 room_start_ms=round(self._context.room_ms(event.start_ms)),
             )
@@ -139,6 +153,7 @@ class Utterances:
     def _likely_ended(self, event: LikelyEnd) -> None:
         """Begin on suspicion."""
         self._partials.drop()
+        self._who.end(event.segment.end_ms, event.segment.between)
         self.pending.begin(event.segment, None, self._settings.segmenter.likely_end_ms, final=False)
 
     def _resumed(self, utterance: int) -> None:
@@ -153,6 +168,7 @@ class Utterances:
         self._partials.end(segment.utterance)
         if self.pending.confirm(segment):
             return
+        self._who.end(segment.end_ms, segment.between)
         self._resumed(segment.utterance)
         silent = event.reason == "silence"
         waited_ms = self._settings.segmenter.confirmed_end_ms if silent else max(0.0, self._now_ms - segment.end_ms)
@@ -160,6 +176,7 @@ class Utterances:
 
     def _discarded(self, event: Discarded) -> None:
         self.pending.withdraw(event.utterance)
+        self._who.forget(event.utterance)
         if self._partials.end(event.utterance):
             self._partials.drop()
         self._emit(events.UtteranceDiscarded(utterance=event.utterance, reason=event.reason))

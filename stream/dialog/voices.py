@@ -50,7 +50,13 @@ class Voices:
 
     def learn(self, voice: Voice, speaker: str) -> None:
         """Take what was said for part of how its speaker sounds."""
-        branch = voice.branch
-        if self._reference is not None and branch.statistics is not None:
+        heard = voice.branch
+        if self._reference is not None and heard.statistics is not None:
             who = self._person, speaker
-            self._speakers.learn(who, self._reference, branch.statistics, branch.probabilities)
+            self._speakers.learn(who, self._reference, heard.statistics, heard.probabilities)
+
+    def unlearn(self, voice: Voice, speaker: str) -> None:
+        """Take it back: it was somebody else's."""
+        heard = voice.branch
+        if self._reference is not None and heard.statistics is not None:
+            self._speakers.unlearn((self._person, speaker), heard.statistics, heard.probabilities)

@@ -18,7 +18,7 @@ from stream.media import SAMPLES_PER_MS
 from stream.speech.vad import WINDOW
 from wire.settings import SegmenterSettings
 
-EndReason = Literal["silence", "sentence", "longest", "end"]
+EndReason = Literal["silence", "sentence", "speaker", "longest", "end"]
 DecisionKind = Literal["start", "likely_end", "resumed", "end", "discarded"]
 State = Literal["silence", "speech", "likely_ended"]
 
@@ -114,8 +114,8 @@ class Endpointer:
             decisions += self._shorten(self._open)
         return decisions
 
-    def cut(self, position: int) -> list[Decision]:
-        """End the utterance in progress at ``position``, where a sentence ends, and begin the next one there.
+    def cut(self, position: int, reason: EndReason) -> list[Decision]:
+        """End the utterance in progress at ``position``, and begin the next one there.
 
         Returns nothing, and does nothing, when either side would have less speech than an utterance needs.
         """
@@ -124,7 +124,7 @@ class Endpointer:
             return []
         if min(now.speech(now.start, position), now.speech(position, self._position)) < max(self._shortest, 1):
             return []
-        return self._split(now, position, "sentence")
+        return self._split(now, position, reason)
 
     def finish(self) -> list[Decision]:
         """End the utterance in progress, because the media has ended."""

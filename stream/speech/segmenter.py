@@ -14,6 +14,7 @@ from stream.speech.endpointing import Decision, Endpointer, EndReason
 from stream.speech.loudness import levelled
 from stream.speech.sample_buffer import SampleBuffer
 from stream.speech.sentences import complete_sentences, in_order
+from stream.speech.sound import Sound
 from stream.speech.transcript import Word
 from stream.speech.vad import WINDOW
 from wire.settings import SegmenterSettings
@@ -21,6 +22,7 @@ from wire.settings import SegmenterSettings
 _HOP = 10 * SAMPLES_PER_MS  # step and width with which the quietest place between two words is sought
 _SMOOTHED = 30 * SAMPLES_PER_MS
 _MARGIN = 100 * SAMPLES_PER_MS  # how far the model's word times may be off
+_CHANGE_MS = 150.0  # how far windows of voices may be off
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,10 @@ class Segment:
     start_ms: float
     end_ms: float
     samples: Samples
+
+    def between(self, start_ms: float, end_ms: float) -> Samples | None:
+        """Return the sound from one media time to another, None where it is not all there."""
+        return Sound(self.samples, self.start_ms).between(start_ms, end_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,8 @@ class SpeechResumed:
 class UtteranceEnd:
     """The utterance is complete; ``words`` are its words when it was cut at the end of a sentence, else None.
 
-    A likely end told of it before a cut (``sentence``, ``longest``) does not hold any more; the utterance that
-    begins at the cut gets its own.
+    A likely end told of it before a cut (``sentence``, ``speaker``, ``longest``) does not hold any more; the utterance
+    that begins at the cut gets its own.
     """
 
     segment: Segment
@@ -130,12 +136,34 @@ class Segmenter:
             words, min_ms=self._settings.min_sentence_ms, lookahead=self._settings.sentence_words
         )
         for _, last in sentences:
-            decisions = self._endpointer.cut(self._quietest(words[last].end_ms, words[last + 1].start_ms))
+            decisions = self._endpointer.cut(self._quietest(words[last].end_ms, words[last + 1].start_ms), "sentence")
             if decisions:
                 events += self._events(decisions, tuple(words[begin : last + 1]) if whole or begin else None)
                 begin = last + 1
         self._forget()
         return events
+
+    def change(self, time_ms: float) -> list[SegmentEvent]:
+        """Cut the utterance in progress where another begins to speak, about then: where it is quietest."""
+        events = self._events(
+            self._endpointer.cut(self._quietest(time_ms - _CHANGE_MS, time_ms + _CHANGE_MS), "speaker")
+        )
+        self._forget()
+        return events
+
+    @property
+    def spoken_ms(self) -> float:
+        """Return the media time up to which the utterance in progress goes by now; of none, 0."""
+        extent = self._endpointer.extent
+        return 0.0 if extent is None else self._time(extent[2])
+
+    def between(self, start_ms: float, end_ms: float) -> Samples | None:
+        """Return the sound of the utterance in progress from one time to another, None where it is not all there."""
+        extent = self._endpointer.extent
+        start, end = self._position(start_ms), self._position(end_ms)
+        if extent is None or start < extent[1] or end > extent[2]:
+            return None
+        return levelled(self._buffer.read(start, end))
 
     def open_segment(self, longest_ms: int | None = None) -> Segment | None:
         """Return the utterance in progress up to now, of a longer one the last part, or None when nobody speaks."""

@@ -30,3 +30,8 @@ class Sound:
     def end_ms(self) -> float:
         """Return the media time just after the last sample."""
         return self.start_ms + self.duration_ms
+
+    def between(self, start_ms: float, end_ms: float) -> Samples | None:
+        """Return the sound from one media time to another, None where it is not all there."""
+        start, end = (round((time_ms - self.start_ms) * SAMPLES_PER_MS) for time_ms in (start_ms, end_ms))
+        return self.samples[start:end] if 0 <= start < end <= len(self.samples) else None

@@ -9,12 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import takewhile
+from typing import Final
 
 from stream.media import AudioChunk, Samples
 from stream.speech.segmenter import Discarded, Segmenter, SegmentEvent, SpeechStart, UtteranceEnd
 from stream.speech.sound import Sound
 from stream.speech.transcript import Word
 from wire.settings import SegmenterSettings
+
+_AFTER_CHANGE_MS: Final = 600.0  # of sound: less may not be enough for an utterance
 
 
 class StretchFinder:
@@ -78,6 +81,7 @@ class FileCutter:
     def __init__(self, settings: SegmenterSettings, probabilities: deque[float]) -> None:
         self._segmenter = Segmenter(settings, lambda _: probabilities.popleft())
         self._words: deque[Word] = deque()  # known, and of no utterance yet
+        self._changes: deque[float] = deque()
         self._start_ms: float | None = None  # of the utterance in progress
         self._spoken = 0  # words of it when its sentences were looked at last
 
@@ -85,14 +89,25 @@ class FileCutter:
         """Take words of sound that is yet to be pushed, in their order."""
         self._words.extend(words)
 
+    def change(self, times_ms: Iterable[float]) -> None:
+        """Take when another begins to speak in sound that is yet to be pushed, in order."""
+        self._changes.extend(times_ms)
+
     def push(self, chunk: AudioChunk) -> list[UtteranceEnd]:
         """Take the next sound; return the utterances that have ended, each with its words, None where it has none."""
         ended = self._taken(self._segmenter.push(chunk))
-        return ended + self._sentences()
+        return ended + self._spoken_by_others() + self._sentences()
 
     def finish(self) -> list[UtteranceEnd]:
         """Take the end of the sound, which ends the utterance in progress."""
         return self._taken(self._segmenter.finish())
+
+    def _spoken_by_others(self) -> list[UtteranceEnd]:
+        """End what was said before another began to speak, once enough of that is there."""
+        ended = []
+        while self._changes and self._changes[0] + _AFTER_CHANGE_MS <= self._segmenter.now_ms:
+            ended += self._taken(self._segmenter.change(self._changes.popleft()))
+        return ended
 
     def _sentences(self) -> list[UtteranceEnd]:
         """End what the words spoken by now show to be complete sentences."""

@@ -17,6 +17,7 @@ from models.runtime.torch_engine import TorchEngine
 from stream.dialog.file_utterances import FileUtterances
 from stream.media import AudioChunk, Samples
 from stream.settings import Settings
+from stream.speakers.who import OneSpeaker
 from stream.speech.job_queue import AsrJob, PackJob
 from stream.speech.transcript import Transcript
 
@@ -79,7 +80,7 @@ class Eager(LateSpeech):
 
 
 def utterances(runtime: Runtime, speech: ScriptedSpeech) -> FileUtterances:
-    return FileUtterances(speech, runtime, SETTINGS, lambda _: None, session="a file")
+    return FileUtterances(speech, runtime, SETTINGS, lambda _: None, who=OneSpeaker("Ann"), session="a file")
 
 
 def told(cut: FileUtterances) -> Heard:

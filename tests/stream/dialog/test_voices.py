@@ -24,6 +24,7 @@ from stream.dialog.session_context import SessionContext
 from stream.dialog.shared_dialog import SharedDialog
 from stream.dialog.voices import Voices
 from stream.settings import DialogSettings
+from stream.speakers.who import OneSpeaker
 from stream.speech.segmenter import Segment
 from stream.speech.transcript import Transcript
 from stream.vision.face_analyzer import Seen
@@ -127,7 +128,7 @@ def test_a_session_tells_on_how_many_utterances_a_baseline_rests(
         emitted.append,
         DialogSettings(speaker_baseline=setting),
         session="",
-        speaker="Ann",
+        who=OneSpeaker("Ann"),
         live=live,
     )
     for number in range(2):

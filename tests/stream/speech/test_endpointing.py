@@ -109,7 +109,7 @@ def test_what_a_cut_leaves_over_is_kept_however_short() -> None:
 def test_a_cut_gives_both_sides_all_their_samples() -> None:
     endpointer = Endpointer(DEFAULT)
     run(endpointer, [(1.0, 60)])
-    end, start = endpointer.cut(30 * WINDOW + 7)
+    end, start = endpointer.cut(30 * WINDOW + 7, "sentence")
     assert (end.kind, end.end, end.reason) == ("end", 30 * WINDOW + 7, "sentence")
     assert (start.kind, start.start, start.utterance) == ("start", end.end, 1)
 
@@ -119,20 +119,20 @@ def test_a_cut_without_enough_speech_on_both_sides_is_refused(position: int) -> 
     endpointer = Endpointer(DEFAULT)
     run(endpointer, [(1.0, 60)])
     before = endpointer.extent
-    assert endpointer.cut(position) == []
+    assert endpointer.cut(position, "sentence") == []
     assert endpointer.extent == before
 
 
 def test_nothing_can_be_cut_in_silence() -> None:
     endpointer = Endpointer(DEFAULT)
     run(endpointer, [(0.0, 60)])
-    assert endpointer.cut(30 * WINDOW) == []
+    assert endpointer.cut(30 * WINDOW, "sentence") == []
 
 
 def test_a_cut_after_the_likely_end_tells_the_new_likely_end() -> None:
     endpointer = Endpointer(DEFAULT)
     run(endpointer, [(1.0, 60), (0.0, 8)])
-    decisions = endpointer.cut(30 * WINDOW)
+    decisions = endpointer.cut(30 * WINDOW, "sentence")
     assert kinds(decisions) == ["end", "start", "likely_end"]
     end = run(endpointer, [(0.0, 20)])[0]
     assert (end.utterance, end.start, end.end) == (1, decisions[2].start, decisions[2].end)
@@ -178,7 +178,7 @@ def driven(
     for index, probability in enumerate(probabilities):
         decisions += endpointer.push(probability)
         if index in cuts:
-            decisions += endpointer.cut(cuts[index])
+            decisions += endpointer.cut(cuts[index], "sentence")
     return probabilities, decisions + endpointer.finish()
 
 
