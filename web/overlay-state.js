@@ -152,7 +152,7 @@ export class OverlayState {
       const oldest = [...utterances].sort(([, a], [, b]) => a.startMs - b.startMs).slice(0, -KEPT);
       for (const [id] of oldest) utterances.delete(id);
     }
-    this.#session(event).speaker = event.speaker;
+    this.#session(event).speaker ||= event.speaker; // else the participant's name, whoever speaks there
     return utterances.get(event.utterance) ?? {};
   }
 
@@ -161,9 +161,9 @@ export class OverlayState {
     if (event.revision < utterance.revision) return;
     // What a later utterance changes in an earlier one does not bring it back.
     const changedAt = utterance.final ? utterance.changedAt : nowMs - this.#ageMs(event, nowMs);
-    const { probabilities, revision } = event;
+    const { probabilities, revision, speaker } = event;
     const text = (event.speaking && utterance.text) || event.text; // the words may have come further than those it rests on
-    Object.assign(utterance, { text, label: shown(event), probabilities, revision, changedAt, final: event.final || utterance.final });
+    Object.assign(utterance, { text, speaker, label: shown(event), probabilities, revision, changedAt, final: event.final || utterance.final });
   }
 
   /** How long ago an emotion was told for the first time, as far as can be known. */
@@ -184,7 +184,7 @@ export class OverlayState {
     const said = current.filter((utterance) => utterance.text || utterance.label || utterance === current.at(-1)).slice(-ROWS);
     const rows = said.map(({ key, text, label, final }) => ({ key, text, label, provisional: label !== null && !final }));
     const bars = said.findLast(({ label }) => label !== null)?.probabilities ?? {};
-    return { key: session.id, speaker: session.speaker, rows, bars };
+    return { key: session.id, speaker: said.at(-1)?.speaker ?? session.speaker, rows, bars };
   }
 
   #isCurrent({ final, changedAt }, { closedAt }, nowMs) {

@@ -1,5 +1,6 @@
 /** The dialog: one row per utterance, replaced in place by its later revisions. */
 
+import { colours } from "./speakers.js";
 import { clockTime, element, hiddenText, percent } from "./dom.js";
 import { LABELS, emotionClass, share, shown, sign } from "./emotions.js";
 import { Status, compareUtterances } from "./store.js";
@@ -74,7 +75,7 @@ function heading(utterance) {
     "p",
     { className: "heading" },
     element("time", { text: clockTime(utterance.startMs) }),
-    element("b", { text: utterance.speaker }),
+    element("b", { className: colours.classOf(utterance.speaker), text: utterance.speaker }),
   );
   if (utterance.revision > 0 && !utterance.soFar) line.append(element("small", { text: `rev. ${utterance.revision}`, title: "Told so often before: early, and as more was known" }));
   return line;

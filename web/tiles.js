@@ -1,5 +1,6 @@
 /** Everyone in the room: a tile each, with frame, faces and the emotion of what was said last. */
 
+import { speaksFor } from "./speakers.js";
 import { element } from "./dom.js";
 import { emotionClass, share, shown, sign } from "./emotions.js";
 import { Stage } from "./stage.js";
@@ -75,7 +76,7 @@ export class Tiles {
     for (const name of [...this.#tiles.keys()]) if (!present.some((each) => each.name === name)) this.#remove(name);
     const said = [...dialog.utterances.values()];
     for (const { name, session } of present)
-      this.#tile(name, name === ownName).show(session, said.filter(({ speaker }) => speaker === name));
+      this.#tile(name, name === ownName).show(session, said.filter((each) => each.session === session || speaksFor(each.speaker, name)));
     this.#root.dataset.count = String(Math.min(this.#tiles.size, 9));
   }
 

@@ -1,5 +1,6 @@
 /** The dialog as strips, a lane for each speaker: one coloured piece per utterance; a click goes to its row. */
 
+import { colours } from "./speakers.js";
 import { clockTime, element } from "./dom.js";
 import { emotionClass, share, shown, sign } from "./emotions.js";
 import { Status, compareUtterances } from "./store.js";
@@ -150,7 +151,7 @@ export class Timeline {
   #lane(speaker) {
     if (!this.#lanes.has(speaker)) {
       const bar = element("div", { className: "bar-lane" });
-      const name = element("span", { className: "lane-name", text: speaker, attributes: { "aria-hidden": "true" } });
+      const name = element("span", { className: `lane-name ${colours.classOf(speaker)}`, text: speaker, attributes: { "aria-hidden": "true" } });
       const lane = element("div", { className: "lane" }, name, bar);
       this.#strip.append(lane);
       this.#lanes.set(speaker, { lane, bar });

@@ -115,7 +115,7 @@ class OverlayState:
             line.changed_ms = now_ms
         if not (event.speaking and line.text):  # the words may have come further than those it rests on
             line.text = event.text
-        line.label, line.probabilities = event.shown, event.probabilities
+        line.speaker, line.label, line.probabilities = event.speaker, event.shown, event.probabilities
         line.revision, line.final = event.revision, event.final or line.final
 
     def _places(self, now_ms: float) -> list[tuple[events.FaceBox, _Place]]:

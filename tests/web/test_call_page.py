@@ -73,7 +73,7 @@ class Room:
         self.tell(created, session)
 
     def say(self, utterance: int, start_ms: int, session: str = "ben", **changes: object) -> None:
-        speaker = "Ana" if session == "own" else "Ben"
+        speaker = changes.pop("speaker", "Ana" if session == "own" else "Ben")
         self.tell(emotion(utterance, room_start_ms=start_ms, speaker=speaker, **changes), session)
 
     def fill(self, name: str = "Ana", *, devices: bool = False) -> None:

@@ -175,3 +175,9 @@ def test_faces_of_an_old_frame_are_not_drawn(state: OverlayState, interval_ms: i
 def test_what_says_nothing_to_be_drawn_is_passed_over(state: OverlayState) -> None:
     state.apply(events.Warning(code="faces.failed", message="no"), 0)
     assert state.view(0) == View()
+
+
+def test_who_turns_out_to_have_spoken_is_named(state: OverlayState) -> None:
+    state.apply(emotion(1), 0)
+    state.apply(emotion(1, revision=1).model_copy(update={"speaker": "Ana · B"}), 10)
+    assert [row.speaker for row in state.view(20).rows] == ["Ana · B"]
