@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.batch import work_through
-from commands.common import AudioChannel, AudioTrack, Config, Set, Verbose, err, read_settings, sound_settings, told
+from commands.common import (
+    AudioChannel,
+    AudioTrack,
+    Config,
+    Enroll,
+    Set,
+    Verbose,
+    err,
+    read_settings,
+    sound_settings,
+    speaker_settings,
+    told,
+)
 from commands.outputs import FormOption, ResultOutput, destination
 from models.files.file_names import shown
 from models.files.output_checks import require_outside
@@ -34,6 +46,7 @@ def analyze(
     output: ResultOutput = None,
     audio_track: AudioTrack = None,
     audio_channel: AudioChannel = None,
+    enroll: Enroll = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -57,7 +70,9 @@ def analyze(
         ffmpeg -i rtsp://camera.local/stream -t 60 -f matroska - | m2fnet analyze -
     """
     with told(verbose=verbose):
-        settings = read_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
+        settings = read_settings(
+            config, [*(set_ or []), *sound_settings(audio_track, audio_channel), *speaker_settings(enroll)]
+        )
         from stream.exports.output import ResultWriter  # noqa: PLC0415 - see cli.py's docstring
         from stream.sources.standard_input import input_name  # noqa: PLC0415 - as above
 

@@ -101,6 +101,12 @@ AudioChannel = Annotated[
     int | None,
     typer.Option("--audio-channel", metavar="N", help="Take only this channel of the sound, from 1; else all."),
 ]
+Enroll = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--enroll", metavar="NAME=FILE", help="Call whoever speaks alone in a file by name; may be given several times."
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, with tracebacks of errors.")]
 Data = Annotated[
     Path,
@@ -121,6 +127,11 @@ def sound_settings(track: int | None, channel: int | None) -> list[str]:
     """Return the settings that choose among the sound of a source, as ``--set`` has them."""
     chosen = [("audio_track", track), ("audio_channel", channel)]
     return [f"sources.{key}={value}" for key, value in chosen if value is not None]
+
+
+def speaker_settings(enrolled: list[str] | None) -> list[str]:
+    """Return the settings by which people are called by name, as ``--set`` has them."""
+    return ["speakers.enrolled=" + "\n".join(enrolled)] if enrolled else []
 
 
 @contextmanager

@@ -14,12 +14,14 @@ from commands.common import (
     AudioTrack,
     Camera,
     Config,
+    Enroll,
     Microphone,
     Set,
     Verbose,
     err,
     read_settings,
     sound_settings,
+    speaker_settings,
     told,
 )
 from commands.outputs import STDOUT
@@ -64,6 +66,7 @@ def overlay(
     fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second, at most.")] = 30.0,
     audio_track: AudioTrack = None,
     audio_channel: AudioChannel = None,
+    enroll: Enroll = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -81,7 +84,9 @@ def overlay(
     """
     with told(verbose=verbose):
         look = _look(show, size, position, fade)
-        settings = read_settings(config, [*(set_ or []), *sound_settings(audio_track, audio_channel)])
+        settings = read_settings(
+            config, [*(set_ or []), *sound_settings(audio_track, audio_channel), *speaker_settings(enroll)]
+        )
         opened = _source(settings, camera, microphone, source, fps)
         read = getattr(opened, "path", None), config
         _run(settings, opened, _output(output, device, fps, filter(None, read)), look, name)

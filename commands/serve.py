@@ -13,12 +13,14 @@ from commands.common import (
     AudioTrack,
     Camera,
     Config,
+    Enroll,
     Microphone,
     Set,
     Verbose,
     err,
     read_settings,
     sound_settings,
+    speaker_settings,
     told,
 )
 from models.files.output_checks import require_outside
@@ -51,6 +53,7 @@ def serve(
     ] = False,
     audio_track: AudioTrack = None,
     audio_channel: AudioChannel = None,
+    enroll: Enroll = None,
     config: Config = None,
     set_: Set = None,
     verbose: Verbose = False,
@@ -69,7 +72,9 @@ def serve(
     with told(verbose=verbose):
         chosen = [("host", host), ("port", port), ("record", record and record.absolute())]
         given = [f"server.{key}={value}" for key, value in chosen if value is not None]
-        settings = read_settings(config, [*(set_ or []), *given, *sound_settings(audio_track, audio_channel)])
+        settings = read_settings(
+            config, [*(set_ or []), *given, *sound_settings(audio_track, audio_channel), *speaker_settings(enroll)]
+        )
         if settings.server.record is not None and settings.runtime.bundle is not None:
             require_outside([settings.server.record], [settings.runtime.bundle])
         from serving.run import run  # noqa: PLC0415 - see cli.py's docstring

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, model_validator
 
 from models.face_settings import FaceSettings
 from models.files.config_file import Section
@@ -21,6 +21,17 @@ from wire.settings import Milliseconds, SegmenterSettings, SpeakingInterval
 def _words(value: object) -> object:
     """Return what is written in one word with commas as several."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _named_files(value: object) -> object:
+    """Return lines of ``NAME=FILE`` as a mapping; raise :class:`ValueError` where a line is none."""
+    if not isinstance(value, str):
+        return value
+    pairs = [line.partition("=") for line in value.splitlines()]
+    if not all(name.strip() and path for name, _, path in pairs):
+        message = f"a person is enrolled as NAME=FILE, like Diane=diane.wav, not {value}"
+        raise ValueError(message)
+    return {name.strip(): path for name, _, path in pairs}
 
 
 def _origin(text: str) -> str:
@@ -66,6 +77,7 @@ Host = Annotated[str, AfterValidator(_host)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(_words)]
 Hosts = Annotated[tuple[Host, ...], BeforeValidator(_words)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_words)]
+Enrolled = Annotated[dict[str, FilePath], BeforeValidator(_named_files)]
 PathPrefix = Annotated[str, AfterValidator(path_prefix)]
 
 
@@ -128,6 +140,7 @@ class SpeakersSettings(Section):
 
     tell_apart: bool = Field(default=True, description="tell the people on one microphone apart by their voices")
     most: int = Field(8, ge=1, le=26, description="people on one microphone, at most")
+    enrolled: Enrolled = Field({}, description="people whose voices are known, each NAME=FILE with nobody else")
     alike: float = Field(
         0.54, gt=-1, lt=1, description="mean cosine of voice embeddings from which they are one person's"
     )

@@ -8,7 +8,14 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from models.files.config_file import Section
 from models.user_error import UserError
-from stream.settings import DialogSettings, RuntimeSettings, Settings, TranscriberSettings, VisionSettings
+from stream.settings import (
+    DialogSettings,
+    RuntimeSettings,
+    Settings,
+    SpeakersSettings,
+    TranscriberSettings,
+    VisionSettings,
+)
 from stream.speech.transcript import Transcript, Word
 from wire.settings import ClientSettings, SegmenterSettings
 from wire.strict import Strict, problems_of
@@ -37,6 +44,7 @@ class AnalysisSettings(Section):
     transcriber: TranscriberSettings
     vision: VisionSettings
     dialog: DialogSettings
+    speakers: SpeakersSettings
     runtime: RuntimeSettings
 
     @model_validator(mode="before")
@@ -44,7 +52,8 @@ class AnalysisSettings(Section):
     def _as_they_were(cls, told: object) -> object:
         """Leave out what was not done yet when older recordings were made, whatever is usual now."""
         if isinstance(told, dict) and isinstance(vision := told.get("vision"), dict):
-            return told | {"vision": {"speaking_face": "off"} | vision}
+            before = {"speakers": {"tell_apart": False}} | told
+            return before | {"vision": {"speaking_face": "off"} | vision}
         return told
 
     @classmethod

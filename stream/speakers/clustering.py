@@ -47,7 +47,7 @@ def clustered(sums: Floats, weights: Floats, rules: ClusteringRules, apart: int 
     clusters = _Clusters(sums, weights, apart)
     while clusters.best >= rules.alike or (clusters.best > _NEVER and clusters.count > rules.most):
         clusters.merge()
-    clusters.absorb(rules.evidence)
+    clusters.absorb(rules.evidence, rules.alike)
     return in_order_of_first(clusters.members)
 
 
@@ -91,15 +91,23 @@ class _Clusters:
         other = int(self._nearest[one])
         self._join(min(one, other), max(one, other))
 
-    def absorb(self, evidence: float) -> None:
-        """Give those of less weight, the lightest first, to whom they are most like."""
-        while self.count > 1:
-            light = np.where(self._left, self._weights, np.inf)
-            light[: self._apart] = np.inf
+    def absorb(self, evidence: float, alike: float) -> None:
+        """Give those of less weight, the lightest first, to whom they are most like.
+
+        But to a person who is known only what is alike: the others are somebody, however little they have said.
+        """
+        waiting = self._left.copy()
+        waiting[: self._apart] = False
+        while self.count > 1 and waiting.any():
+            light = np.where(waiting & self._left, self._weights, np.inf)
             lightest = int(light.argmin())
             if light[lightest] >= evidence:
                 return
-            self._join(int(self._nearest[lightest]), lightest)
+            nearest = int(self._nearest[lightest])
+            if nearest < self._apart and self._closeness[lightest] < alike:
+                waiting[lightest] = False
+            else:
+                self._join(nearest, lightest)
 
     def _join(self, kept: int, gone: int) -> None:
         self._sums[kept] += self._sums[gone]

@@ -8,9 +8,11 @@ from stream.media import Samples
 from stream.settings import SpeakersSettings
 from stream.speakers.clustering import ClusteringRules
 from stream.speakers.diarizer import Diarizer
+from stream.speakers.enrolment import EnrolmentError, enrolled_voice
 from stream.speakers.names import SpeakerNames
 from stream.speakers.tracker import Embedding, SpeakerTracker
 from stream.speakers.who import OneSpeaker, SpeakersByVoice, Who
+from stream.speakers.windows import STEP_MS
 
 _REMEMBERED: Final = 400  # windows of speech, 80 s of it
 
@@ -33,6 +35,9 @@ def telling_apart(
         failed: told why a stretch of speech could not be heard for whose voice it is.
         counted: told how many speakers there are, whenever there is one more.
         session: whose requests these are, for the runtime.
+
+    Raises:
+        EnrolmentError: somebody's voice can't be learned from the file that is given for it.
     """
     if not (settings.tell_apart and runtime.tells_speakers):
         return OneSpeaker(participant)
@@ -40,6 +45,13 @@ def telling_apart(
     def embed(samples: Samples) -> Embedding:
         return runtime.speaker(samples[None], session=session)
 
+    if len(settings.enrolled) > settings.most:
+        message = f"{len(settings.enrolled)} people are enrolled, and speakers.most allows {settings.most}: raise it"
+        raise EnrolmentError(message)
     rules = ClusteringRules(settings.alike, settings.evidence_ms / 1000, settings.most, settings.alike_narrow)
-    tracker = SpeakerTracker(embed, Diarizer(rules, settings.reluctance, _REMEMBERED), failed)
-    return SpeakersByVoice(tracker, SpeakerNames(participant, {}), counted)
+    diarizer = Diarizer(rules, settings.reluctance, _REMEMBERED)
+    known = {
+        diarizer.enrol(enrolled_voice(path, runtime, session), STEP_MS / 1000): name
+        for name, path in settings.enrolled.items()
+    }
+    return SpeakersByVoice(SpeakerTracker(embed, diarizer, failed), SpeakerNames(participant, known), counted)

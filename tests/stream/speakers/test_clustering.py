@@ -61,3 +61,8 @@ def test_what_was_put_together_before_counts_as_its_members_do(whose: list[int])
     together = clustered(sums, np.array([len(first), *[1.0] * len(rest)]), ClusteringRules(0.5, 0.0, 8))
     alone = clustered(vectors, np.ones(len(whose)), ClusteringRules(0.5, 0.0, 8))
     assert together.max() == alone.max()
+
+
+def test_a_scrap_is_given_to_a_known_person_only_if_it_is_alike() -> None:
+    assert cluster([0, 0, 0], ClusteringRules(0.5, 9.0, 8), apart=1) == [0, 0, 0]
+    assert cluster([0, 1, 1], ClusteringRules(0.5, 9.0, 8), apart=1) == [0, 1, 1]
