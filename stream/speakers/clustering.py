@@ -23,18 +23,20 @@ class ClusteringRules:
 
     Attributes:
         alike: the mean cosine from which they are.
-        alike_narrow: the same where the sound has a telephone's band: it takes away what tells voices apart.
+        alike_narrow: the same of two that both have a telephone's band: it takes away what tells voices apart.
         evidence: the weight below which a cluster is nobody of its own, and goes to whom it is most like.
         most: how many there are at most.
     """
 
     alike: float
+    alike_narrow: float
     evidence: float
     most: int
-    alike_narrow: float = 1.0
 
 
-def clustered(sums: Floats, weights: Floats, rules: ClusteringRules, apart: int = 0) -> Ints:
+def clustered(
+    sums: Floats, weights: Floats, rules: ClusteringRules, apart: int = 0, narrow: Floats | None = None
+) -> Ints:
     """Return which cluster each of some stretches belongs to, ``(n,)``, numbered in the order of their first.
 
     Args:
@@ -43,8 +45,10 @@ def clustered(sums: Floats, weights: Floats, rules: ClusteringRules, apart: int 
         rules: when they are one person's.
         weights: ``(n,)``, positive: in whatever unit ``rules.evidence`` is.
         apart: so many of the first are known to be as many persons, who stay apart, however little is known of them.
+        narrow: ``(n,)``, the share of each that has a telephone's band; none: nothing has.
     """
-    clusters = _Clusters(sums, weights, apart)
+    shares = np.zeros(len(sums)) if narrow is None else narrow
+    clusters = _Clusters(sums, weights, apart, _Band(np.array(shares, np.float64), rules.alike_narrow - rules.alike))
     while clusters.best >= rules.alike or (clusters.best > _NEVER and clusters.count > rules.most):
         clusters.merge()
     clusters.absorb(rules.evidence, rules.alike)
@@ -57,19 +61,32 @@ def in_order_of_first(labels: Ints) -> Ints:
     return np.argsort(np.argsort(first))[inverse]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Band:
+    """The shares of clusters that have a telephone's band, and by how much more alike any two voices are in it."""
+
+    shares: Floats
+    shift: float
+
+    def joined(self, kept: int, gone: int, weights: Floats) -> None:
+        """Take that one cluster is part of another, by their weights before."""
+        both = weights[kept] + weights[gone]
+        self.shares[kept] = (self.shares[kept] * weights[kept] + self.shares[gone] * weights[gone]) / both
+
+
 class _Clusters:
     """Clusters on their way: each starts as one stretch; those that were merged into others are left empty.
 
     Of each it is known which other it is most like, so that the next merge is found without looking at all pairs.
     """
 
-    def __init__(self, sums: Floats, weights: Floats, apart: int) -> None:
+    def __init__(self, sums: Floats, weights: Floats, apart: int, band: _Band) -> None:
         self._sums, self._weights = np.array(sums, np.float64), np.array(weights, np.float64)
         self.members: Ints = np.arange(len(sums))
         self._left = np.ones(len(sums), bool)
-        self._apart = apart
+        self._apart, self._band = apart, band
         means = self._sums / self._weights[:, None]
-        self._alike = means @ means.T
+        self._alike = means @ means.T - band.shift * np.outer(band.shares, band.shares)
         self._alike[:apart, :apart] = _NEVER
         np.fill_diagonal(self._alike, _NEVER)
         self._nearest: Ints = self._alike.argmax(axis=1) if len(sums) else self.members
@@ -110,11 +127,13 @@ class _Clusters:
                 self._join(nearest, lightest)
 
     def _join(self, kept: int, gone: int) -> None:
+        self._band.joined(kept, gone, self._weights)
         self._sums[kept] += self._sums[gone]
         self._weights[kept] += self._weights[gone]
         self.members[self.members == gone] = kept
         self._left[gone] = False
         alike = self._sums @ self._sums[kept] / (self._weights * self._weights[kept])
+        alike -= self._band.shift * self._band.shares * self._band.shares[kept]
         alike[~self._left] = _NEVER
         alike[kept] = _NEVER
         if kept < self._apart:

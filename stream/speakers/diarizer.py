@@ -6,7 +6,7 @@ later evidence moves what was said before to whom it belongs; who was somebody s
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -45,6 +45,7 @@ class _Speaker:
 
     total: Floats
     weight: float
+    narrow: float = 0.0  # share of it
     enrolled: bool = False
 
 
@@ -94,7 +95,8 @@ class Diarizer:
         enrolled = sum(speaker.enrolled for speaker in self._known.values())
         sums = [self._known[number].total for number in known] + [w.embedding * w.weight for w in self._windows]
         weights = [self._known[number].weight for number in known] + [w.weight for w in self._windows]
-        labels = clustered(np.stack(sums), np.array(weights), self._fitting(), enrolled)
+        narrow = [self._known[number].narrow for number in known] + [float(w.narrow) for w in self._windows]
+        labels = clustered(np.stack(sums), np.array(weights), self._rules, enrolled, np.array(narrow))
         numbers = self._numbers(labels, np.array([*known, *self._whose]), np.array(weights))
         found = [numbers[label] for label in labels]
         self._merge_known(known, found)
@@ -122,11 +124,6 @@ class Diarizer:
         path = likeliest_speakers(alike, self._reluctance)
         middles = [window.middle_ms for window in heard]
         return turns(middles, np.array(numbers)[path], start_ms, end_ms)
-
-    def _fitting(self) -> ClusteringRules:
-        """Return the rules for the band of most of what is remembered."""
-        narrow = sum(window.narrow for window in self._windows)
-        return replace(self._rules, alike=self._rules.alike_narrow) if 2 * narrow > len(self._windows) else self._rules
 
     def _between(self, start_ms: float, end_ms: float) -> list[SpeechWindow]:
         return [window for window in self._windows if start_ms <= window.middle_ms < end_ms]
@@ -159,13 +156,15 @@ class Diarizer:
         """Remember the oldest windows no longer one by one."""
         for _ in range(count):
             window, whose = self._windows.popleft(), self._whose.pop(0)
-            one = _Speaker(window.embedding * window.weight, window.weight)
+            one = _Speaker(window.embedding * window.weight, window.weight, float(window.narrow))
             before = self._known.get(whose)
             self._known[whose] = one if before is None else _joined(before, one)
 
 
 def _joined(one: _Speaker, other: _Speaker) -> _Speaker:
-    return _Speaker(one.total + other.total, one.weight + other.weight, one.enrolled or other.enrolled)
+    weight = one.weight + other.weight
+    narrow = (one.narrow * one.weight + other.narrow * other.weight) / weight
+    return _Speaker(one.total + other.total, weight, narrow, one.enrolled or other.enrolled)
 
 
 def _unit(vector: Floats) -> Floats:

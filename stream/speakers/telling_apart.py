@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from models.runtime.runtime import Runtime
+from models.runtime.schedule import Priority
 from stream.media import Samples
 from stream.settings import SpeakersSettings
 from stream.speakers.clustering import ClusteringRules
@@ -42,13 +43,13 @@ def telling_apart(
     if not (settings.tell_apart and runtime.tells_speakers):
         return OneSpeaker(participant)
 
-    def embed(samples: Samples) -> Embedding:
-        return runtime.speaker(samples[None], session=session)
+    def embed(samples: Samples, priority: Priority) -> Embedding:
+        return runtime.speaker(samples[None], session=session, priority=priority)
 
     if len(settings.enrolled) > settings.most:
         message = f"{len(settings.enrolled)} people are enrolled, and speakers.most allows {settings.most}: raise it"
         raise EnrolmentError(message)
-    rules = ClusteringRules(settings.alike, settings.evidence_ms / 1000, settings.most, settings.alike_narrow)
+    rules = ClusteringRules(settings.alike, settings.alike_narrow, settings.evidence_ms / 1000, settings.most)
     diarizer = Diarizer(rules, settings.reluctance, _REMEMBERED)
     known = {
         diarizer.enrol(enrolled_voice(path, runtime, session), STEP_MS / 1000): name

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from models.runtime.schedule import Priority
 from stream.media import Samples
 from stream.speakers.diarizer import Diarizer, SpeechWindow
 from stream.speakers.turns import Turn
@@ -21,7 +22,7 @@ from stream.speakers.windows import STEP_MS, WINDOW_MS, Extent, WindowSchedule, 
 Floats = npt.NDArray[np.floating]
 Embedding = Future[npt.NDArray[np.float32]]
 """Of a window of speech, ``(1, dim)``, of unit length."""
-Embed = Callable[[Samples], Embedding]
+Embed = Callable[[Samples, Priority], Embedding]
 Sound = Callable[[float, float], Samples | None]
 """Returns the sound from one media time to another, None where it is not there."""
 
@@ -43,7 +44,7 @@ class SpeakerTracker:
     """Follows one stretch of speech after the other; for one thread.
 
     Args:
-        embed: asks for a window's embedding.
+        embed: asks for a window's embedding; what goes on is less urgent than what has ended, and displaces nothing.
         failed: told why one could not be had; the speaker is told by the others.
     """
 
@@ -64,14 +65,14 @@ class SpeakerTracker:
         if due:
             self._take()
         for extent in due:
-            self._ask(extent, sound)
+            self._ask(extent, sound, "frame")
         return bool(due)
 
     def end(self, end_ms: float, sound: Sound) -> None:
         """Ask for what is left of speech that ends, or likely has."""
         extent = self._schedule.rest(end_ms)
         if extent is not None:
-            self._ask(extent, sound)
+            self._ask(extent, sound, "utterance")
 
     def settle(self) -> None:
         """Wait for all that was asked for, and find anew who is who."""
@@ -89,10 +90,10 @@ class SpeakerTracker:
         while self._asked:
             self._asked.pop().future.cancel()
 
-    def _ask(self, extent: Extent, sound: Sound) -> None:
+    def _ask(self, extent: Extent, sound: Sound, priority: Priority) -> None:
         samples = sound(*extent)
         if samples is not None:
-            self._asked.append(_Asked(*extent, is_narrow(samples), self._embed(samples)))
+            self._asked.append(_Asked(*extent, is_narrow(samples), self._embed(samples, priority)))
 
     def _take(self) -> None:
         while self._asked:

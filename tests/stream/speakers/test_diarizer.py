@@ -9,7 +9,7 @@ from stream.speakers.clustering import ClusteringRules
 from stream.speakers.diarizer import Diarizer, SpeechWindow
 
 STEP_MS = 300.0
-RULES = ClusteringRules(alike=0.5, evidence=0.9, most=6)
+RULES = ClusteringRules(alike=0.5, alike_narrow=0.5, evidence=0.9, most=6)
 
 
 def windows(whose: list[int], start_ms: float = 0.0, seed: int = 0) -> list[SpeechWindow]:
