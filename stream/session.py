@@ -168,6 +168,7 @@ class Session:
             skipped_provisional=0 if self._while_speaking is None else self._while_speaking.skipped,
             rejected_transcripts=self._emotions.rejected,
             doubted_transcripts=self._emotions.doubted,
+            speakers=self._speakers,
         )
 
     def _seeking(self, models: LiveModels, interval_ms: int, pace: Pace) -> WhileSpeaking | None:

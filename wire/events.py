@@ -245,6 +245,7 @@ class Totals(BaseModel):
     skipped_provisional: int = 0
     rejected_transcripts: int = 0
     doubted_transcripts: int = 0
+    speakers: int = Field(0, description="people who were told apart by their voices; 0: nobody was")
 
 
 class SessionClosed(EventBase):

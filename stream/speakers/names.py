@@ -30,14 +30,6 @@ class SpeakerNames:
         letter = self._letters.setdefault(speaker, _letter(len(self._letters)))
         return self._participant if alone else self._before + letter
 
-    def rename(self, speaker: str, name: str) -> bool:
-        """Call whoever is called ``speaker``, in full or by letter, another name; return whether there is one."""
-        for number, letter in self._letters.items():
-            if speaker in {letter, self._before + letter, self._given.get(number)}:
-                self._given[number] = name
-                return True
-        return False
-
 
 def _letter(count: int) -> str:
     return ascii_uppercase[count] if count < len(ascii_uppercase) else f"#{count + 1}"

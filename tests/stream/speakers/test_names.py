@@ -19,15 +19,10 @@ def test_whoever_gave_no_name_lends_none() -> None:
     assert SpeakerNames("Speakers' corner", {}).name(0, alone=False) == "Speakers' corner · A"
 
 
-def test_who_is_enrolled_or_renamed_has_that_name() -> None:
+def test_who_is_enrolled_has_that_name_and_takes_no_letter() -> None:
     names = SpeakerNames("Ana", {0: "Ben"})
     assert names.name(0, alone=True) == "Ben"
     assert names.name(1, alone=False) == "Ana · A"
-    assert names.rename("A", "Cleo")
-    assert names.name(1, alone=False) == "Cleo"
-    assert names.rename("Cleo", "Dora")
-    assert names.name(1, alone=False) == "Dora"
-    assert not names.rename("Z", "Nobody")
 
 
 def test_there_is_a_name_for_however_many() -> None:
