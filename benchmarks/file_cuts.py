@@ -81,7 +81,7 @@ def heard_live(path: Path, models: LiveModels, settings: Settings) -> AnalysisRe
         return Vision(replace(task, live=False))
 
     session = Session(models, settings, told.append, speaker="Speaker", live=True, transcribe=at_once, see=patient)
-    run_session(FileSource(path, max_fps=2 * settings.vision.max_fps), session, threading.Event())
+    run_session(FileSource(path, max_fps=settings.vision.frames_a_second(live=False)), session, threading.Event())
     return dialog_from_events(told, path.name)
 
 

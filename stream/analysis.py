@@ -72,7 +72,7 @@ def analyze_file(
         raise AnalysisError(str(error)) from None
     session = Session(models, chosen, told.append, speaker=speaker, live=False)
     sound = SoundChoice(chosen.sources.audio_track, chosen.sources.audio_channel)
-    source = FileSource(path, max_fps=2 * chosen.vision.max_fps, sound=sound)
+    source = FileSource(path, max_fps=chosen.vision.frames_a_second(live=False), sound=sound)
     with closing(ProgressBar(source.name, shown=progress)) as bar:
         outcome = run_session(source, session, threading.Event(), [bar.show])
     if outcome.failure is not None:

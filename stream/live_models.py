@@ -15,8 +15,8 @@ from models.runtime.switching import EngineState
 from models.runtime.worker import DropReason
 from stream.settings import RuntimeSettings, Settings, VisionSettings
 from stream.speech.transcriber import AsrFigures, SpeechToText, Transcriber
+from stream.vision.delays import APART_MS, TOGETHER_MS
 from stream.vision.face_analyzer import FaceAnalyzer
-from stream.vision.speaking_face import APART_MS, TOGETHER_MS
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,14 @@ class VisionSettings(Section):
         "off: all faces count, by their area, as they do where that can't be told",
     )
 
+    def frames_a_second(self, *, live: bool) -> float:
+        """Return how many frames a second of a source are looked at, at most, be it at mouths alone.
+
+        With fewer it is told less surely who speaks (``benchmarks/speaking_faces.py``); of a file more cost little.
+        """
+        mouths = (12.5 if live else 25.0) if self.speaking_face == "auto" else 0.0
+        return max(self.max_fps if live else 2 * self.max_fps, mouths)
+
 
 class SpeakersSettings(Section):
     """Who speaks, where several people share a microphone."""

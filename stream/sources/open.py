@@ -52,7 +52,7 @@ def open_local(
 
     ``max_fps``: frames a second at most; None: as many as are analyzed or shown as previews.
     """
-    max_fps = max_fps or max(settings.vision.max_fps, settings.server.preview_fps)
+    max_fps = max_fps or max(settings.vision.frames_a_second(live=True), settings.server.preview_fps)
     sound = SoundChoice(settings.sources.audio_track, settings.sources.audio_channel)
     opened = [open_source(spec, realtime=True, max_fps=max_fps, sound=sound) for spec in sources]
     return [*_open_devices(camera, microphone, max_fps), *opened]

@@ -16,10 +16,11 @@ from models.media.geometry import Box
 from models.networks.faces import over_frames, weighted_faces
 from models.runtime.runtime import Branch, Runtime
 from stream.media import AudioChunk, Image, VideoFrame
+from stream.vision.delays import TOGETHER_MS, Delays
 from stream.vision.face_finder import Detector, FaceFinder
 from stream.vision.frame_timeline import FrameTimeline
 from stream.vision.mouths import Motions, MouthTimeline, MouthWatch
-from stream.vision.speaking_face import TOGETHER_MS, UNTOLD, Speaking, speaking_face
+from stream.vision.speaking_face import UNTOLD, Speaking, evidence
 from stream.vision.tracker import FaceTracker
 from wire.events import FaceBox, Faces
 
@@ -86,7 +87,7 @@ class FaceAnalyzer:
         self.deadline_ms = deadline_ms
         self.tells_speakers = speaking_face
         self._runtime, self._session = runtime, session
-        self._apart_ms = apart_ms
+        self._delays = Delays.within(apart_ms)
         self._finder = FaceFinder(detector, detect_every, eager=eager)
         self._tracker, self._mouth_watch = FaceTracker(), MouthWatch()
         self._faces: FrameTimeline[FaceVectors] = FrameTimeline()
@@ -130,8 +131,14 @@ class FaceAnalyzer:
         with self._lock:
             vectors, scenes = self._faces.during(start_ms, end_ms), self._scenes.during(start_ms, end_ms)
             motions = self._mouths.during(start_ms, end_ms)
-        speaking = speaking_face(motions, sound, self._apart_ms) if self.tells_speakers else UNTOLD
+        speaking = self._speaking(motions, sound) if self.tells_speakers else UNTOLD
         return Seen(_strongest(_of_speaker(vectors, speaking)), _strongest(scenes), speaking.face)
+
+    def _speaking(self, motions: Motions, sound: AudioChunk) -> Speaking:
+        """Return which face speaks, and learn how late the sound comes; for one thread at a time."""
+        delays, found = self._delays.before(sound.time_ms), evidence(motions, sound)
+        self._delays = delays.after(sound.time_ms, found.of_delays)
+        return found.speaking(delays)
 
     def _analyze(self, frame: VideoFrame, between: Sequence[VideoFrame]) -> Analyzed:
         height, width = frame.image.shape[:2]

@@ -19,7 +19,7 @@ Image = npt.NDArray[np.uint8]
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-SIDE: Final = 64
+SIDE: Final = 48
 """Pixels a side of the patches that are compared."""
 
 _Part = tuple[slice, slice]
@@ -55,7 +55,7 @@ _LOWER_LIP: Final = _part(0.77, 0.90, 0.375, 0.625)
 
 
 def face_patch(image: Image, box: Box) -> Grey:
-    """Return the ``(64, 64)`` grey square around a face, edges repeated where it leaves the image.
+    """Return the ``(48, 48)`` grey square around a face, edges repeated where it leaves the image.
 
     Args:
         image: ``(height, width, 3)`` RGB.
@@ -90,10 +90,10 @@ def mouth_motion(before: Grey, now: Grey, start_ms: float, end_ms: float) -> Mou
 
 
 def _flow(before: Grey, now: Grey) -> Floats:
-    """Return where each pixel went, ``(64, 64, 2)``: right and down, in pixels."""
+    """Return where each pixel went, ``(48, 48, 2)``: right and down, in pixels."""
     nowhere = np.zeros((SIDE, SIDE, 2), np.float32)
     flow = cv2.calcOpticalFlowFarneback(
-        before, now, nowhere, pyr_scale=0.5, levels=3, winsize=9, iterations=3, poly_n=5, poly_sigma=1.1, flags=0
+        before, now, nowhere, pyr_scale=0.5, levels=2, winsize=7, iterations=2, poly_n=5, poly_sigma=1.1, flags=0
     )
     return flow.astype(np.float32, copy=False)
 

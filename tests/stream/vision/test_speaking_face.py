@@ -1,3 +1,5 @@
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,8 +7,14 @@ from hypothesis import strategies as st
 from talking import mouth, still, syllables, voice
 
 from stream.media import AudioChunk
+from stream.vision.delays import APART_MS, TOGETHER_MS, Delays
 from stream.vision.mouth_motion import MouthMotion
-from stream.vision.speaking_face import APART_MS, LEAST_MOTIONS, TOGETHER_MS, UNTOLD, Speaking, speaking_face
+from stream.vision.speaking_face import LEAST_MOTIONS, UNTOLD, Speaking, evidence
+
+
+def speaking_face(faces: Mapping[int, Sequence[MouthMotion]], sound: AudioChunk, apart_ms: float) -> Speaking:
+    return evidence(faces, sound).speaking(Delays.within(apart_ms))
+
 
 motions = st.lists(
     st.tuples(st.floats(-0.2, 0.2), st.floats(0, 0.2)),
