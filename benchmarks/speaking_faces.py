@@ -93,12 +93,14 @@ class Tally:
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
-    def cells(self) -> list[str]:
-        """Return how many there were, and the shares."""
-        return [
-            str(self.count),
-            *(f"{100 * n / self.count:.1f}%" for n in (self.right, self.untold, self.nobody, self.wrong)),
-        ]
+    def shown(self, *, in_view: bool) -> str:
+        """Return how often it was right: the face named, or none; what is behind it in brackets."""
+        if in_view:
+            return f"{self._share(self.right)}{f' ({self._share(self.wrong)} wrong)' if self.wrong else ''}"
+        return f"{self._share(self.untold + self.nobody)} ({self._share(self.nobody)} sure)"
+
+    def _share(self, number: int) -> str:
+        return f"{100 * number / self.count:.0f}%"
 
 
 @dataclass
@@ -285,42 +287,50 @@ def judged(looked_at: Sequence[tuple[Sequence[Talker], Picture]], voices: Sequen
     return found
 
 
-def table(pictures: Pictures, talkers: Sequence[Talker]) -> dict[str, Tally]:
+Case = tuple[str, bool]
+"""What is looked at, and whether the speaker is in view."""
+
+
+def of_files(pictures: Pictures, talkers: Sequence[Talker]) -> dict[Case, Tally]:
     """Return what is told of all pictures, of a file whose sound and picture come together."""
     options = Options(pictures.costs, Delays.within(TOGETHER_MS))
     talking, alone = judged(pictures.talking, talkers, options), judged(pictures.alone, talkers, options)
     return {
-        "all talk, one is heard": talking.in_view,
-        "one is alone in view and heard": alone.in_view,
-        "one talks beside who does not": judged(pictures.listened_to, talkers, options).in_view,
-        "all talk, another is heard": talking.elsewhere,
-        "one talks, another is heard": alone.elsewhere,
-        "a face that moves, another is heard": judged(pictures.silent, talkers, options).elsewhere,
-        "photographs": judged(pictures.photographs, talkers, options).elsewhere,
+        ("two or three talk, one is heard", True): talking.in_view,
+        ("one is alone in view and heard", True): alone.in_view,
+        ("one talks beside others who do not", True): judged(pictures.listened_to, talkers, options).in_view,
+        ("two or three talk, another is heard", False): talking.elsewhere,
+        ("one talks, another is heard", False): alone.elsewhere,
+        ("a face moves and says nothing", False): judged(pictures.silent, talkers, options).elsewhere,
+        ("two photographs", False): judged(pictures.photographs, talkers, options).elsewhere,
     }
 
 
-def left_out(pictures: Pictures, talkers: Sequence[Talker]) -> dict[str, Tally]:
+def left_out(pictures: Pictures, talkers: Sequence[Talker]) -> dict[Case, Tally]:
     """Return the same with the expectations of the other talkers for each whose voice is heard."""
     total, delays = Judged(), Delays.within(TOGETHER_MS)
     for voice in talkers:
         others = [(tiles[0], seen) for tiles, seen in pictures.alone if tiles[0] is not voice]
         total += judged(pictures.talking, [voice], Options(pictures.costs, delays, learned(others)))
-    return {"all talk, one is heard; left out": total.in_view, "all talk, another is heard; left out": total.elsewhere}
+    return {
+        ("two or three talk, one is heard, left out", True): total.in_view,
+        ("two or three talk, another is heard, left out", False): total.elsewhere,
+    }
 
 
-def live(pictures: Pictures, talkers: Sequence[Talker]) -> dict[str, Tally]:
+def live(pictures: Pictures, talkers: Sequence[Talker]) -> dict[Case, Tally]:
     """Return the same of a session whose sound comes late: of its first utterance, and after four of others."""
-    found: dict[str, Tally] = {}
+    found: dict[Case, Tally] = {}
     for late_ms in LATE_MS:
-        strange, known = Judged(), Judged()
+        first, fifth = Judged(), Judged()
         for voice in talkers:
-            first, fifth = Delays.within(APART_MS), after_others(pictures, voice, late_ms)
-            strange += judged(pictures.talking, [voice], Options(pictures.costs, first, late_ms=late_ms))
-            known += judged(pictures.talking, [voice], Options(pictures.costs, fifth, late_ms=late_ms))
-        found[f"the same, live, sound {late_ms} ms late, first"] = strange.in_view
-        found[f"the same, live, sound {late_ms} ms late, fifth"] = known.in_view
-        found[f"another is heard, live, sound {late_ms} ms late, fifth"] = known.elsewhere
+            strange, known = Delays.within(APART_MS), after_others(pictures, voice, late_ms)
+            first += judged(pictures.talking, [voice], Options(pictures.costs, strange, late_ms=late_ms))
+            fifth += judged(pictures.talking, [voice], Options(pictures.costs, known, late_ms=late_ms))
+        late = f"live, sound {late_ms} ms late"
+        found[f"{late}, first utterance: two or three talk, one is heard", True] = first.in_view
+        found[f"{late}, fifth utterance: two or three talk, one is heard", True] = fifth.in_view
+        found[f"{late}, fifth utterance: two or three talk, another is heard", False] = fifth.elsewhere
     return found
 
 
@@ -377,16 +387,18 @@ def main() -> None:
     cv2.setNumThreads(1)
     talkers = [each for path in sorted(options.media.glob("grid_*.mpg")) if (each := talker(path)).said is not None]
     silent = list(talker(options.media / "expressive_face.mp4").parts(WINDOW))
-    rows: list[list[str]] = []
+    rows: dict[Case, list[str]] = {}
     costs = ""
     for rate in options.rates:
         pictures = Pictures.of(talkers, silent, rate, options.orders)
-        told = table(pictures, talkers) | left_out(pictures, talkers) | live(pictures, talkers)
-        rows += [[f"{rate:g}", what, *tally.cells()] for what, tally in told.items()]
+        told = of_files(pictures, talkers) | left_out(pictures, talkers) | live(pictures, talkers)
+        for (what, in_view), tally in told.items():
+            cells = rows.setdefault((what, in_view), [what, "its face" if in_view else "none", str(tally.count)])
+            cells.append(tally.shown(in_view=in_view))
         costs = costs or costs_of(pictures.costs)
-    headings = ("frames a second", "who", "pictures", "right face", "not told", "nobody", "wrong face")
-    found = terminal_table(headings, rows)
-    console = Console(highlight=False, width=160)
+    headings = ("in the picture", "to be named", "pictures", *(f"{rate:g} frames a second" for rate in options.rates))
+    found = terminal_table(headings, list(rows.values()))
+    console = Console(highlight=False, width=200)
     console.print(found)
     console.print(costs)
     if options.write:

@@ -14,7 +14,7 @@ import { FULL_SCALE } from "./resampler.js";
 import { Rows } from "./rows.js";
 import { SERVER } from "./server.js";
 import { Stage } from "./stage.js";
-import { Store } from "./store.js";
+import { Store, speakingFace } from "./store.js";
 import { Timeline } from "./timeline.js";
 import { takeToken } from "./token.js";
 import { showUtterances } from "./views.js";
@@ -117,6 +117,8 @@ function take(event) {
 }
 
 function showChange(change) {
+  const said = [...selected.dialog.utterances.values()];
+  stage.speaks(speakingFace(said.findLast(({ session }) => session === selected.id)));
   showUtterances(change, [rows, captions, timeline]);
   rows.forgotten(change.dialog.removed);
   reach(change.dialog.lastMs);

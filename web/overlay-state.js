@@ -20,19 +20,34 @@ const plain = (name) => name.normalize("NFC").trim().split(/\s+/).join(" ").toLo
 /** What says that a session is there; all else may come late of one that has ended. */
 const BEGINS = new Set(["session.created", "participant.joined"]);
 
+const isFresh = ({ at, intervalMs }, nowMs) => nowMs - at <= Math.max(FACES_MS, 2 * intervalMs);
+
+/** Return a card with the last of what was said, by one of several faces or by nobody known. */
+function card(session, face, said) {
+  const shown = said.slice(-ROWS);
+  const rows = shown.map(({ key, text, label, final }) => ({ key, text, label, provisional: label !== null && !final }));
+  const bars = shown.findLast(({ label }) => label !== null)?.probabilities ?? {};
+  return { key: face === null ? session.id : `${session.id} ${face}`, session: session.id, speaker: shown.at(-1)?.speaker ?? session.speaker, rows, bars, face };
+}
+
 const newSession = (id) => ({ id, number: Infinity, speaker: "", closedAt: null, utterances: new Map(), faces: null });
 
 export class OverlayState {
   #fadeMs;
+  #byFace;
   #name;
   #sessions = new Map();
   #forgotten = new Forgotten(); // ids of sessions that have ended
   #settledAt = -Infinity;
   #roomMs = null; // the room's time at the beginning of what has been
 
-  /** `fade`: seconds an utterance stays, 0: until the next; `name`: of the only participant to be shown, "" for all. */
-  constructor({ fade, name }) {
+  /**
+   * `fade`: seconds an utterance stays, 0: until the next; `name`: of the only participant to be shown, "" for all;
+   * `show`: with `faces` each of several has a card of its own.
+   */
+  constructor({ fade, name, show = [] }) {
     this.#fadeMs = fade * 1000;
+    this.#byFace = show.includes("faces");
     this.#name = plain(name);
   }
 
@@ -56,21 +71,28 @@ export class OverlayState {
     this.#forgotten.add(forgetGone(this.#sessions, SESSION_LIMIT, ({ closedAt }) => closedAt !== null));
   }
 
-  /** Return `[{ key, speaker, rows, bars }]`, in the order of joining; each row `{ key, text, label, provisional }`, the label
-   * as it is shown. */
+  /**
+   * Return `[{ key, session, speaker, rows, bars, face }]`, in the order of joining; each row `{ key, text, label, provisional }`,
+   * the label as it is shown. Of several faces in view each has a card of its own, by its id, and `face` is null for the
+   * card with what none of them is known to have said.
+   */
   cards(nowMs) {
     const shown = [...this.#sessions.values()].filter((session) => this.#wanted(session));
     shown.sort((a, b) => a.number - b.number);
-    return shown.map((session) => this.#card(session, nowMs)).filter(({ rows }) => rows.length > 0);
+    return shown.flatMap((session) => this.#cards(session, nowMs)).filter(({ rows }) => rows.length > 0);
   }
 
-  /** Return `{ width, height, faces: [{ id, box, label }] }` of the participant's last frame; null: none, or too old. */
+  /**
+   * Return `{ session, width, height, faces: [{ id, box, label, speaking }] }` of the participant's last frame; null: none,
+   * or too old. `speaking`: it said what was told last.
+   */
   faces(nowMs) {
     const sessions = [...this.#sessions.values()].filter((session) => this.#wanted(session) && session.closedAt === null);
     const seen = sessions.map(({ faces }) => faces).filter((faces) => faces !== null);
     const newest = seen.reduce((best, faces) => (best === null || faces.at >= best.at ? faces : best), null);
-    if (newest === null || nowMs - newest.at > Math.max(FACES_MS, 2 * newest.intervalMs)) return null;
-    return newest;
+    if (newest === null || !isFresh(newest, nowMs)) return null;
+    const said = this.#current(this.#sessions.get(newest.session), nowMs).findLast(({ label }) => label !== null);
+    return { ...newest, faces: newest.faces.map((face) => ({ ...face, speaking: face.id === said?.face })) };
   }
 
   #handlers = {
@@ -94,7 +116,7 @@ export class OverlayState {
     },
     "utterance.resumed": (event, nowMs) => {
       const utterance = this.#session(event).utterances.get(event.utterance);
-      if (utterance && !utterance.final) Object.assign(utterance, { label: null, changedAt: nowMs });
+      if (utterance && !utterance.final) Object.assign(utterance, { label: null, face: null, changedAt: nowMs });
     },
     "utterance.discarded": (event) => {
       this.#session(event).utterances.delete(event.utterance);
@@ -103,7 +125,7 @@ export class OverlayState {
     faces: (event, nowMs) => {
       const { width, height, interval_ms: intervalMs = 0 } = event;
       const faces = event.faces.map(({ id, box, expression }) => ({ id, box, label: likeliest(expression)?.[0] ?? null }));
-      this.#session(event).faces = { at: nowMs, width, height, intervalMs, faces };
+      this.#session(event).faces = { session: event.session, at: nowMs, width, height, intervalMs, faces };
     },
   };
 
@@ -147,7 +169,7 @@ export class OverlayState {
     const { id: session, utterances } = this.#session(event);
     if (!utterances.has(event.utterance)) {
       const key = `${session} ${event.utterance}`;
-      const known = { key, startMs: event.start_ms, text: "", label: null, probabilities: {}, revision: -1, final: false };
+      const known = { key, startMs: event.start_ms, text: "", label: null, face: null, probabilities: {}, revision: -1, final: false };
       utterances.set(event.utterance, { ...known, speaker: event.speaker, changedAt: nowMs });
       const oldest = [...utterances].sort(([, a], [, b]) => a.startMs - b.startMs).slice(0, -KEPT);
       for (const [id] of oldest) utterances.delete(id);
@@ -161,9 +183,9 @@ export class OverlayState {
     if (event.revision < utterance.revision) return;
     // What a later utterance changes in an earlier one does not bring it back.
     const changedAt = utterance.final ? utterance.changedAt : nowMs - this.#ageMs(event, nowMs);
-    const { probabilities, revision, speaker } = event;
+    const { probabilities, revision, speaker, face = null } = event;
     const text = (event.speaking && utterance.text) || event.text; // the words may have come further than those it rests on
-    Object.assign(utterance, { text, speaker, label: shown(event), probabilities, revision, changedAt, final: event.final || utterance.final });
+    Object.assign(utterance, { text, speaker, face, label: shown(event), probabilities, revision, changedAt, final: event.final || utterance.final });
   }
 
   /** How long ago an emotion was told for the first time, as far as can be known. */
@@ -177,14 +199,20 @@ export class OverlayState {
     return this.#name === "" || plain(speaker) === this.#name;
   }
 
-  #card(session, nowMs) {
+  /** What is shown of a session, in the order of its start. */
+  #current(session, nowMs) {
     const inOrder = [...session.utterances.values()].sort((a, b) => a.startMs - b.startMs);
     const current = inOrder.filter((utterance) => this.#isCurrent(utterance, session, nowMs));
     // Of an utterance without a word yet only that it has begun is known, which is news only of the newest.
-    const said = current.filter((utterance) => utterance.text || utterance.label || utterance === current.at(-1)).slice(-ROWS);
-    const rows = said.map(({ key, text, label, final }) => ({ key, text, label, provisional: label !== null && !final }));
-    const bars = said.findLast(({ label }) => label !== null)?.probabilities ?? {};
-    return { key: session.id, speaker: said.at(-1)?.speaker ?? session.speaker, rows, bars };
+    return current.filter((utterance) => utterance.text || utterance.label || utterance === current.at(-1));
+  }
+
+  #cards(session, nowMs) {
+    const said = this.#current(session, nowMs);
+    const seen = this.#byFace && session.faces !== null && isFresh(session.faces, nowMs) ? session.faces.faces : [];
+    const several = seen.length > 1 ? seen.map(({ id }) => id) : [];
+    const others = card(session, null, said.filter(({ face }) => !several.includes(face)));
+    return [others, ...several.map((id) => card(session, id, said.filter(({ face }) => face === id)))];
   }
 
   #isCurrent({ final, changedAt }, { closedAt }, nowMs) {

@@ -60,11 +60,11 @@ function contentOf({ speaker, rows, bars }, shown) {
   return content;
 }
 
-/** The plates, one for each participant who speaks or spoke just now. */
+/** The plates, one for each participant who speaks or spoke just now, and one for each of several faces that did. */
 class Cards {
   #root;
   #shown;
-  #cards = new Map(); // by session: { element, told }
+  #cards = new Map(); // by their keys: { element, told }
 
   constructor(root, shown) {
     this.#root = root;
@@ -89,6 +89,16 @@ class Cards {
       if (after && after.compareDocumentPosition(here) & Node.DOCUMENT_POSITION_FOLLOWING) after.before(here);
       after = here;
     }
+  }
+
+  /** Put a card at its face, given as shares of the frame, or where the cards are for null. */
+  place(key, at, frame) {
+    const card = this.#cards.get(key)?.element;
+    if (!card) return;
+    card.classList.toggle("at-face", at !== null);
+    const { left, top, width, height } = frame.getBoundingClientRect();
+    card.style.left = at === null ? "" : `${left + at.x * width}px`;
+    card.style.top = at === null ? "" : `min(${top + at.y * height}px + 0.4rem, 100vh - ${card.offsetHeight}px - 0.4rem)`;
   }
 
   #put(card) {
@@ -129,6 +139,14 @@ class Faces {
     this.#mirror = mirror;
   }
 
+  /** Return where below a face its card goes, in shares of the frame, or null. */
+  below(seen, id) {
+    const face = seen?.faces.find((each) => each.id === id);
+    if (!face) return null;
+    const x = (face.box[0] + face.box[2]) / 2 / seen.width;
+    return { x: this.#mirror ? 1 - x : x, y: face.box[3] / seen.height };
+  }
+
   show(seen) {
     const gone = new Set(this.#boxes.keys());
     if (seen) this.#root.style.setProperty("--aspect", `${seen.width} / ${seen.height}`);
@@ -142,7 +160,7 @@ class Faces {
     }
   }
 
-  #put({ id, box: [left, top, right, bottom], label }, { width, height }) {
+  #put({ id, box: [left, top, right, bottom], label, speaking }, { width, height }) {
     if (!this.#boxes.has(id)) {
       const made = element("div", {}, element("span"));
       this.#boxes.set(id, made);
@@ -150,6 +168,7 @@ class Faces {
     }
     const box = this.#boxes.get(id);
     box.className = `face ${emotionClass(label)}`;
+    box.classList.toggle("speaking", speaking);
     box.classList.toggle("label-inside", top / height < 0.12);
     box.style.left = `${(100 * (this.#mirror ? width - right : left)) / width}%`;
     box.style.top = `${(100 * top) / height}%`;
@@ -173,8 +192,12 @@ function run(options) {
   const show = () => {
     waiting = false;
     const now = performance.now();
-    cards.show(state.cards(now));
-    if (shown.has("faces")) faces.show(state.faces(now));
+    const told = state.cards(now);
+    cards.show(told);
+    if (!shown.has("faces")) return;
+    const seen = state.faces(now);
+    faces.show(seen);
+    for (const { key, session, face } of told) cards.place(key, session === seen?.session ? faces.below(seen, face) : null, byId("faces"));
   };
   const showSoon = () => {
     if (!waiting) requestAnimationFrame(show);

@@ -13,6 +13,7 @@ const LABEL_PX = 28; // what a face's label needs above its box
 
 const feltText = (best) => (best ? ` ${best[0]} ${percent(best[1])}` : "");
 const faceText = (id, best) => `${id}${feltText(best)}`;
+const spokenText = (id, best, speaking) => `${faceText(id, best)}${speaking === id ? ", speaking" : ""}`;
 
 /** Draws one session at a time; `clear` before another. */
 export class Stage {
@@ -26,6 +27,7 @@ export class Stage {
   #frameAt = -Infinity;
   #announcedAt = 0;
   #mirrored = false;
+  #speaking = null; // the id of a face
   #title;
   #ticking;
 
@@ -56,6 +58,7 @@ export class Stage {
     this.#shownMs = null;
     this.#frameAt = -Infinity;
     this.#mirrored = mirrored;
+    this.#speaking = null;
     this.#canvas.classList.toggle("mirrored", mirrored);
     this.#drawFaces(null);
     this.level(0);
@@ -78,6 +81,12 @@ export class Stage {
     this.#analyses.push({ timeMs, width, height, faces });
     if (this.#analyses.length > KEPT_ANALYSES) this.#analyses.shift();
     this.#shownMs = null; // the frame that is shown may be the one they belong to
+  }
+
+  /** Mark the face with this id as the one that speaks; null: none. */
+  speaks(id) {
+    this.#speaking = id;
+    for (const [other, box] of this.#boxes) box.classList.toggle("speaking", other === id);
   }
 
   /** Media time of what is to be seen, and heard, now. */
@@ -152,6 +161,7 @@ export class Stage {
     const start = this.#mirrored ? width - right : left;
     box.className = `face ${emotionClass(best?.[0])}`;
     box.classList.toggle("late", lateMs > 0);
+    box.classList.toggle("speaking", id === this.#speaking);
     box.classList.toggle("label-below", (top / height) * this.#root.clientHeight < LABEL_PX);
     box.classList.toggle("label-left", start + right - left > width - start);
     box.style.left = `${(100 * start) / width}%`;
@@ -167,7 +177,7 @@ export class Stage {
     const now = performance.now();
     if (now - this.#announcedAt < ANNOUNCE_MS) return;
     this.#announcedAt = now;
-    const described = faces.map(({ id, expression }) => faceText(id, likeliest(expression))).join("; ");
+    const described = faces.map(({ id, expression }) => spokenText(id, likeliest(expression), this.#speaking)).join("; ");
     this.#canvas.setAttribute("aria-label", `${this.#title}, ${described ? `faces: ${described}` : "no face"}`);
   }
 }

@@ -70,10 +70,14 @@ function newUtterance(event) {
     was: null, // what was shown before the last revision, where that changed it
     probabilities: {},
     modalities: [],
+    face: null, // id of the face that spoke, among those of its session
     baseline: 0, // earlier utterances of the speaker that the voice was told against
     latency: null,
   };
 }
+
+/** Return the id of the face that said `utterance`, the last of its session; null where that is not known. */
+export const speakingFace = (utterance) => (utterance && utterance.label !== null && !utterance.withdrawn ? utterance.face : null);
 
 /** The order of a dialog, the same on every page: by start, then (who began at once) by session and number. */
 export function compareUtterances(a, b) {
@@ -303,6 +307,7 @@ export class Store {
       was,
       probabilities: event.probabilities,
       modalities: event.modalities,
+      face: event.face ?? null,
       baseline: event.baseline_utterances ?? 0,
       latency: event.latency,
     });

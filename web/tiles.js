@@ -4,7 +4,7 @@ import { speaksFor } from "./speakers.js";
 import { element } from "./dom.js";
 import { emotionClass, share, shown, sign } from "./emotions.js";
 import { Stage } from "./stage.js";
-import { Status } from "./store.js";
+import { Status, speakingFace } from "./store.js";
 
 const PENDING = { [Status.SPEAKING]: "listening…", [Status.WAITING]: "working…" };
 
@@ -50,6 +50,7 @@ class Tile {
     this.#session = session;
     const felt = utterances.findLast(({ label }) => label !== null);
     const latest = utterances.at(-1);
+    this.stage.speaks(speakingFace(latest));
     const told = [felt?.key, felt?.revision, standing(felt, latest)].join();
     if (told === this.#told) return;
     this.#told = told;

@@ -27,6 +27,10 @@ def draw(image: Image, view: View, look: Look) -> Image:
     card = render_card(view.rows, view.bars, look.show, size, round(width * _WIDEST))
     if card is not None:
         _blend(drawn, card, *_corner(drawn, card, look, margin=round(size * 0.8)))
+    for words in view.by_face:
+        card = render_card(words.rows, words.bars, look.show, size, round(width * _WIDEST / len(view.faces)))
+        if card is not None:
+            _blend(drawn, card, *_below(drawn, card, words.face, margin=round(size * 0.4)))
     return drawn
 
 
@@ -54,7 +58,7 @@ def _draw_face(image: Image, face: ShownFace, size: int) -> None:
     top, bottom = sorted(min(max(0, round(y)), height - 1) for y in (face.box[1], face.box[3]))
     if right - left < 2 or bottom - top < 2:  # noqa: PLR2004 - nothing of it is in the frame
         return
-    thick = max(2, round(size * 0.14))
+    thick = max(2, round(size * (0.28 if face.speaking else 0.14)))
     _draw_corners(image, (left, top, right, bottom), INK, thick + 2)
     _draw_corners(image, (left, top, right, bottom), tone(face.label), thick)
     plate = None if face.label is None else render_face_label(face.label, max(_LEAST_SIZE, round(size * 0.9)), width)
@@ -78,6 +82,13 @@ def _corner(image: Image, card: Image, look: Look, margin: int) -> tuple[int, in
     vertical, _, side = look.position.partition("-")
     left = {"left": margin, "right": width - card.shape[1] - margin}.get(side, (width - card.shape[1]) // 2)
     return left, margin if vertical == "top" else height - card.shape[0] - margin
+
+
+def _below(image: Image, card: Image, face: ShownFace, margin: int) -> tuple[int, int]:
+    """Return where the left upper corner of a card goes that belongs to a face: below it, else in its lower part."""
+    left, _, right, bottom = face.box
+    below = min(round(bottom) + margin, image.shape[0] - card.shape[0] - margin)
+    return round((left + right - card.shape[1]) / 2), below
 
 
 def _blend(image: Image, patch: Image, left: int, top: int) -> None:

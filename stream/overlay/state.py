@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream.overlay.view import ShownFace, ShownUtterance, View
+from stream.overlay.view import FaceWords, ShownFace, ShownUtterance, View
 from wire import events
 from wire.events import Event, Probabilities, likeliest
 
@@ -23,6 +23,7 @@ class _Line:
     text: str = ""
     label: str | None = None
     probabilities: Probabilities = field(default_factory=dict)
+    face: int | None = None
     revision: int = -1
     final: bool = False
     changed_ms: float = 0.0
@@ -68,18 +69,18 @@ class OverlayState:
         """Return what is to be seen now."""
         shown = [line for line in self._in_order() if self._is_current(line, now_ms)]
         # Of an utterance without a word yet only that it has begun is known, which is news only of the newest.
-        shown = [line for line in shown if line.text or line.label or line is shown[-1]][-ROWS:]
-        rows = tuple(
-            ShownUtterance(line.speaker, line.text, line.label, line.label is not None and not line.final)
-            for line in shown
-        )
-        told = next((line for line in reversed(shown) if line.label is not None), None)
-        bars = tuple(told.probabilities.items()) if told else ()
-        faces = tuple(
-            ShownFace(box, likeliest(face.expression) if face.expression else None)
-            for face, box in self._places(now_ms)
-        )
-        return View(rows, bars, faces)
+        shown = [line for line in shown if line.text or line.label or line is shown[-1]]
+        places = self._places(now_ms)
+        speaking = next((line.face for line in reversed(shown) if line.label is not None), None)
+        faces = {
+            face.id: ShownFace(box, likeliest(face.expression) if face.expression else None, face.id == speaking)
+            for face, box in places
+        }
+        of_several = faces if len(faces) > 1 else {}
+        by_face = {face: [line for line in shown if line.face == face] for face in of_several}
+        others = [line for line in shown if line.face not in of_several]
+        words = (FaceWords(faces[face], *_said(lines)) for face, lines in by_face.items() if lines)
+        return View(*_said(others), tuple(faces.values()), tuple(words))
 
     def _in_order(self) -> list[_Line]:
         return sorted(self._lines.values(), key=lambda line: line.start_ms)
@@ -105,7 +106,7 @@ class OverlayState:
     def _resumed(self, utterance: int, now_ms: float) -> None:
         line = self._lines.get(utterance)
         if line is not None and not line.final:
-            line.label, line.changed_ms = None, now_ms
+            line.label, line.face, line.changed_ms = None, None, now_ms
 
     def _emotion(self, event: events.Emotion, now_ms: float) -> None:
         line = self._line(event, now_ms)
@@ -116,6 +117,7 @@ class OverlayState:
         if not (event.speaking and line.text):  # the words may have come further than those it rests on
             line.text = event.text
         line.speaker, line.label, line.probabilities = event.speaker, event.shown, event.probabilities
+        line.face = event.face
         line.revision, line.final = event.revision, event.final or line.final
 
     def _places(self, now_ms: float) -> list[tuple[events.FaceBox, _Place]]:
@@ -125,6 +127,16 @@ class OverlayState:
             return []
         share = min(1.0, max(0.0, (now_ms - seen.at_ms) / _GLIDE_MS))
         return [(face, _between(seen.before.get(face.id, face.box), face.box, share)) for face in seen.event.faces]
+
+
+def _said(lines: list[_Line]) -> tuple[tuple[ShownUtterance, ...], tuple[tuple[str, float], ...]]:
+    """Return the newest lines as a card has them, and the probabilities of the newest emotion."""
+    shown = lines[-ROWS:]
+    rows = tuple(
+        ShownUtterance(line.speaker, line.text, line.label, line.label is not None and not line.final) for line in shown
+    )
+    told = next((line for line in reversed(shown) if line.label is not None), None)
+    return rows, tuple(told.probabilities.items()) if told else ()
 
 
 def _between(start: _Place, end: _Place, share: float) -> _Place:

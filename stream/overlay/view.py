@@ -18,16 +18,33 @@ class ShownUtterance:
 
 @dataclass(frozen=True, slots=True)
 class ShownFace:
-    """One face: left, top, right, bottom in pixels of the frame, and the likeliest expression, if any."""
+    """One face: left, top, right, bottom in pixels of the frame, and the likeliest expression, if any.
+
+    ``speaking``: it said what is shown last.
+    """
 
     box: tuple[float, float, float, float]
     label: str | None = None
+    speaking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FaceWords:
+    """What one of several faces said: as in :class:`View`."""
+
+    face: ShownFace
+    rows: tuple[ShownUtterance, ...]
+    bars: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All of it: the utterances, the older first, the probabilities of the newest emotion, and the faces."""
+    """All of it: the utterances, the older first, the probabilities of the newest emotion, and the faces.
+
+    What is known to have been said by one of several faces is in ``by_face`` instead.
+    """
 
     rows: tuple[ShownUtterance, ...] = ()
     bars: tuple[tuple[str, float], ...] = ()
     faces: tuple[ShownFace, ...] = ()
+    by_face: tuple[FaceWords, ...] = ()

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 DELAYS_MS: Final = tuple(range(-120, 201, 40))
 """Those that are thought of."""
 
-TOGETHER_MS: Final = 20.0
+TOGETHER_MS: Final = 30.0
 """How far sound and picture of one file are apart, as a deviation."""
 
 APART_MS: Final = 60.0

@@ -417,6 +417,30 @@ def test_faces_are_where_they_are_in_a_frame_that_fills_the_page(overlay: Overla
     expect(face).to_have_count(0)  # nothing newer comes: it is not known where the face is
 
 
+@pytest.mark.parametrize(("mirror", "middle"), [("no", 960), ("yes", 320)])
+def test_of_several_faces_the_one_that_speaks_is_marked_and_has_the_words(
+    overlay: Overlay, mirror: str, middle: int
+) -> None:
+    overlay.page.emulate_media(reduced_motion="reduce")
+    overlay.page.set_viewport_size({"width": 1280, "height": 720})
+    overlay.show(f"?show=emotion,transcript,faces&name=Ada&fade=0&mirror={mirror}").speak()
+    two = faces().faces[0], faces(box=(400, 60, 560, 180)).faces[0].model_copy(update={"id": 2})
+    overlay.tell(faces().model_copy(update={"faces": list(two)}))
+    expect(overlay.page.locator(".face.speaking")).to_have_count(0)
+    overlay.tell(emotion(2, "fear", text="Mine.", face=2))
+    overlay.tell(faces().model_copy(update={"faces": list(two)}))
+    expect(overlay.page.locator(".face.speaking")).to_contain_text("joy")
+    expect(overlay.page.locator(".card:not(.at-face) .text")).to_have_text(["I got the job!"])
+    card = overlay.page.locator(".card.at-face")
+    expect(card.locator(".text")).to_have_text(["Mine."])
+    box = card.bounding_box()
+    assert box is not None
+    assert abs(box["x"] + box["width"] / 2 - middle) < 2
+    assert 360 <= box["y"] <= 380
+    expect(card).to_have_count(0)  # where the faces are is not known any more
+    expect(overlay.card.locator(".text")).to_have_text(["I got the job!", "Mine."])
+
+
 def test_mirrored_faces_are_on_the_other_side(overlay: Overlay) -> None:
     overlay.page.emulate_media(reduced_motion="reduce")
     overlay.page.set_viewport_size({"width": 1280, "height": 720})

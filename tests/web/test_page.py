@@ -198,6 +198,20 @@ def test_faces_are_drawn_on_the_frame(scripted: ScriptedServer) -> None:
     expect(scripted.page.locator("#stage")).to_have_class(re.compile("has-frame"))
 
 
+def test_the_face_that_speaks_is_marked(scripted: ScriptedServer) -> None:
+    scripted.session()
+    scripted.preview(3, 1000, jpeg(scripted.page))
+    shown = [face(4, {"joy": 0.8}, left=160), face(7, {"joy": 0.8}, left=360)]
+    scripted.tell(events.Faces(time_ms=1000, width=640, height=360, faces=shown))
+    scripted.tell(started(1))
+    scripted.tell(emotion(1, "joy", face=7))
+    marked = scripted.page.locator(".face.speaking")
+    expect(marked).to_have_count(1)
+    expect(marked).to_contain_text("7")
+    scripted.tell(started(2))
+    expect(marked).to_have_count(0)
+
+
 def test_sound_alone_shows_a_level(scripted: ScriptedServer) -> None:
     scripted.session()
     expect(scripted.page.locator("#placeholder-text")).to_have_text("No picture: sound only")

@@ -14,7 +14,7 @@ from stream.overlay.drawing import draw, fitted, text_size
 from stream.overlay.fonts import BUNDLED, font_for
 from stream.overlay.look import ELEMENTS, Look, parse_show
 from stream.overlay.signs import draw_sign, tone
-from stream.overlay.view import ShownFace, ShownUtterance, View
+from stream.overlay.view import FaceWords, ShownFace, ShownUtterance, View
 from stream.overlay.wrapping import cut_end, cut_start, last_lines, wrap
 
 ALL = Look(frozenset(ELEMENTS))
@@ -74,6 +74,24 @@ def test_expression_of_a_face_at_the_upper_edge_is_inside_it() -> None:
 def test_face_beside_the_frame_does_no_harm(box: tuple[float, float, float, float]) -> None:
     drawn = draw(grey(), View(faces=(ShownFace(box, "anger"),)), ALL)
     assert drawn.shape == (360, 640, 3)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_of_several_faces_the_words_stand_at_the_one_that_speaks(place: int) -> None:
+    boxes = ((60.0, 60.0, 160.0, 180.0), (460.0, 60.0, 560.0, 180.0))
+    shown = tuple(ShownFace(box, None, number == place) for number, box in enumerate(boxes))
+    look = Look(show=frozenset(("emotion",)))
+    words = FaceWords(shown[place], (ShownUtterance("Ana", "Hi.", "joy"),), ())
+    marks = changed(grey(), draw(grey(), View(faces=shown, by_face=(words,)), look))
+    rows, columns = np.nonzero(marks)
+    assert rows.min() >= boxes[place][3]
+    assert abs((columns.min() + columns.max()) / 2 - (boxes[place][0] + boxes[place][2]) / 2) < 2
+
+
+def test_words_at_a_face_at_the_edge_stay_in_the_frame() -> None:
+    shown = (ShownFace((560.0, 200.0, 640.0, 360.0), "joy", speaking=True), ShownFace((60.0, 60.0, 160.0, 180.0)))
+    view = View(faces=shown, by_face=(FaceWords(shown[0], (ROW,), BARS),))
+    assert draw(grey(), view, ALL).shape == grey().shape
 
 
 def test_missing_faces_leave_the_words() -> None:

@@ -181,3 +181,55 @@ def test_who_turns_out_to_have_spoken_is_named(state: OverlayState) -> None:
     state.apply(emotion(1), 0)
     state.apply(emotion(1, revision=1).model_copy(update={"speaker": "Ana · B"}), 10)
     assert [row.speaker for row in state.view(20).rows] == ["Ana · B"]
+
+
+def said_by(face: int | None, utterance: int, label: str = "joy") -> events.Emotion:
+    return emotion(utterance, label).model_copy(update={"face": face})
+
+
+LEFT, RIGHT = (10, 10, 90, 90), (210, 10, 290, 90)
+
+
+def texts(rows: tuple[ShownUtterance, ...]) -> list[str]:
+    return [row.text for row in rows]
+
+
+def test_of_several_faces_each_has_its_own_words_and_the_one_that_spoke_last_is_marked(state: OverlayState) -> None:
+    state.apply(faces(LEFT, RIGHT), 0)
+    state.apply(said_by(0, 1), 0)
+    state.apply(said_by(1, 2, "fear"), 100)
+    view = state.view(100)
+    assert [face.speaking for face in view.faces] == [False, True]
+    assert [(words.face.box, texts(words.rows)) for words in view.by_face] == [
+        (LEFT, ["words of 1"]),
+        (RIGHT, ["words of 2"]),
+    ]
+    assert view.by_face[1].bars == (("neutral", 0.2), ("fear", 0.8))
+    assert view.rows == ()
+
+
+def test_of_what_goes_on_it_is_not_known_who_says_it(state: OverlayState) -> None:
+    state.apply(faces(LEFT, RIGHT), 0)
+    state.apply(said_by(0, 1), 0)
+    state.apply(started(2), 100)
+    view = state.view(100)
+    assert [texts(words.rows) for words in view.by_face] == [["words of 1"]]
+    assert texts(view.rows) == [""]
+
+
+@pytest.mark.parametrize("face", [None, 7])
+def test_a_face_that_is_not_told_or_has_gone_is_not_marked(state: OverlayState, face: int | None) -> None:
+    state.apply(faces(LEFT, RIGHT), 0)
+    state.apply(emotion(1), 0)
+    state.apply(said_by(face, 2), 100)
+    view = state.view(100)
+    assert not any(shown.speaking for shown in view.faces)
+    assert (view.by_face, texts(view.rows)) == ((), ["words of 1", "words of 2"])
+
+
+def test_a_face_alone_leaves_the_words_where_they_are(state: OverlayState) -> None:
+    state.apply(faces(LEFT), 0)
+    state.apply(said_by(0, 1), 0)
+    view = state.view(0)
+    assert view.faces[0].speaking
+    assert (view.by_face, texts(view.rows)) == ((), ["words of 1"])

@@ -134,3 +134,10 @@ def test_what_is_no_recording_is_told_in_a_line(tmp_path: Path, text: str | None
     with pytest.raises(RecordingError, match=why) as told:
         read_about(tmp_path)
     assert "\n" not in str(told.value)
+
+
+def test_a_recording_from_before_faces_spoke_is_replayed_without() -> None:
+    now = AnalysisSettings.of(Settings()).model_dump(mode="json")
+    assert AnalysisSettings.model_validate(now).vision.speaking_face == "auto"
+    del now["vision"]["speaking_face"]
+    assert AnalysisSettings.model_validate(now).vision.speaking_face == "off"

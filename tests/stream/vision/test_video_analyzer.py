@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.runtime.schedule import DeadlineExceededError
 from stream.jpeg import JpegFrame
 from stream.media import AudioChunk, Image, VideoFrame
 from stream.settings import VisionSettings
-from stream.vision.face_analyzer import FaceAnalyzer
+from stream.vision.face_analyzer import Analyzed, FaceAnalyzer
 from stream.vision.video_analyzer import FrameAnalysis, Vision, VisionCounts
 from wire.events import Faces
 
@@ -200,3 +200,58 @@ def test_the_event_tells_how_far_apart_frames_are_analyzed(make: Callable[..., S
     scene.push(200, 400, 1_000)
     assert scene.close() == VisionCounts(analyzed=2, passed_over=2)
     assert [told.interval_ms for told in scene.told] == [200, 1_000]
+
+
+def watched(scene: Scene) -> list[tuple[float, list[float]]]:
+    """Return, as they come, the frames that are analyzed and those before each in which mouths are looked at."""
+    told: list[tuple[float, list[float]]] = []
+    analyze = scene.vision._analyzer.analyze
+
+    def noted(frame: VideoFrame, between: Sequence[VideoFrame] = ()) -> Analyzed:
+        told.append((frame.time_ms, [each.time_ms for each in between]))
+        return analyze(frame, between)
+
+    scene.vision._analyzer.analyze = noted  # type: ignore[method-assign]
+    return told
+
+
+def test_mouths_are_looked_at_in_all_frames_between_those_that_are_analyzed(make: Callable[..., Scene]) -> None:
+    scene = make(live=False)
+    told = watched(scene)
+    scene.detector.let.release(100)
+    scene.push(*range(0, 401, 40))
+    scene.close()
+    assert told == [(0, []), (200, [40, 80, 120, 160]), (400, [240, 280, 320, 360])]
+
+
+def test_frames_that_are_skipped_or_late_lie_between_the_others(make: Callable[..., Scene]) -> None:
+    scene = make()
+    told = watched(scene)
+    scene.push(0)
+    scene.detector.wait_until_searching()
+    scene.push(100, 200, 300, 400, 500)  # 200 waits, 400 takes its place
+    scene.clock.now_s = 0.501  # and has waited for too long
+    scene.detector.let.release()
+    wait_until(lambda: scene.vision.counts.late == 1)
+    scene.push(600, 2_000)
+    assert scene.close() == VisionCounts(analyzed=2, skipped=1, late=1, passed_over=1)
+    assert told == [(0, []), (2_000, [100, 200, 300, 400, 500, 600])]
+
+
+def test_of_many_frames_between_the_newest_are_looked_at(make: Callable[..., Scene]) -> None:
+    scene = make(live=False)
+    told = watched(scene)
+    scene.detector.let.release(100)
+    scene.push(*range(0, 201, 10))
+    scene.close()
+    assert told[1] == (200, [float(time) for time in range(80, 200, 10)])
+
+
+def test_without_telling_who_speaks_nothing_is_kept_between(make: Callable[..., Scene]) -> None:
+    scene = make(live=False)
+    scene.vision._analyzer.tells_speakers = False
+    told = watched(scene)
+    scene.detector.let.release(100)
+    scene.push(0, 40, 200)
+    scene.close()
+    assert told == [(0, []), (200, [])]
