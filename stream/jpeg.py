@@ -15,6 +15,7 @@ PREVIEW_WIDTH: Final = 640
 PREVIEW_QUALITY: Final = 80
 MAX_PIXELS: Final = 4096 * 4096
 MAX_DECODED: Final = 16 * MAX_PIXELS  # pixels times scans: a progressive frame is gone over once for each scan
+COARSE_FROM: Final = 640
 SCAN: Final = b"\xff\xda"
 END: Final = b"\xff\xd9"
 
@@ -38,11 +39,17 @@ class JpegFrame(VideoFrame):
             ValueError: it can't be decoded.
         """
         if self._decoded is None:
-            self._decoded = decode_jpeg(self.jpeg)
-        if self._decoded is None:
-            message = "it is no JPEG that can be decoded"
-            raise ValueError(message)
+            self._decoded = _required(decode_jpeg(self.jpeg))
         return self._decoded
+
+    @property
+    def coarse(self) -> Image:
+        """Return the same, half as wide and high where it is large; it is decoded each time it is asked for.
+
+        Raises:
+            ValueError: it can't be decoded.
+        """
+        return _required(decode_jpeg(self.jpeg, coarse=True))
 
     @property
     def weight(self) -> int:
@@ -50,13 +57,29 @@ class JpegFrame(VideoFrame):
         return len(self.jpeg)
 
 
-def decode_jpeg(data: bytes) -> Image | None:
-    """Return ``(height, width, 3)`` RGB, upright as its EXIF says, or None if it is no whole JPEG, or too costly."""
+def decode_jpeg(data: bytes, *, coarse: bool = False) -> Image | None:
+    """Return ``(height, width, 3)`` RGB, upright as its EXIF says, or None if it is no whole JPEG, or too costly.
+
+    Args:
+        data: the JPEG.
+        coarse: half as wide and high where it is at least :data:`COARSE_FROM` wide, for a sixth of the time.
+    """
     try:
         with _opened(data) as frame:
-            return None if _exceeds(frame, data) else np.asarray(_upright(frame).convert("RGB"))
+            if _exceeds(frame, data):
+                return None
+            if coarse and frame.width >= COARSE_FROM:
+                frame.draft("RGB", (frame.width // 2, frame.height // 2))
+            return np.asarray(_upright(frame).convert("RGB"))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds on hostile bytes
         return None
+
+
+def _required(image: Image | None) -> Image:
+    if image is None:
+        message = "it is no JPEG that can be decoded"
+        raise ValueError(message)
+    return image
 
 
 def encode_jpeg(image: Image, quality: int, max_width: int | None = None) -> bytes:

@@ -39,6 +39,11 @@ class VideoFrame:
     arrived_s: float | None = None
 
     @property
+    def coarse(self) -> Image:
+        """Return the image for what needs no detail: as it is, or smaller where that is much cheaper to have."""
+        return self.image
+
+    @property
     def weight(self) -> int:
         """Return the bytes it takes while it waits."""
         return self.image.nbytes

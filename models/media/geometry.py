@@ -27,6 +27,10 @@ class Box:
         """Return the area in square pixels."""
         return self.width * self.height
 
+    def scaled(self, by: float) -> "Box":
+        """Return the box in an image that is so many times as large."""
+        return Box(self.left * by, self.top * by, self.right * by, self.bottom * by)
+
     def iou(self, other: "Box") -> float:
         """Return the intersection over the union, 0 for boxes that don't touch."""
         overlap = Box(

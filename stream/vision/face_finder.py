@@ -1,6 +1,5 @@
 """The faces of one participant's frames in a row: searched for now and then, followed in between."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -119,12 +118,12 @@ class FaceFinder:
         """Return where the faces went, None if the frame must be searched."""
         if self._plan.searches(before.grey, now, len(before.boxes)):
             return None
-        followed = [follow(before.grey, now, box) for box in _scaled(before.boxes, scale)]
+        followed = [follow(before.grey, now, box.scaled(scale)) for box in before.boxes]
         sure = [box for box in followed if box is not None]
         if len(sure) < len(followed):
             return None
         self._plan.followed()
-        return _scaled(sure, 1 / scale)
+        return [box.scaled(1 / scale) for box in sure]
 
 
 def small_grey(image: Image) -> Grey:
@@ -132,7 +131,3 @@ def small_grey(image: Image) -> Grey:
     scale = min(1.0, _WIDTH / image.shape[1])
     small = image if scale == 1.0 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-
-
-def _scaled(boxes: Sequence[Box], by: float) -> list[Box]:
-    return [Box(box.left * by, box.top * by, box.right * by, box.bottom * by) for box in boxes]

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Self
 
 from models.media.geometry import Box
 from stream.media import Image, VideoFrame
@@ -14,7 +14,7 @@ MOST_BETWEEN: Final = 12
 """Frames between two analyzed ones that mouths are measured in: the newest."""
 
 _MOST_FACES: Final = 4  # measured in a frame, the largest: one that speaks to the camera is hardly further back
-_SMALLEST: Final = 36.0  # pixels a side of a face: of smaller ones the flow is noise
+_SMALLEST: Final = 36.0  # pixels a side of a face in a coarse image: of smaller ones the flow is noise
 _LONGEST_MS: Final = 250.0  # from one frame to the next: in a longer time a mouth opens and closes
 _KEPT_MS: Final = 120_000.0
 
@@ -24,11 +24,18 @@ Motions = Mapping[int, Sequence[MouthMotion]]
 
 @dataclass(frozen=True, eq=False)
 class _Located:
-    """A frame and where its faces are, by their ids."""
+    """A frame, coarse, and where its faces are there, by their ids."""
 
     time_ms: float
     image: Image
     boxes: Mapping[int, Box]
+
+    @classmethod
+    def of(cls, frame: VideoFrame, boxes: Mapping[int, Box]) -> Self:
+        """Return a frame, given where its faces are in it as it is."""
+        image = frame.coarse
+        scale = image.shape[1] / frame.image.shape[1]
+        return cls(frame.time_ms, image, {face: box.scaled(scale) for face, box in boxes.items()})
 
     def towards(self, later: "_Located", time_ms: float) -> dict[int, Box]:
         """Return where the faces that are also in a later frame are at a time between, the largest of them."""
@@ -58,7 +65,7 @@ class MouthWatch:
             frame: the one that was analyzed.
             boxes: where its faces are, by their ids.
         """
-        now = _Located(frame.time_ms, frame.image, boxes)
+        now = _Located.of(frame, boxes)
         before, self._before = self._before, now
         if before is None or before.time_ms >= now.time_ms or not before.towards(now, now.time_ms):
             return {}  # before anything is decoded for it
@@ -116,7 +123,7 @@ def _images(before: _Located, between: Sequence[VideoFrame], now: _Located) -> I
 
 def _image(frame: VideoFrame) -> Image | None:
     try:
-        return frame.image
+        return frame.coarse
     except ValueError:
         return None
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from talking import drawn, face_box
+from talking import FACE, drawn, face_box
 
 from models.media.geometry import Box
-from stream.jpeg import JpegFrame
+from stream.jpeg import JpegFrame, encode_jpeg
 from stream.media import VideoFrame
 from stream.vision.mouth_motion import MouthMotion
 from stream.vision.mouths import MouthTimeline, MouthWatch
@@ -32,6 +32,24 @@ def test_a_face_is_measured_where_it_is_on_its_way() -> None:
     watch.measure([], VideoFrame(0, image), {1: face_box(0)})
     found = watch.measure([], VideoFrame(40, moved), {1: Box(by, 0, face_box(0).right + by, face_box(0).bottom)})
     assert found[1][0].opening > 0.01
+
+
+def test_a_large_jpeg_is_looked_at_coarsely_and_its_faces_are_found_in_it() -> None:
+    def large(*openings: float) -> np.ndarray:
+        return drawn(openings).repeat(3, axis=0).repeat(3, axis=1)
+
+    def jpeg(time_ms: float, *openings: float) -> JpegFrame:
+        return JpegFrame(time_ms, encode_jpeg(large(*openings), 95))
+
+    boxes = {4: Box(0, 0, 3 * FACE, 3 * FACE)}
+    watches = MouthWatch(), MouthWatch()
+    found = []
+    for watch, make in zip(watches, (jpeg, lambda time_ms, *o: VideoFrame(time_ms, large(*o))), strict=True):
+        watch.measure([], make(0, 0.2, 0.5), boxes)
+        found.append(watch.measure([make(40, 0.8, 0.5)], make(80, 0.3, 0.5), boxes)[4])
+    coarse, fine = found
+    assert jpeg(0, 0.2, 0.5).coarse.shape == (FACE * 3 // 2, FACE * 3, 3)
+    assert [each.opening for each in coarse] == pytest.approx([each.opening for each in fine], rel=0.2)
 
 
 def test_only_faces_that_are_in_both_frames_and_large_enough_are_measured() -> None:
