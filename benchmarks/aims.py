@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
+from aim_rows import Row, aims_table
 from analyze import run as analyze
 from capacity import FRAMES_PER_SECOND, climb, most_carried
 from faster_whisper import WhisperModel
@@ -34,39 +35,11 @@ from m2fnet_client import ClientError
 from stream.analysis import analyze_file
 from stream.live_models import LiveModels
 from stream.settings import Settings
-from trainer.evaluation.text_tables import terminal_table
 from trainer.stages.packaged import packaged_whisper
 
 _ROUNDS: Final = 3
 _KIB: Final = 2**10
 _GIB: Final = 2**30
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure and what it is to be: at most the aim, or at least."""
-
-    what: str
-    value: float
-    aim: float
-    unit: str = ""
-    least: bool = False
-
-    @property
-    def met(self) -> bool:
-        """Return whether it is."""
-        return self.value >= self.aim if self.least else self.value <= self.aim
-
-    @property
-    def cells(self) -> list[str]:
-        """Return what a table shows."""
-        sign = "≥" if self.least else "≤"
-        return [
-            self.what,
-            f"{self.value:,.4g} {self.unit}",
-            f"{sign} {self.aim:,g} {self.unit}",
-            "yes" if self.met else "NO",
-        ]
 
 
 def file_rows(media: Path | None) -> Iterator[Row]:
@@ -161,7 +134,7 @@ def main() -> None:
             measured.append(row)
     except (ClientError, ServerError, OSError) as error:
         sys.exit(f"aims.py: {error}")
-    table = terminal_table(["what", "reached", "aim", "met"], [row.cells for row in measured])
+    table = aims_table(measured)
     Console(highlight=False, markup=False, soft_wrap=True).print(table, "; ".join(machine().values()), sep="\n")
     if options.write:
         options.write.write_figures([table], data="the demo clip and the media named")

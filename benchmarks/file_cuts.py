@@ -9,16 +9,15 @@ heard live, and, where a transcript (FILE with the ending .stm) lies beside, of 
 over the time for which both have one.
 """
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import jiwer
 from asr_clips import plain
+from at_once import told_live
 from rich.console import Console
 from rich.table import Table
 from stm import stm_rows
@@ -30,15 +29,8 @@ from stream.config import load_settings
 from stream.exports.from_events import dialog_from_events
 from stream.exports.results import AnalysisResult, UtteranceResult
 from stream.live_models import LiveModels
-from stream.pipeline import run_session
-from stream.session import Session
 from stream.settings import Settings
-from stream.sources.file import FileSource
-from stream.speech.job_queue import AsrJob
-from stream.speech.transcript import Transcript
-from stream.vision.video_analyzer import FrameAnalysis, Vision
 from trainer.evaluation.text_tables import terminal_table
-from wire.events import Event
 
 NEAR_MS: Final = 250
 
@@ -66,23 +58,6 @@ class Difference:
     both_ms: int
     live_wer: float | None = None
     file_wer: float | None = None
-
-
-def heard_live(path: Path, models: LiveModels, settings: Settings) -> AnalysisResult:
-    """Return what a file gives as a live session."""
-    told: list[Event] = []
-
-    def at_once(job: AsrJob) -> Future[Transcript]:
-        future = models.transcriber.submit(job)
-        future.exception()
-        return future
-
-    def patient(task: FrameAnalysis) -> Vision:
-        return Vision(replace(task, live=False))
-
-    session = Session(models, settings, told.append, speaker="Speaker", live=True, transcribe=at_once, see=patient)
-    run_session(FileSource(path, max_fps=settings.vision.frames_a_second(live=False)), session, threading.Event())
-    return dialog_from_events(told, path.name)
 
 
 def difference(name: str, live: AnalysisResult, file: AnalysisResult, transcript: str | None) -> Difference:
@@ -131,7 +106,7 @@ def transcript_of(path: Path) -> str | None:
 
 def compare(path: Path, models: LiveModels, settings: Settings) -> Difference:
     """Hear a file in both ways."""
-    live = heard_live(path, models, settings)
+    live = dialog_from_events((told.event for told in told_live(path, models, settings)), path.name)
     return difference(path.name, live, analyze_file(path, models=models, settings=settings), transcript_of(path))
 
 

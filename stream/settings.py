@@ -168,7 +168,7 @@ class DialogSettings(Section):
     speaker_baseline: Literal["live", "always", "never"] = Field(
         "live",
         description="tell a voice against how its speaker sounded before in the conversation; live: not in analyzed "
-        "files, whose speakers nobody tells apart",
+        "files",
     )
     speaking_interval_ms: SpeakingInterval = Field(
         1_000,

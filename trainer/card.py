@@ -171,7 +171,8 @@ _CARD: Final = dedent(
       profiles, occlusions and small faces are worse. An expression is not a feeling.
     - Text: MELD is scripted American television. Irony, other genres and other languages are not covered;
       fear and disgust are rarely found. Recognition errors of the speech model come on top.
-    - Several people on one microphone are one speaker, and the largest faces stand for whoever speaks.
+    - Several people on one microphone are told apart by voice alone: similar voices are taken for one person, in
+      meetings mostly. Where it can't be told which face speaks, the largest stand for whoever does.
     - Fairness over accent and skin tone, and of faces over age and gender, was not measured; assume that it is uneven.
 
     ## Not to be used for
