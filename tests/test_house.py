@@ -1,6 +1,7 @@
 """What holds of all modules of the program: classes and functions are small, and what is public says what it is."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -95,3 +96,8 @@ def test_whatever_is_public_says_what_it_is(package: str) -> None:
     assert len(found) > len(trees)
     silent = [name for name, node in found.items() if ast.get_docstring(node) is None]
     assert [name for name in silent if not name.endswith("/__init__.py")] == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name, count in Counter(names).items() if count > 1}, "pytest imports them by their names alone"
