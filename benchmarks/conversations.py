@@ -14,6 +14,7 @@ from models.media.sound import Samples, read_sound
 from stream.media import SAMPLE_RATE, SAMPLES_PER_MS
 from trainer.data.speech import SpeechClip, load_corpus
 from trainer.stages.audio import trim
+from wire.pcm import to_pcm
 
 CORPORA: Final = ("ravdess", "emodb", "nemo", "crema_d", "ased")
 PEOPLE: Final = (2, 3, 4)
@@ -24,7 +25,6 @@ Clip = TypeVar("Clip")
 _LONGEST_PAUSE_MS: Final = 800
 _LENGTH_MS: Final = 60_000
 _FEWEST_CLIPS: Final = 12  # of a speaker who takes part
-_FULL_SCALE: Final = 32_767
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,4 +121,4 @@ def write_wave(path: Path, samples: Samples) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes((np.clip(samples, -1, 1) * _FULL_SCALE).astype("<i2").tobytes())
+        file.writeframes(to_pcm(samples))

@@ -117,17 +117,12 @@ class SpeakersByVoice:
 
     def so_far(self, start_ms: float, now_ms: float) -> str:
         """Return who seems to say the utterance that goes on: whoever spoke last, while nothing is known of it."""
-        speaker = self._tracker.diarizer.speaker(start_ms, now_ms)
-        if speaker is None:
-            speaker = next((told.speaker for told in reversed(self._told.values())), None)
-        return self._name(0 if speaker is None else speaker)
+        return self._name(self._speaker(start_ms, now_ms))
 
     def of(self, utterance: int, start_ms: float, end_ms: float) -> str:
         """Return who says an utterance, by all that is known now; too short for a voice: whoever spoke before."""
         self._tracker.settle()
-        speaker = self._tracker.diarizer.speaker(start_ms, end_ms)
-        if speaker is None:
-            speaker = next((told.speaker for told in reversed(self._told.values())), 0)
+        speaker = self._speaker(start_ms, end_ms)
         if speaker not in self._heard:
             self._heard.add(speaker)
             self._counted(len(self._heard))
@@ -161,6 +156,11 @@ class SpeakersByVoice:
     def cancel(self) -> None:
         """Take back what was asked for."""
         self._tracker.cancel()
+
+    def _speaker(self, start_ms: float, end_ms: float) -> int:
+        """Return who speaks from one time to another: where nothing was heard there, whoever spoke last."""
+        speaker = self._tracker.diarizer.speaker(start_ms, end_ms)
+        return next((told.speaker for told in reversed(self._told.values())), 0) if speaker is None else speaker
 
     def _name(self, speaker: int) -> str:
         return self._names.name(speaker, alone=len(self._heard) <= 1)
